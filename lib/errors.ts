@@ -1,0 +1,85 @@
+/**
+ * The one error class of the package. `code` is stable and documented in
+ * docs/api.md; `data` holds the facts of the message (offsets in bytes, names,
+ * digests) for programs. File-system shaped failures use Node's own codes
+ * (`ENOENT`, `EISDIR`, …) and carry `errno`, `syscall` and `path` like node:fs.
+ */
+import { constants } from 'node:os';
+
+export const ERROR_CODES = [
+  // Callers
+  'ERR_SOCI_INVALID_ARGUMENT',
+  'ERR_SOCI_CLOSED',
+  'ERR_SOCI_ADDON',
+  'ERR_SOCI_NO_MEMORY',
+  'ERR_SOCI_LIMIT',
+  // Where bytes come from
+  'ERR_SOCI_SOURCE_RANGE',
+  'ERR_SOCI_SOURCE_SHORT',
+  'ERR_SOCI_SOURCE_CHANGED',
+  'ERR_SOCI_SOURCE_IO',
+  'ERR_SOCI_HTTP_STATUS',
+  'ERR_SOCI_HTTP_RANGE',
+  'ERR_SOCI_HTTP_NO_RANGES',
+  'ERR_SOCI_HTTP_REDIRECT',
+  'ERR_SOCI_HTTP_NETWORK',
+  'ERR_SOCI_HTTP_TIMEOUT',
+  // Layers
+  'ERR_SOCI_UNSUPPORTED_COMPRESSION',
+  'ERR_SOCI_GZIP_HEADER',
+  'ERR_SOCI_GZIP_CHECKSUM',
+  'ERR_SOCI_DEFLATE_DATA',
+  'ERR_SOCI_LAYER_TRUNCATED',
+  'ERR_SOCI_LAYER_TRAILING_DATA',
+  'ERR_SOCI_TAR_HEADER',
+  'ERR_SOCI_TAR_UNSUPPORTED',
+  // ztocs
+  'ERR_SOCI_ZTOC_FORMAT',
+  'ERR_SOCI_ZTOC_INVALID',
+  'ERR_SOCI_ZTOC_DIGEST',
+  'ERR_SOCI_ZTOC_MISMATCH',
+  // Reading through a ztoc
+  'ERR_SOCI_SPAN_DIGEST',
+  'ERR_SOCI_SPAN_LENGTH',
+  'ERR_SOCI_WINDOW_MISMATCH',
+  'ERR_SOCI_TAR_HEADER_MISMATCH',
+] as const;
+
+export type SociErrorCode = (typeof ERROR_CODES)[number];
+export type FileErrorCode = 'ENOENT' | 'ENOTDIR' | 'EISDIR' | 'EINVAL' | 'ELOOP' | 'EBADF';
+
+export interface SociErrorOptions {
+  data?: Readonly<Record<string, unknown>>;
+  cause?: unknown;
+}
+
+export class SociError extends Error {
+  readonly code: SociErrorCode | FileErrorCode;
+  readonly data: Readonly<Record<string, unknown>>;
+  declare readonly errno?: number;
+  declare readonly syscall?: string;
+  declare readonly path?: string;
+
+  constructor(code: SociErrorCode | FileErrorCode, message: string, options: SociErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'SociError';
+    this.code = code;
+    this.data = options.data ?? {};
+  }
+}
+
+const FILE_ERROR_TEXT: Readonly<Record<FileErrorCode, string>> = {
+  ENOENT: 'no such file or directory',
+  ENOTDIR: 'not a directory',
+  EISDIR: 'illegal operation on a directory',
+  EINVAL: 'invalid argument',
+  ELOOP: 'too many symbolic links encountered',
+  EBADF: 'bad file descriptor',
+};
+
+/** An error with the fields and wording of node:fs, e.g. `ENOENT: no such file or directory, open 'etc/x'`. */
+export function fileError(code: FileErrorCode, syscall: string, path: string, detail?: string): SociError {
+  const text = detail ?? FILE_ERROR_TEXT[code];
+  const error = new SociError(code, `${code}: ${text}, ${syscall} '${path}'`);
+  return Object.assign(error, { errno: -constants.errno[code], syscall, path });
+}
