@@ -1,0 +1,88 @@
+# Two targets: zlib, compiled from the sources that native/zlib-dir.cjs finds,
+# and the addon. On Linux the node binary exports a zlib of its own, which
+# silently replaces any copy that a loaded library exports under the same
+# names: so nothing here is visible, and test/binding/ checks it with nm.
+#
+# node-gyp rebuild --sanitize=address,undefined builds for the sanitizers.
+{
+  'variables': {
+    'sanitize%': '',
+    'zlib_dir': '<!(node native/zlib-dir.cjs)',
+  },
+  'target_defaults': {
+    'cflags': [
+      '-fvisibility=hidden', '-ffunction-sections', '-fdata-sections',
+    ],
+    # node keeps frame pointers for perf; the inflate loop needs the register.
+    'cflags!': ['-fno-omit-frame-pointer'],
+    'cflags_cc': ['-std=c++17', '-fvisibility-inlines-hidden'],
+    'cflags_cc!': ['-std=gnu++17'],
+    'xcode_settings': {
+      'CLANG_CXX_LANGUAGE_STANDARD': 'c++17',
+      'DEAD_CODE_STRIPPING': 'YES',
+      'GCC_INLINES_ARE_PRIVATE_EXTERN': 'YES',
+      'GCC_SYMBOLS_PRIVATE_EXTERN': 'YES',
+      'MACOSX_DEPLOYMENT_TARGET': '11.0',
+    },
+    # Both in front of node's own headers, among which is another zlib.h.
+    'include_dirs+': ['<(zlib_dir)'],
+    'conditions': [
+      ['sanitize!=""', {
+        'cflags': [
+          '-fsanitize=<(sanitize)', '-fno-sanitize-recover=all',
+          '-fno-omit-frame-pointer', '-g', '-O1',
+        ],
+        'cflags!': ['-O3'],
+        'ldflags': ['-fsanitize=<(sanitize)'],
+      }],
+    ],
+  },
+  'targets': [
+    {
+      'target_name': 'zlib',
+      'type': 'static_library',
+      # Raw inflate and CRC-32 only: gzip framing is the core's own.
+      'sources': [
+        '<(zlib_dir)/adler32.c',
+        '<(zlib_dir)/crc32.c',
+        '<(zlib_dir)/inffast.c',
+        '<(zlib_dir)/inflate.c',
+        '<(zlib_dir)/inftrees.c',
+        '<(zlib_dir)/zutil.c',
+      ],
+      'cflags': ['-w'],
+      'xcode_settings': {'WARNING_CFLAGS': ['-w']},
+      'conditions': [['OS!="win"', {'defines': ['HAVE_UNISTD_H']}]],
+    },
+    {
+      'target_name': 'seekable_oci',
+      'dependencies': ['zlib'],
+      'defines': ['NAPI_VERSION=8'],
+      'include_dirs': ['native'],
+      'sources': [
+        'native/addon/abort_flag.cc',
+        'native/addon/decode_span.cc',
+        'native/addon/indexer.cc',
+        'native/addon/module.cc',
+        'native/addon/pool_job.cc',
+        'native/addon/span_decoder.cc',
+        'native/addon/values.cc',
+        'native/core/checkpoint.cc',
+        'native/core/gzip_frame.cc',
+        'native/core/gzip_indexer.cc',
+        'native/core/layer_indexer.cc',
+        'native/core/sha256.cc',
+        'native/core/span_decoder.cc',
+        'native/core/tar_scanner.cc',
+        'native/core/zlib_inflater.cc',
+      ],
+      'conditions': [
+        ['OS=="linux"', {
+          'ldflags': [
+            '-Wl,-Bsymbolic', '-Wl,--exclude-libs,ALL', '-Wl,--gc-sections',
+          ],
+        }],
+      ],
+    },
+  ],
+}
