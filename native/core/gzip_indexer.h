@@ -1,0 +1,111 @@
+// Finds the checkpoints of a gzip layer in one pass over its bytes, pushed in
+// any chunking. The rule is that of zlib's zran, which the reference follows: a
+// checkpoint is taken at the start of a block (each member's first, and every
+// one behind a non-final block) if nothing was produced yet or more than
+// `span_size` bytes since the last checkpoint. Windows and totals run on across
+// members. Of several checkpoints at output 0 only the last is kept: the
+// reference keeps all and then refuses to mount what it wrote.
+//
+// Every member's CRC-32 and length are checked, and nothing may follow the last
+// one, not even zeros.
+//
+// Thread safety: none; a Feed may run on another thread than the last.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "checkpoint.h"
+#include "gzip_frame.h"
+#include "inflater.h"
+#include "output_sink.h"
+#include "span_digests.h"
+#include "status.h"
+
+namespace soci {
+
+class GzipIndexer {
+ public:
+  struct Options {
+    uint64_t span_size = 0;  // of output between checkpoints
+    uint64_t max_checkpoints = 0;
+    Engine engine = Engine::kZlib;
+
+    // If not null, checkpoints are taken exactly at these `expected_count`
+    // positions instead of by the rule, several at one output offset included.
+    // Ascending in `in`; must stay valid until Finish.
+    const CheckpointPosition* expected = nullptr;
+    size_t expected_count = 0;
+    // The first expected one is that which version 1 blobs imply: span 0 starts
+    // at byte 10, be it inside of the header or not.
+    bool expected_first_implied = false;
+  };
+
+  // kMisuse for impossible options, kNoMemory. `sink` gets the output and must
+  // outlive the indexer.
+  Status Init(const Options& options, OutputSink* sink);
+
+  // Takes bytes of the layer; `*consumed` says how many, on errors too. Returns
+  // early once `max_out` bytes were produced in this call (give or take what
+  // the last consumed byte still yields): feed the rest again. `abort` may be
+  // nullptr and is polled every 64 KiB of output. After an error every
+  // further call returns it again.
+  //
+  // kGzipHeader, kGzipChecksum, kDeflateData, kTrailingData, kLimit (more than
+  // max_checkpoints), kCheckpointMiss (at the `in` of the expected position
+  // that the stream has no block start for), kAborted, kNoMemory or what the
+  // sink returned; offsets are in bytes of the layer.
+  Status Feed(const uint8_t* in, size_t len, uint64_t max_out,
+              const std::atomic<bool>* abort, size_t* consumed);
+
+  // The layer has no more bytes. kTruncated unless its last member is complete.
+  Status Finish();
+
+  uint64_t total_in() const { return total_in_; }
+  uint64_t total_out() const { return total_out_; }
+  const CheckpointList& checkpoints() const { return checkpoints_; }
+  // Valid after Finish: as many as there are checkpoints.
+  const SpanDigests& span_digests() const { return span_digests_; }
+
+ private:
+  enum class State : uint8_t { kStart, kHeader, kDeflate, kTrailer, kFinished };
+
+  Status Step(const uint8_t* in, size_t len, size_t* consumed, bool* idle);
+  Status TakeHeader(const uint8_t* in, size_t len, size_t* consumed);
+  Status TakeDeflate(const uint8_t* in, size_t len, size_t* consumed,
+                     bool* idle);
+  Status TakeTrailer(const uint8_t* in, size_t len, size_t* consumed);
+  Status AtBlockStart(uint8_t bits);
+  Status AtExpected(const CheckpointPosition& here);
+  Status AddCheckpoint(const CheckpointPosition& position);
+  Status Digest(const uint8_t* in, size_t len);
+  void MakeRoom();
+  Status Fail(Status status);
+
+  Options options_;
+  OutputSink* sink_ = nullptr;
+  std::unique_ptr<Inflater> inflater_;
+  // [0, kWindowSize) of history in front, zeros at first, then the output;
+  // slid down when full.
+  std::unique_ptr<uint8_t[]> output_;
+  size_t output_end_ = 0;
+
+  State state_ = State::kStart;
+  Status failure_;
+  GzipHeader header_;
+  GzipTrailer trailer_;
+  uint64_t member_start_ = 0;  // where the member's header starts
+  uint64_t member_out_ = 0;    // produced by the member so far
+  uint32_t member_crc_ = 0;
+
+  uint64_t total_in_ = 0;
+  uint64_t total_out_ = 0;
+  uint64_t last_checkpoint_out_ = 0;
+  size_t next_expected_ = 0;
+  CheckpointList checkpoints_;
+  SpanDigests span_digests_;
+};
+
+}  // namespace soci

@@ -1,0 +1,102 @@
+// Decodes one span of a gzip layer from its compressed bytes: from a checkpoint
+// (unused bits and a window) or from a member's header, across member
+// boundaries, into the caller's memory. Input and output may come in pieces.
+//
+// Everything here may be forged: the window, the bits, the bytes, the promised
+// length. The decoder never reads past the input, and every turn of its loop
+// consumes input or fills output, so its work is bounded by what it was given.
+//
+// Thread safety: none; a Run may be on another thread than the last.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "gzip_frame.h"
+#include "inflater.h"
+#include "status.h"
+
+namespace soci {
+
+class SpanDecoder {
+ public:
+  struct Options {
+    Engine engine = Engine::kZlib;
+    // The span starts before a member's header instead of at a checkpoint;
+    // `bits` and `window` must be unset then.
+    bool gzip_header = false;
+    // High bits of the input's first byte that belong to the span; 0: the span
+    // starts on a byte.
+    uint8_t bits = 0;
+    // kWindowSize bytes, oldest first, needed during Start only; nullptr: no
+    // distance may reach before the span.
+    const uint8_t* window = nullptr;
+  };
+
+  struct Progress {
+    Status status;         // offsets count from the span's first input byte
+    size_t consumed = 0;   // of the input
+    uint64_t skipped = 0;  // of the output that was to be discarded
+    size_t produced = 0;   // bytes written to the output
+    // A member ended, and with it the input: the stream may be over. Never
+    // set while output is still pending.
+    bool ended = false;
+  };
+
+  // May be called again for another span. kMisuse, kNoMemory.
+  Status Start(const Options& options);
+
+  // Discards `skip` bytes of output, then fills `out`. Stops when that is done,
+  // or when the input is used up: then skipped + produced tell how far it got,
+  // and the next Run goes on with more input. Output that needs no more input
+  // is never left behind by a return for want of input. `abort` may be nullptr
+  // and is polled every 64 KiB. After an error only Start may follow.
+  //
+  // kDeflateData, kGzipHeader, kGzipChecksum (members seen whole),
+  // kTrailingData, kAborted, kMisuse.
+  Progress Run(const uint8_t* in, size_t in_len, uint8_t* out, size_t out_len,
+               uint64_t skip, const std::atomic<bool>* abort);
+
+ private:
+  enum class State : uint8_t {
+    kUnset,
+    kPartialByte,
+    kHeader,
+    kDeflate,
+    kTrailer
+  };
+
+  Status TakeHeader(const uint8_t* in, size_t len, size_t* consumed);
+  Status TakeTrailer(const uint8_t* in, size_t len, size_t* consumed);
+  Status TakeDeflate(const uint8_t* in, size_t len, uint8_t* out,
+                     size_t out_len, size_t* consumed, size_t* produced,
+                     bool* needs_input);
+  void MoveOutput(const uint8_t* begin, size_t len);
+
+  State state_ = State::kUnset;
+  Options options_;
+  std::unique_ptr<Inflater> inflater_;
+  Engine inflater_engine_ = Engine::kZlib;
+  // The window behind the inflater, then room for discarded output.
+  std::unique_ptr<uint8_t[]> scratch_;
+
+  GzipHeader header_;
+  GzipTrailer trailer_;
+  bool member_whole_ = false;  // seen from its header on: checksums apply
+  bool first_header_ = false;  // of a span that starts with a header
+  uint64_t member_out_ = 0;
+  uint32_t member_crc_ = 0;
+  uint64_t total_in_ = 0;
+  uint64_t member_start_ = 0;
+  size_t history_ = 0;  // output since the last Start or Rebase, in place
+};
+
+// Decodes a whole span at once: fills `out` exactly or fails. kOutputLength if
+// the input yields less. An empty `out` is filled without a look at the input.
+Status DecodeSpan(const SpanDecoder::Options& options, const uint8_t* in,
+                  size_t in_len, uint8_t* out, size_t out_len,
+                  const std::atomic<bool>* abort);
+
+}  // namespace soci
