@@ -1,0 +1,141 @@
+/**
+ * A regular file, read with positioned reads on one handle. The handle pins the
+ * inode, so a file that is replaced by rename stays readable; one that is
+ * written in place is noticed by its size and modification time after every
+ * read, before the bytes are handed on.
+ */
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { SociError } from '../errors.js';
+import { allocateExactly, checkByteRange, closedError } from './byte-range.js';
+import type { AbortableOptions, RangeSource } from './range-source.js';
+
+/** One pread at most: bounds how long an aborted read goes on, and how much a stream holds. */
+const STREAM_CHUNK = 1024 * 1024;
+const READ_SLICE = 4 * 1024 * 1024;
+
+interface FileIdentity {
+  readonly size: bigint;
+  readonly mtimeNs: bigint;
+  readonly ino: bigint;
+}
+
+export class FileSource implements RangeSource {
+  readonly size: number;
+  readonly name: string;
+  readonly #handle: FileHandle;
+  readonly #identity: FileIdentity;
+  #closing: Promise<void> | undefined;
+
+  private constructor(path: string, handle: FileHandle, identity: FileIdentity) {
+    this.name = path;
+    this.size = Number(identity.size);
+    this.#handle = handle;
+    this.#identity = identity;
+  }
+
+  /** @throws SociError ERR_SOCI_SOURCE_IO when `path` cannot be opened or is not a regular file. */
+  static async open(path: string, options: AbortableOptions = {}): Promise<FileSource> {
+    options.signal?.throwIfAborted();
+    let handle: FileHandle | undefined;
+    try {
+      // O_NONBLOCK: opening a fifo would otherwise wait for a writer, out of reach of any abort.
+      handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+      const stat = await handle.stat({ bigint: true });
+      if (!stat.isFile()) {
+        throw new SociError('ERR_SOCI_SOURCE_IO', `${path}: not a regular file`, { data: { path } });
+      }
+      options.signal?.throwIfAborted();
+      return new FileSource(path, handle, { size: stat.size, mtimeNs: stat.mtimeNs, ino: stat.ino });
+    } catch (error) {
+      await handle?.close();
+      throw options.signal?.aborted ? options.signal.reason : ioError(path, 'open', error);
+    }
+  }
+
+  async read(offset: number, length: number, options: AbortableOptions = {}): Promise<Uint8Array> {
+    this.#check(options.signal);
+    checkByteRange(this.name, this.size, offset, length);
+    const target = allocateExactly(length);
+    let filled = 0;
+    while (filled < length) {
+      const bytesRead = await this.#pread(
+        target,
+        filled,
+        Math.min(READ_SLICE, length - filled),
+        offset + filled,
+      );
+      this.#check(options.signal);
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+    }
+    await this.#checkUnchanged();
+    this.#check(options.signal);
+    if (filled < length) {
+      throw new SociError(
+        'ERR_SOCI_SOURCE_SHORT',
+        `${this.name}: expected ${length} bytes at offset ${offset}, the file gave ${filled}`,
+        { data: { name: this.name, offset, length, received: filled } },
+      );
+    }
+    return target;
+  }
+
+  async *stream(options: AbortableOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
+    for (let offset = 0; offset < this.size; offset += STREAM_CHUNK) {
+      yield await this.read(offset, Math.min(STREAM_CHUNK, this.size - offset), options);
+    }
+  }
+
+  /** Resolves when reads under way, which reject with ERR_SOCI_CLOSED, have let go of the handle. */
+  close(): Promise<void> {
+    this.#closing ??= this.#handle.close();
+    return this.#closing;
+  }
+
+  #check(signal: AbortSignal | undefined): void {
+    signal?.throwIfAborted();
+    if (this.#closing) throw closedError(this.name);
+  }
+
+  async #pread(target: Uint8Array, at: number, length: number, position: number): Promise<number> {
+    try {
+      return (await this.#handle.read(target, at, length, position)).bytesRead;
+    } catch (error) {
+      if (this.#closing) throw closedError(this.name);
+      throw ioError(this.name, 'read', error);
+    }
+  }
+
+  async #checkUnchanged(): Promise<void> {
+    if (this.#closing) throw closedError(this.name);
+    let now: FileIdentity;
+    try {
+      now = await this.#handle.stat({ bigint: true });
+    } catch (error) {
+      if (this.#closing) throw closedError(this.name);
+      throw ioError(this.name, 'stat', error);
+    }
+    const was = this.#identity;
+    if (now.size === was.size && now.mtimeNs === was.mtimeNs && now.ino === was.ino) return;
+    const what =
+      now.size === was.size ? 'its modification time differs' : `it had ${was.size} bytes, now ${now.size}`;
+    throw new SociError(
+      'ERR_SOCI_SOURCE_CHANGED',
+      `${this.name}: the file changed since it was opened: ${what}`,
+      {
+        data: { name: this.name, expectedSize: Number(was.size), size: Number(now.size) },
+      },
+    );
+  }
+}
+
+function ioError(path: string, syscall: string, cause: unknown): SociError {
+  if (cause instanceof SociError) return cause;
+  const text = cause instanceof Error ? cause.message : String(cause);
+  const reason = (cause as NodeJS.ErrnoException | undefined)?.code;
+  return new SociError('ERR_SOCI_SOURCE_IO', `${path}: cannot ${syscall}: ${text}`, {
+    data: { path, syscall, reason },
+    cause,
+  });
+}

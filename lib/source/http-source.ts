@@ -1,0 +1,318 @@
+/**
+ * An object behind an HTTP(S) URL. Every read is a Range request whose reply is
+ * checked before it is used; a body that breaks off is resumed where it stopped.
+ * A redirect (registries answer with short-lived presigned URLs) is remembered
+ * and resolved again once it stops working.
+ */
+import { SociError } from '../errors.js';
+import { AbortScope } from './abort-scope.js';
+import { allocateExactly, checkByteRange, closedError } from './byte-range.js';
+import { httpError } from './http-error.js';
+import type { HttpReply, HttpStats } from './http-exchange.js';
+import { checkTotal, HttpIdentity } from './http-identity.js';
+import {
+  checkEncoding,
+  checkPartial,
+  checkWhole,
+  contentLength,
+  noRangesError,
+  unsatisfiedTotal,
+} from './http-reply-check.js';
+import { Retries, type RetryPolicy, retryPolicy } from './http-retry.js';
+import { type HttpTarget, parseTarget } from './http-target.js';
+import { HttpTransport, type HttpTransportOptions, type RequestHeaders } from './http-transport.js';
+import type { AbortableOptions, RangeSource } from './range-source.js';
+import { redactUrl } from './redact.js';
+
+export interface HttpSourceOptions extends AbortableOptions {
+  /** For the URL's own origin only; see RequestHeaders. */
+  readonly headers?: RequestHeaders | undefined;
+  /** Bytes of the object when they are known (a descriptor): opening then makes no request. */
+  readonly size?: number | undefined;
+  /**
+   * 'required' (default): opening fails on a server without Range support.
+   * 'optional': it succeeds if the server tells the length, and `stream()` works
+   * (without resuming), while `read()` fails with ERR_SOCI_HTTP_NO_RANGES.
+   */
+  readonly ranges?: 'required' | 'optional' | undefined;
+  readonly retry?: Partial<RetryPolicy> | undefined;
+  /** A transport shared with other sources, which the caller closes; or options for an own one. */
+  readonly transport?: HttpTransport | HttpTransportOptions | undefined;
+}
+
+/** What a presigned URL answers when it has expired: S3 400 or 403, others 401, 404 or 410. */
+const STALE: ReadonlySet<number> = new Set([400, 401, 403, 404, 410]);
+
+export class HttpSource implements RangeSource {
+  readonly name: string;
+  readonly #target: HttpTarget;
+  readonly #headers: RequestHeaders | undefined;
+  readonly #retry: RetryPolicy;
+  readonly #transport: HttpTransport;
+  readonly #ownsTransport: boolean;
+  readonly #stats: HttpStats = { requests: 0, bytes: 0, retries: 0, redirects: 0 };
+  readonly #scope = new AbortScope();
+  #size: number;
+  #ranges = true;
+  #identity: HttpIdentity | undefined;
+  /** Where the last redirect led, as long as it works. */
+  #location: HttpTarget | undefined;
+
+  private constructor(url: string | URL, options: HttpSourceOptions) {
+    this.#target = parseTarget(url);
+    this.name = redactUrl(this.#target.url);
+    this.#headers = options.headers;
+    this.#retry = retryPolicy(options.retry);
+    this.#size = options.size ?? 0;
+    const { transport } = options;
+    this.#ownsTransport = !(transport instanceof HttpTransport);
+    this.#transport = transport instanceof HttpTransport ? transport : new HttpTransport(transport);
+  }
+
+  /**
+   * Asks for the object's first byte to learn its length, its validators and
+   * whether the server knows ranges, unless `size` is given.
+   *
+   * @throws SociError ERR_SOCI_HTTP_NO_RANGES, ERR_SOCI_HTTP_STATUS, …
+   */
+  static async open(url: string | URL, options: HttpSourceOptions = {}): Promise<HttpSource> {
+    const { size, ranges = 'required', signal } = options;
+    signal?.throwIfAborted();
+    if (size !== undefined && (!Number.isSafeInteger(size) || size < 0)) {
+      throw new SociError('ERR_SOCI_INVALID_ARGUMENT', `size must be a number of bytes, got ${size}`);
+    }
+    const source = new HttpSource(url, options);
+    if (size !== undefined) return source;
+    try {
+      await source.#scope.run(signal, operation => source.#probe(operation, ranges));
+      return source;
+    } catch (error) {
+      await source.close();
+      throw error;
+    }
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Whether `read()` can work. With a given `size` this is not known before the first read, and true. */
+  get ranges(): boolean {
+    return this.#ranges;
+  }
+
+  /** Requests sent, body bytes received, retries, redirects followed: since opening, probe included. */
+  get stats(): Readonly<HttpStats> {
+    return { ...this.#stats };
+  }
+
+  read(offset: number, length: number, options: AbortableOptions = {}): Promise<Uint8Array> {
+    return this.#scope.run(options.signal, async signal => {
+      checkByteRange(this.name, this.size, offset, length);
+      if (!this.#ranges) throw noRangesError(this.#target.url);
+      const target = allocateExactly(length);
+      let filled = 0;
+      const retries = new Retries(this.#retry, signal);
+      while (filled < length) {
+        try {
+          const start = offset + filled;
+          const { reply, end } = await this.#partial(signal, start, offset + length, filled > 0, true);
+          await reply.readInto(target.subarray(filled, filled + (end - start)), bytes => {
+            filled += bytes;
+          });
+          if (filled < length) throw shortError(reply, length, filled);
+        } catch (error) {
+          await this.#pause(retries, error, filled);
+        }
+      }
+      return target;
+    });
+  }
+
+  /**
+   * One GET for the whole object, resumed with Range requests where the body
+   * breaks off. Holds at most 256 KiB beyond what the consumer has taken; leaving
+   * the loop closes the connection.
+   */
+  async *stream(options: AbortableOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
+    const operation = this.#scope.begin(options.signal);
+    try {
+      const retries = new Retries(this.#retry, operation.signal);
+      let position = 0;
+      while (position < this.#size) {
+        try {
+          const reply =
+            position === 0
+              ? await this.#whole(operation.signal)
+              : (await this.#partial(operation.signal, position, this.#size, true, false)).reply;
+          for await (const chunk of reply.chunks()) {
+            if (chunk.length > this.#size - position) throw longError(reply, this.#size);
+            position += chunk.length;
+            yield chunk;
+          }
+          if (position < this.#size) throw shortError(reply, this.#size, position);
+        } catch (error) {
+          if (!this.#ranges && position > 0) throw error;
+          await this.#pause(retries, error, position);
+        }
+      }
+    } finally {
+      operation.end();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#scope.close(closedError(this.name));
+    if (this.#ownsTransport) await this.#transport.close();
+  }
+
+  async #probe(signal: AbortSignal, ranges: 'required' | 'optional'): Promise<void> {
+    const retries = new Retries(this.#retry, signal);
+    for (;;) {
+      try {
+        const reply = await this.#get(signal, { range: 'bytes=0-0' }, true);
+        try {
+          this.#learn(reply, ranges);
+          return;
+        } finally {
+          letGo(reply);
+        }
+      } catch (error) {
+        await this.#pause(retries, error, 0);
+      }
+    }
+  }
+
+  #learn(reply: HttpReply, ranges: 'required' | 'optional'): void {
+    const size = this.#sizeOf(reply);
+    if (size === undefined) {
+      throw httpError('ERR_SOCI_HTTP_RANGE', reply.url, 'the reply does not tell the length of the object');
+    }
+    // An empty object has no byte 0: a server with ranges answers it with 200 too.
+    if (reply.status === 200 && size > 0) {
+      if (ranges === 'required') throw noRangesError(reply.url);
+      this.#ranges = false;
+    }
+    this.#size = size;
+    this.#identity = HttpIdentity.of(reply, size);
+  }
+
+  #sizeOf(reply: HttpReply): number | undefined {
+    switch (reply.status) {
+      case 200:
+        checkEncoding(reply);
+        return contentLength(reply);
+      case 416:
+        return unsatisfiedTotal(reply) === 0 ? 0 : undefined;
+      default:
+        return checkPartial(reply, 0, 1).total;
+    }
+  }
+
+  async #partial(
+    signal: AbortSignal,
+    start: number,
+    end: number,
+    resuming: boolean,
+    limitTotalTime: boolean,
+  ): Promise<{ reply: HttpReply; end: number }> {
+    const headers: Record<string, string> = { range: `bytes=${start}-${end - 1}` };
+    const ifRange = this.#identity?.ifRange;
+    if (resuming && ifRange !== undefined) headers['if-range'] = ifRange;
+    const reply = await this.#get(signal, headers, limitTotalTime);
+    return checked(reply, () => {
+      if (reply.status === 416) {
+        checkTotal(reply, this.#size, unsatisfiedTotal(reply));
+        throw httpError(
+          'ERR_SOCI_HTTP_RANGE',
+          reply.url,
+          `asked for bytes ${start}-${end - 1}, got status 416`,
+        );
+      }
+      if (reply.status === 200) {
+        this.#identity?.check(reply);
+        checkTotal(reply, this.#size, contentLength(reply));
+        throw noRangesError(reply.url);
+      }
+      const range = checkPartial(reply, start, end);
+      checkTotal(reply, this.#size, range.total);
+      this.#checkIdentity(reply);
+      return { reply, end: range.end };
+    });
+  }
+
+  async #whole(signal: AbortSignal): Promise<HttpReply> {
+    const reply = await this.#get(signal, {}, false);
+    return checked(reply, () => {
+      checkWhole(reply, this.#size);
+      this.#checkIdentity(reply);
+      return reply;
+    });
+  }
+
+  #checkIdentity(reply: HttpReply): void {
+    this.#identity ??= HttpIdentity.of(reply, this.#size);
+    this.#identity.check(reply);
+  }
+
+  /** One GET by way of the remembered redirect, or from the URL anew when that has gone stale. */
+  async #get(
+    signal: AbortSignal,
+    headers: Record<string, string>,
+    limitTotalTime: boolean,
+  ): Promise<HttpReply> {
+    const request = { headers, callerHeaders: this.#headers, signal, limitTotalTime, stats: this.#stats };
+    const location = this.#location;
+    if (location) {
+      const { reply } = await this.#transport.request(location, request);
+      if (!STALE.has(reply.status)) return reply;
+      reply.discard();
+      this.#forget(location);
+    }
+    const { reply, target } = await this.#transport.request(this.#target, request);
+    if (target !== this.#target && reply.status < 300) this.#location = target;
+    return reply;
+  }
+
+  /** After any failure the next attempt starts at the URL itself: another replica may answer. */
+  async #pause(retries: Retries, error: unknown, position: number): Promise<void> {
+    const location = this.#location;
+    await retries.pause(error, position);
+    this.#stats.retries += 1;
+    this.#forget(location);
+  }
+
+  #forget(location: HttpTarget | undefined): void {
+    if (this.#location === location) this.#location = undefined;
+  }
+}
+
+function checked<T>(reply: HttpReply, check: () => T): T {
+  try {
+    return check();
+  } catch (error) {
+    letGo(reply);
+    throw error;
+  }
+}
+
+/** The body of a 200 is the whole object: not one byte more of it is wanted. */
+function letGo(reply: HttpReply): void {
+  if (reply.status === 200) reply.destroy();
+  else reply.discard();
+}
+
+function shortError(reply: HttpReply, expected: number, received: number): SociError {
+  return httpError(
+    'ERR_SOCI_SOURCE_SHORT',
+    reply.url,
+    `expected ${expected} bytes, the body ended after ${received}`,
+    { expected, received },
+  );
+}
+
+function longError(reply: HttpReply, expected: number): SociError {
+  return httpError('ERR_SOCI_HTTP_RANGE', reply.url, `the body is longer than ${expected} bytes`, {
+    expected,
+  });
+}
