@@ -53,6 +53,8 @@ export const ERROR_CODES = [
   'ERR_SOCI_ZTOC_INVALID',
   'ERR_SOCI_ZTOC_DIGEST',
   'ERR_SOCI_ZTOC_MISMATCH',
+  // SOCI indexes
+  'ERR_SOCI_INDEX_FORMAT',
   // Reading through a ztoc
   'ERR_SOCI_SPAN_DIGEST',
   'ERR_SOCI_SPAN_LENGTH',
