@@ -1,0 +1,139 @@
+/**
+ * One 512-byte tar header block, read as Go's archive/tar reads it (readHeader,
+ * getFormat): V7, ustar, star and GNU layouts, checksums summed signed or
+ * unsigned. POSIX.1-2017 "ustar Interchange Format" names the fields.
+ */
+import { SociError } from '../errors.js';
+import { toByteString } from './byte-string.js';
+import { type Int64, parseNumeric, parseOctal } from './numeric.js';
+
+export const BLOCK_SIZE = 512;
+
+/** Strings are byte strings; numbers are as stored, before any PAX record overrides them. */
+export interface HeaderBlock {
+  readonly typeflag: number;
+  readonly name: string;
+  readonly linkname: string;
+  readonly size: Int64;
+  readonly mode: Int64;
+  readonly uid: Int64;
+  readonly gid: Int64;
+  readonly mtime: Int64;
+  readonly uname: string;
+  readonly gname: string;
+  readonly devmajor: Int64;
+  readonly devminor: Int64;
+}
+
+type Layout = 'v7' | 'ustar' | 'star' | 'gnu';
+
+const CHECKSUM_START = 148;
+const CHECKSUM_END = 156;
+const TYPEFLAG = 156;
+
+/**
+ * @param block 512 bytes that are not all zero
+ * @param offset of the block in the tar stream, for messages
+ * @throws SociError ERR_SOCI_TAR_HEADER
+ */
+export function parseHeaderBlock(block: Uint8Array, offset: number): HeaderBlock {
+  verifyChecksum(block, offset);
+  const layout = layoutOf(block);
+  const number = (field: string, start: number, end: number): Int64 => {
+    const value = parseNumeric(block, start, end);
+    if (value === undefined) {
+      const found = JSON.stringify(toByteString(block, start, end));
+      throw headerError(offset, `its ${field} field is not a number: ${found}`, { field });
+    }
+    return value;
+  };
+  let name = text(block, 0, 100);
+  const header = {
+    typeflag: block[TYPEFLAG] as number,
+    linkname: text(block, 157, 257),
+    size: number('size', 124, 136),
+    mode: number('mode', 100, 108),
+    uid: number('uid', 108, 116),
+    gid: number('gid', 116, 124),
+    mtime: number('mtime', 136, 148),
+  };
+  if (layout === 'v7') return { ...header, name, uname: '', gname: '', devmajor: 0, devminor: 0 };
+
+  const prefix = prefixOf(block, layout, number);
+  if (prefix !== '') name = `${prefix}/${name}`;
+  return {
+    ...header,
+    name,
+    uname: text(block, 265, 297),
+    gname: text(block, 297, 329),
+    devmajor: number('devmajor', 329, 337),
+    devminor: number('devminor', 337, 345),
+  };
+}
+
+export function headerError(offset: number, reason: string, data: Record<string, unknown> = {}): SociError {
+  return new SociError(
+    'ERR_SOCI_TAR_HEADER',
+    `bad tar header at offset ${offset} of the tar stream: ${reason}`,
+    {
+      data: { ...data, offset },
+    },
+  );
+}
+
+function verifyChecksum(block: Uint8Array, offset: number): void {
+  const stored = parseOctal(block, CHECKSUM_START, CHECKSUM_END);
+  let unsigned = 0;
+  let highBytes = 0;
+  for (let i = 0; i < BLOCK_SIZE; i += 1) {
+    const byte = i >= CHECKSUM_START && i < CHECKSUM_END ? 0x20 : (block[i] as number);
+    unsigned += byte;
+    if (byte >= 0x80) highBytes += 1;
+  }
+  // Old tars of Sun and others summed signed chars.
+  if (stored !== undefined && (stored === unsigned || stored === unsigned - 256 * highBytes)) return;
+  const found = JSON.stringify(toByteString(block, CHECKSUM_START, CHECKSUM_END));
+  throw headerError(offset, `its checksum field holds ${found}, expected ${unsigned.toString(8)} (octal)`, {
+    expected: unsigned,
+    found: stored,
+  });
+}
+
+function layoutOf(block: Uint8Array): Layout {
+  const magic = toByteString(block, 257, 263);
+  if (magic === 'ustar\0') return toByteString(block, 508, 512) === 'tar\0' ? 'star' : 'ustar';
+  return magic === 'ustar ' && toByteString(block, 263, 265) === ' \0' ? 'gnu' : 'v7';
+}
+
+function prefixOf(
+  block: Uint8Array,
+  layout: Layout,
+  number: (f: string, s: number, e: number) => Int64,
+): string {
+  if (layout === 'ustar') return text(block, 345, 500);
+  if (layout === 'star') {
+    number('atime', 476, 488);
+    number('ctime', 488, 500);
+    return text(block, 345, 476);
+  }
+  // GNU has no prefix: atime and ctime lie there. Go's writer before 1.8 put a
+  // prefix there all the same (golang.org/issue/12594), so Go's reader takes
+  // the bytes for one when they are not times.
+  const times: readonly (readonly [number, number])[] = [
+    [345, 357],
+    [357, 369],
+  ];
+  if (times.every(([start, end]) => block[start] === 0 || parseNumeric(block, start, end) !== undefined))
+    return '';
+  const prefix = text(block, 345, 500);
+  for (let i = 0; i < prefix.length; i += 1) {
+    const byte = prefix.charCodeAt(i);
+    if (byte >= 0x80 || byte === 0) return '';
+  }
+  return prefix;
+}
+
+function text(block: Uint8Array, start: number, end: number): string {
+  const nul = block.indexOf(0, start);
+  return toByteString(block, start, nul < 0 || nul > end ? end : nul);
+}

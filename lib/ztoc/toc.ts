@@ -1,0 +1,243 @@
+/**
+ * The table of contents of a decoded ztoc: checked once, then read in place. Per
+ * entry it keeps a few numbers; strings stay in the ztoc's bytes until somebody
+ * asks, so that 100,000 files cost a few megabytes and not a few hundred.
+ */
+import { SociError } from '../errors.js';
+import { decodeByteString } from '../tar/byte-string.js';
+import {
+  type EntryFields,
+  type EntryType,
+  nextHeaderOffset,
+  type PaxPair,
+  sortPaxPairs,
+} from '../tar/entry.js';
+import { BLOCK_SIZE } from '../tar/header-block.js';
+import type { FlatBuffer } from './flatbuffer-table.js';
+import { checkLimit, type ZtocLimits } from './limits.js';
+import { ENTRY_TYPES, Slot } from './schema.js';
+
+/** Strings of an entry that go through the checks alike. */
+const STRING_SLOTS = [
+  Slot.entry.name,
+  Slot.entry.type,
+  Slot.entry.linkname,
+  Slot.entry.uname,
+  Slot.entry.gname,
+  Slot.entry.modTime,
+];
+
+/**
+ * Strings and vectors may be shared in a flatbuffer, but honest ones do not
+ * unfold to more than this many times their size; hostile ones would be
+ * quadratic in memory, and in time for vectors of PAX records.
+ */
+const MAX_UNFOLDING = 8;
+
+/** Bytes of a PAX record that shares nothing: its place in the vector and its table. */
+const MIN_PAX_RECORD = 16;
+
+export class Toc {
+  readonly length: number;
+  readonly #buffer: FlatBuffer;
+  readonly #tables: Uint32Array;
+  readonly #offsets: Float64Array;
+  readonly #sizes: Float64Array;
+  readonly #types: Uint8Array;
+
+  /**
+   * Entries come out ordered by offset, whatever their order in the file.
+   *
+   * @param toc position of the TOC table
+   * @param end bytes of the tar stream
+   * @throws SociError ERR_SOCI_ZTOC_FORMAT, ERR_SOCI_ZTOC_INVALID, ERR_SOCI_LIMIT
+   */
+  constructor(buffer: FlatBuffer, toc: number | undefined, end: number, limits: ZtocLimits) {
+    const metadata = toc === undefined ? { start: 0, length: 0 } : buffer.vector(toc, Slot.toc.metadata, 4);
+    checkLimit(limits, 'maxEntries', metadata.length, 'entries in the ztoc');
+    this.length = metadata.length;
+    this.#buffer = buffer;
+    this.#tables = new Uint32Array(this.length);
+    this.#offsets = new Float64Array(this.length);
+    this.#sizes = new Float64Array(this.length);
+    this.#types = new Uint8Array(this.length);
+    for (let i = 0; i < this.length; i += 1) {
+      const table = buffer.table(metadata.start + 4 * i, `entry ${i}`);
+      this.#tables[i] = table;
+      this.#offsets[i] = buffer.int64(table, Slot.entry.offset);
+    }
+    this.#sort();
+    let unfolded = 0;
+    for (let i = 0; i < this.length; i += 1) {
+      this.#checkPlace(i, end, limits);
+      unfolded += this.#checkFields(i);
+      if (unfolded > buffer.bytes.length * MAX_UNFOLDING) {
+        throw invalid(`its strings overlap so much that ${i + 1} entries hold ${unfolded} bytes`, {
+          index: i,
+        });
+      }
+    }
+  }
+
+  fields(index: number): EntryFields {
+    return new StoredFields(
+      this.#buffer,
+      this.#tables[index] as number,
+      ENTRY_TYPES[this.#types[index] as number] as EntryType,
+      this.#offsets[index] as number,
+      this.#sizes[index] as number,
+      this.#headerOffset(index),
+    );
+  }
+
+  /** The stored name of an entry, as a byte string. */
+  name(index: number): string {
+    return this.#buffer.byteString(this.#tables[index] as number, Slot.entry.name);
+  }
+
+  #headerOffset(index: number): number {
+    if (index === 0) return 0;
+    const offset = this.#offsets[index - 1] as number;
+    return nextHeaderOffset({ offset, size: this.#sizes[index - 1] as number });
+  }
+
+  #sort(): void {
+    const offsets = this.#offsets;
+    if (offsets.every((offset, i) => i === 0 || (offsets[i - 1] as number) <= offset)) return;
+    const order = new Uint32Array(this.length).map((_, i) => i);
+    order.sort((a, b) => (offsets[a] as number) - (offsets[b] as number) || a - b);
+    this.#tables.set(order.map(i => this.#tables[i] as number));
+    this.#offsets.set(Float64Array.from(order, i => offsets[i] as number));
+  }
+
+  /** The rule of upstream's ErrInvalidTOCEntry: every entry begins after the one before ends, and inside the stream. */
+  #checkPlace(index: number, end: number, limits: ZtocLimits): void {
+    const table = this.#tables[index] as number;
+    const offset = this.#offsets[index] as number;
+    const size = this.#buffer.int64(table, Slot.entry.size);
+    const storedType = this.#buffer.byteString(table, Slot.entry.type);
+    const type = ENTRY_TYPES.indexOf(storedType as EntryType);
+    this.#sizes[index] = size;
+    this.#types[index] = type;
+    const headerOffset = this.#headerOffset(index);
+    const refuse = (reason: string): SociError => {
+      const name = decodeByteString(this.name(index).slice(0, 256));
+      const data = { index, entry: name, offset, size, headerOffset };
+      return invalid(`entry ${index} (${JSON.stringify(name)}) ${reason}`, data);
+    };
+    if (type < 0) throw refuse(`is of unknown type ${JSON.stringify(storedType.slice(0, 64))}`);
+    if (size < 0) throw refuse(`has a size of ${size}`);
+    if (offset < headerOffset + BLOCK_SIZE || offset % BLOCK_SIZE !== 0) {
+      const reason = `its data begin at ${offset} and its header not before ${headerOffset}`;
+      throw refuse(`overlaps the one before it: ${reason}`);
+    }
+    checkLimit(limits, 'maxHeaderBytes', offset - headerOffset, `bytes of headers before entry ${index}`);
+    // Types without data may carry a size, which says nothing about the stream.
+    const dataEnd = offset + (storedType === 'reg' ? size : 0);
+    if (dataEnd > end) throw refuse(`ends at ${dataEnd}, beyond the tar stream's ${end} bytes`);
+  }
+
+  /** Reads everything that fields() reads later, so that nothing can fail then; returns the bytes of its strings. */
+  #checkFields(index: number): number {
+    const buffer = this.#buffer;
+    const table = this.#tables[index] as number;
+    const { mode, uid, gid, devmajor, devminor, xattrs, modTime } = Slot.entry;
+    for (const slot of [mode, devmajor, devminor]) buffer.int64(table, slot);
+    buffer.uint32(table, uid);
+    buffer.uint32(table, gid);
+    let bytes = 0;
+    for (const slot of STRING_SLOTS) bytes += buffer.vector(table, slot, 1).length;
+    const timeLength = buffer.vector(table, modTime, 1).length;
+    if (timeLength > 64)
+      throw invalid(`the time of entry ${index} is a text of ${timeLength} bytes`, { index });
+    const records = buffer.vector(table, xattrs, 4);
+    for (let k = 0; k < records.length; k += 1) {
+      const record = buffer.table(records.start + 4 * k, 'a PAX record');
+      bytes += MIN_PAX_RECORD + buffer.vector(record, Slot.xattr.key, 1).length;
+      bytes += buffer.vector(record, Slot.xattr.value, 1).length;
+    }
+    return bytes;
+  }
+}
+
+/** Fields read from the ztoc's bytes at the moment they are asked for. */
+class StoredFields implements EntryFields {
+  readonly type: EntryType;
+  readonly offset: number;
+  readonly size: number;
+  readonly headerOffset: number;
+  readonly #buffer: FlatBuffer;
+  readonly #table: number;
+
+  constructor(
+    buffer: FlatBuffer,
+    table: number,
+    type: EntryType,
+    offset: number,
+    size: number,
+    headerOffset: number,
+  ) {
+    this.#buffer = buffer;
+    this.#table = table;
+    this.type = type;
+    this.offset = offset;
+    this.size = size;
+    this.headerOffset = headerOffset;
+  }
+
+  get name(): string {
+    return this.#buffer.byteString(this.#table, Slot.entry.name);
+  }
+
+  get linkname(): string {
+    return this.#buffer.byteString(this.#table, Slot.entry.linkname);
+  }
+
+  get mode(): number {
+    return this.#buffer.int64(this.#table, Slot.entry.mode);
+  }
+
+  get uid(): number {
+    return this.#buffer.uint32(this.#table, Slot.entry.uid);
+  }
+
+  get gid(): number {
+    return this.#buffer.uint32(this.#table, Slot.entry.gid);
+  }
+
+  get uname(): string {
+    return this.#buffer.byteString(this.#table, Slot.entry.uname);
+  }
+
+  get gname(): string {
+    return this.#buffer.byteString(this.#table, Slot.entry.gname);
+  }
+
+  get modTime(): string {
+    return this.#buffer.byteString(this.#table, Slot.entry.modTime);
+  }
+
+  get devmajor(): number {
+    return this.#buffer.int64(this.#table, Slot.entry.devmajor);
+  }
+
+  get devminor(): number {
+    return this.#buffer.int64(this.#table, Slot.entry.devminor);
+  }
+
+  /** As in Go's map, the last of several equal keys holds. */
+  get pax(): readonly PaxPair[] {
+    const records = this.#buffer.vector(this.#table, Slot.entry.xattrs, 4);
+    const pairs = new Map<string, string>();
+    for (let k = 0; k < records.length; k += 1) {
+      const record = this.#buffer.table(records.start + 4 * k, 'a PAX record');
+      const key = this.#buffer.byteString(record, Slot.xattr.key);
+      pairs.set(key, this.#buffer.byteString(record, Slot.xattr.value));
+    }
+    return sortPaxPairs(pairs);
+  }
+}
+
+function invalid(reason: string, data: Record<string, unknown>): SociError {
+  return new SociError('ERR_SOCI_ZTOC_INVALID', `the ztoc contradicts itself: ${reason}`, { data });
+}

@@ -1,0 +1,306 @@
+/**
+ * A ztoc: the table of contents of one layer and the places where decompression
+ * can start. Made from bytes only, by decode(), which either throws or gives an
+ * object whose parts all agree with each other; whether they agree with the
+ * layer is for its digest, or for verifyZtoc(), to say.
+ */
+import { createHash } from 'node:crypto';
+import { SociError } from '../errors.js';
+import { decodeByteString, toByteString } from '../tar/byte-string.js';
+import { TocEntry } from '../tar/entry.js';
+import { encodeZtoc } from './encode.js';
+import { cleanPath } from './entry-path.js';
+import { FlatBuffer } from './flatbuffer-table.js';
+import { GzipZinfo } from './gzip-zinfo.js';
+import { checkLimit, resolveLimits, type ZtocLimits } from './limits.js';
+import { ALGORITHM, type Compression, Slot, ZTOC_VERSION } from './schema.js';
+import { decodeTarZinfo, encodeTarZinfo, type TarZinfo, tarSpanCount } from './tar-zinfo.js';
+import { Toc } from './toc.js';
+
+export interface Span {
+  readonly index: number;
+  /** Bytes of the layer, half-open. Includes the byte shared with the span before when bits > 0. */
+  readonly compressedStart: number;
+  readonly compressedEnd: number;
+  /** Bytes of the tar stream, half-open; the last span may be empty. */
+  readonly uncompressedStart: number;
+  readonly uncompressedEnd: number;
+  /** SHA-256 of the compressed range, 'sha256:…'. */
+  readonly digest: string;
+  /** High bits of the first byte that belong to this span; 0: it starts on a byte. */
+  readonly bits: number;
+}
+
+export interface EntryRange {
+  /** Bytes of the tar stream, half-open. */
+  readonly start: number;
+  readonly end: number;
+  /** Half-open range of span indexes. */
+  readonly firstSpan: number;
+  readonly lastSpan: number;
+}
+
+export interface ZtocDecodeOptions {
+  readonly limits?: Partial<ZtocLimits> | undefined;
+  /** 'sha256:…' that the bytes must have. */
+  readonly expectedDigest?: string | undefined;
+}
+
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+
+export class Ztoc {
+  readonly version: string;
+  readonly buildToolIdentifier: string;
+  readonly compression: Compression;
+  /** Bytes of the layer. */
+  readonly compressedSize: number;
+  /** Bytes of the tar stream up to the end of its archive; padding after that is not counted. */
+  readonly uncompressedSize: number;
+  /** Uncompressed bytes that were to lie between checkpoints. */
+  readonly spanSize: number;
+  readonly spanCount: number;
+  /** The encoded ztoc itself. */
+  readonly bytes: Uint8Array;
+  readonly #toc: Toc;
+  readonly #zinfo: GzipZinfo | TarZinfo;
+  readonly #digests: readonly string[];
+  #digest: string | undefined;
+  #byPath: Map<string, number> | undefined;
+
+  /**
+   * Keeps a view of `bytes`, which must not change afterwards.
+   *
+   * @throws SociError ERR_SOCI_ZTOC_FORMAT (not a ztoc), ERR_SOCI_ZTOC_INVALID
+   *   (contradicts itself), ERR_SOCI_ZTOC_DIGEST, ERR_SOCI_LIMIT
+   */
+  static decode(bytes: Uint8Array, options: ZtocDecodeOptions = {}): Ztoc {
+    const limits = resolveLimits(options.limits);
+    checkLimit(limits, 'maxZtocBytes', bytes.length, 'bytes of ztoc');
+    return new Ztoc(bytes, limits, options.expectedDigest);
+  }
+
+  private constructor(bytes: Uint8Array, limits: ZtocLimits, expectedDigest: string | undefined) {
+    this.bytes = bytes;
+    if (expectedDigest !== undefined) this.#checkDigest(expectedDigest);
+    const buffer = new FlatBuffer(bytes, 'ztoc');
+    const root = buffer.root();
+    this.version = decodeByteString(buffer.byteString(root, Slot.ztoc.version));
+    if (this.version !== ZTOC_VERSION) {
+      // The only version ever written. Another one may mean its fields otherwise, and would be misread silently.
+      const found = JSON.stringify(this.version.slice(0, 64));
+      const message = `not a ztoc of a known version: ${found}, expected "${ZTOC_VERSION}"`;
+      throw new SociError('ERR_SOCI_ZTOC_FORMAT', message, {
+        data: { expected: ZTOC_VERSION, found: this.version },
+      });
+    }
+    this.buildToolIdentifier = decodeByteString(buffer.byteString(root, Slot.ztoc.buildTool));
+    this.compressedSize = buffer.int64(root, Slot.ztoc.compressedSize);
+    this.uncompressedSize = buffer.int64(root, Slot.ztoc.uncompressedSize);
+    if (this.compressedSize < 0 || this.uncompressedSize < 0) {
+      throw invalid(`sizes of ${this.compressedSize} and ${this.uncompressedSize} bytes`);
+    }
+
+    const info = optionalTable(buffer, root, Slot.ztoc.compressionInfo, 'the compression info');
+    if (info === undefined) throw invalid('it has no compression info');
+    this.compression = compressionOf(buffer.int8(info, Slot.compressionInfo.algorithm, ALGORITHM.gzip));
+    const blob = buffer.byteVector(info, Slot.compressionInfo.checkpoints);
+    if (this.compression === 'gzip') {
+      const zinfo = new GzipZinfo(blob);
+      checkLimit(limits, 'maxSpans', zinfo.count, 'spans in the ztoc');
+      zinfo.verify(this.compressedSize, this.uncompressedSize);
+      this.#zinfo = zinfo;
+      this.spanCount = zinfo.count;
+    } else {
+      const zinfo = decodeTarZinfo(blob);
+      if (zinfo.size !== this.compressedSize || this.uncompressedSize > zinfo.size) {
+        const sizes = `${this.compressedSize} stored, ${this.uncompressedSize} of tar stream`;
+        throw invalid(`an uncompressed layer of ${zinfo.size} bytes, but ${sizes}`);
+      }
+      checkLimit(limits, 'maxSpans', tarSpanCount(zinfo), 'spans in the ztoc');
+      this.#zinfo = zinfo;
+      this.spanCount = tarSpanCount(zinfo);
+    }
+    this.spanSize = this.#zinfo.spanSize;
+    const maxSpanId = buffer.int32(info, Slot.compressionInfo.maxSpanId);
+    if (maxSpanId !== this.spanCount - 1) {
+      throw invalid(`its last span is said to be ${maxSpanId}, there are ${this.spanCount}`, {
+        field: 'maxSpanId',
+        expected: this.spanCount - 1,
+        found: maxSpanId,
+      });
+    }
+    this.#digests = readDigests(buffer, info, this.spanCount);
+    const toc = optionalTable(buffer, root, Slot.ztoc.toc, 'the table of contents');
+    this.#toc = new Toc(buffer, toc, this.uncompressedSize, limits);
+  }
+
+  /** SHA-256 of the encoded ztoc as it was decoded, 'sha256:…'. */
+  get digest(): string {
+    this.#digest ??= `sha256:${createHash('sha256').update(this.bytes).digest('hex')}`;
+    return this.#digest;
+  }
+
+  get entryCount(): number {
+    return this.#toc.length;
+  }
+
+  /** Entry `index` in the order of the tar; its strings are decoded when they are read. */
+  entry(index: number): TocEntry {
+    checkIndex('entry', index, this.entryCount);
+    return new TocEntry(this.#toc.fields(index));
+  }
+
+  /** All entries, in the order of the tar. */
+  *entries(): Generator<TocEntry, void, undefined> {
+    for (let i = 0; i < this.entryCount; i += 1) yield new TocEntry(this.#toc.fields(i));
+  }
+
+  span(index: number): Span {
+    checkIndex('span', index, this.spanCount);
+    const last = index === this.spanCount - 1;
+    const digest = this.#digests[index] as string;
+    const zinfo = this.#zinfo;
+    if (zinfo instanceof GzipZinfo) {
+      const bits = zinfo.bits(index);
+      const start = zinfo.out(index);
+      return {
+        index,
+        compressedStart: zinfo.in(index) - (bits === 0 ? 0 : 1),
+        compressedEnd: last ? this.compressedSize : zinfo.in(index + 1),
+        uncompressedStart: start,
+        uncompressedEnd: last ? Math.max(start, this.uncompressedSize) : zinfo.out(index + 1),
+        digest,
+        bits,
+      };
+    }
+    const start = index * zinfo.spanSize;
+    return {
+      index,
+      compressedStart: start,
+      compressedEnd: last ? zinfo.size : start + zinfo.spanSize,
+      uncompressedStart: start,
+      uncompressedEnd: last ? Math.max(start, this.uncompressedSize) : start + zinfo.spanSize,
+      digest,
+      bits: 0,
+    };
+  }
+
+  /** The 32 KiB of the tar stream before span `index`, oldest first, zeros before the start; a view. undefined: uncompressed. */
+  window(index: number): Uint8Array | undefined {
+    checkIndex('span', index, this.spanCount);
+    return this.#zinfo instanceof GzipZinfo ? this.#zinfo.window(index) : undefined;
+  }
+
+  /** An old ztoc that leaves out checkpoint 0: span 0 is said to start at byte 10, but the gzip header may be longer. */
+  get impliedFirstCheckpoint(): boolean {
+    return this.#zinfo instanceof GzipZinfo && this.#zinfo.impliedFirst;
+  }
+
+  /** The span that holds byte `offset` of the tar stream; the last one for what lies beyond. */
+  spanOf(offset: number): number {
+    if (!Number.isSafeInteger(offset) || offset < 0 || this.spanCount === 0) {
+      const message = `no span holds offset ${offset} of a tar stream of ${this.uncompressedSize} bytes`;
+      throw new SociError('ERR_SOCI_INVALID_ARGUMENT', message);
+    }
+    const zinfo = this.#zinfo;
+    if (zinfo instanceof GzipZinfo) return zinfo.spanOf(offset);
+    return Math.min(Math.floor(offset / zinfo.spanSize), this.spanCount - 1);
+  }
+
+  /**
+   * The entry at a path, which is made absolute and cleaned lexically on both
+   * sides ('usr/x', '/usr/x' and './usr//x/' are one); of several the last holds.
+   * A string is looked up as UTF-8.
+   */
+  locate(path: string | Uint8Array): TocEntry | undefined {
+    if (this.#byPath === undefined) {
+      this.#byPath = new Map();
+      for (let i = 0; i < this.entryCount; i += 1) this.#byPath.set(cleanPath(this.#toc.name(i)), i);
+    }
+    const raw = typeof path === 'string' ? Buffer.from(path, 'utf8') : path;
+    const index = this.#byPath.get(cleanPath(toByteString(raw)));
+    return index === undefined ? undefined : this.entry(index);
+  }
+
+  /**
+   * Where bytes [start, end) of an entry's data lie: in the tar stream, and in which spans.
+   *
+   * @throws SociError ERR_SOCI_INVALID_ARGUMENT unless 0 <= start <= end <= entry.size
+   */
+  locateRange(entry: TocEntry, start = 0, end: number = entry.size): EntryRange {
+    const integers = Number.isSafeInteger(start) && Number.isSafeInteger(end);
+    if (!integers || start < 0 || end < start || end > entry.size) {
+      const message = `[${start}, ${end}) is no range of ${JSON.stringify(entry.name)}, ${entry.size} bytes`;
+      throw new SociError('ERR_SOCI_INVALID_ARGUMENT', message, { data: { start, end, size: entry.size } });
+    }
+    const from = entry.offset + start;
+    const to = entry.offset + end;
+    const firstSpan = this.spanOf(from);
+    return { start: from, end: to, firstSpan, lastSpan: from === to ? firstSpan : this.spanOf(to - 1) + 1 };
+  }
+
+  /** Written anew as the reference writes it; equals `bytes` unless somebody else's writer chose another layout. */
+  encode(): Uint8Array {
+    return encodeZtoc({
+      version: this.version,
+      buildToolIdentifier: this.buildToolIdentifier,
+      compression: this.compression,
+      compressedSize: this.compressedSize,
+      uncompressedSize: this.uncompressedSize,
+      maxSpanId: this.spanCount - 1,
+      spanDigests: this.#digests,
+      checkpoints: this.#zinfo instanceof GzipZinfo ? this.#zinfo.blob : encodeTarZinfo(this.#zinfo),
+      entryCount: this.entryCount,
+      entryAt: index => this.#toc.fields(index),
+    });
+  }
+
+  #checkDigest(expected: string): void {
+    if (!DIGEST.test(expected)) {
+      const message = `expectedDigest must be 'sha256:' and 64 hex digits, got ${JSON.stringify(expected)}`;
+      throw new SociError('ERR_SOCI_INVALID_ARGUMENT', message);
+    }
+    if (this.digest === expected) return;
+    throw new SociError('ERR_SOCI_ZTOC_DIGEST', `the ztoc has digest ${this.digest}, expected ${expected}`, {
+      data: { expected, found: this.digest },
+    });
+  }
+}
+
+function compressionOf(algorithm: number): Compression {
+  for (const [name, value] of Object.entries(ALGORITHM)) {
+    if (value === algorithm) return name as Compression;
+  }
+  const message = `the ztoc uses compression algorithm ${algorithm}, known are 1 (gzip) and 2 (uncompressed)`;
+  throw new SociError('ERR_SOCI_ZTOC_FORMAT', message, { data: { found: algorithm } });
+}
+
+function readDigests(buffer: FlatBuffer, info: number, spanCount: number): readonly string[] {
+  const vector = buffer.vector(info, Slot.compressionInfo.spanDigests, 4);
+  if (vector.length !== spanCount) {
+    throw invalid(`${vector.length} span digests for ${spanCount} spans`, { field: 'spanDigests' });
+  }
+  return Array.from({ length: spanCount }, (_, index) => {
+    const { start, length } = buffer.vectorAt(vector.start + 4 * index, 1);
+    const digest = length > 128 ? '' : toByteString(buffer.bytes, start, start + length);
+    if (!DIGEST.test(digest)) {
+      const found = length > 128 ? `${length} bytes` : JSON.stringify(digest);
+      throw invalid(`the digest of span ${index} is no SHA-256: ${found}`, { field: 'spanDigests', index });
+    }
+    return digest;
+  });
+}
+
+function optionalTable(buffer: FlatBuffer, table: number, slot: number, what: string): number | undefined {
+  const position = buffer.field(table, slot, 4);
+  return position === 0 ? undefined : buffer.table(position, what);
+}
+
+function checkIndex(what: string, index: number, count: number): void {
+  if (Number.isSafeInteger(index) && index >= 0 && index < count) return;
+  throw new SociError('ERR_SOCI_INVALID_ARGUMENT', `there is no ${what} ${index}, the ztoc has ${count}`);
+}
+
+function invalid(reason: string, data: Record<string, unknown> = {}): SociError {
+  return new SociError('ERR_SOCI_ZTOC_INVALID', `the ztoc contradicts itself: ${reason}`, { data });
+}
