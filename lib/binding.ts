@@ -1,8 +1,15 @@
 /**
  * The only importer of the native addon. Everything above sees this typed
  * interface; native failures arrive as SociError with the caller's stack.
+ *
+ * Whatever script does to an array while a call is under way (transfer it,
+ * shrink it, write to it) is safe: inputs are copied when the call is made,
+ * and outputs are filled when it has ended.
  */
-// NOTE: contract only, the addon's author completes this file.
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { SociError, type SociErrorCode } from './errors.js';
 
 export type EngineName = 'zlib';
 
@@ -21,6 +28,8 @@ export interface IndexerOptions {
    * Rows of (in, out, bits), ascending in `in`.
    */
   readonly checkpointsAt?: Float64Array;
+  /** The first of `checkpointsAt` is the one that v1 zinfo blobs imply: span 0 starts at byte 10, inside of the gzip header or not. */
+  readonly impliedFirstCheckpoint?: boolean;
 }
 
 /** What one feed did. */
@@ -54,8 +63,12 @@ export interface IndexResult {
   readonly spanDigests: Uint8Array;
 }
 
+/**
+ * Calls do not overlap. After a failure every later call fails in the same way; after `finish`,
+ * whatever came of it, every call fails with ERR_SOCI_INVALID_ARGUMENT.
+ */
 export interface NativeIndexer {
-  /** At most 1 MiB of input per call; calls do not overlap. */
+  /** Takes at most the first 1 MiB of `chunk`. */
   feed(chunk: Uint8Array): Promise<FeedResult>;
   feedSync(chunk: Uint8Array): FeedResult;
   finish(): Promise<IndexResult>;
@@ -76,14 +89,19 @@ export interface SpanDecoderOptions {
 
 export interface DecodeResult {
   readonly consumed: number;
+  /** Bytes of output discarded: fewer than asked for when the job ended first. */
+  readonly skipped: number;
   readonly produced: number;
-  /** The stream's last member ended and no input is left. */
+  /** A member ended, and with it the input: the stream may be over. */
   readonly ended: boolean;
 }
 
-/** Decodes one span piece by piece: `run` goes on where the last one stopped. */
+/** Decodes one span piece by piece: `run` goes on where the last one stopped. Calls do not overlap. */
 export interface NativeSpanDecoder {
-  /** Discards `skip` bytes of output first, then fills `output`; stops when it is full or the input is used up. */
+  /**
+   * Discards `skip` bytes of output first, then fills `output`; stops when it is full, when the input is
+   * used up, or after 1 MiB of input or 4 MiB of output, skipped bytes included.
+   */
   run(input: Uint8Array, output: Uint8Array, skip: number): Promise<DecodeResult>;
   runSync(input: Uint8Array, output: Uint8Array, skip: number): DecodeResult;
   abort(): void;
@@ -95,6 +113,410 @@ export interface SpanJob extends SpanDecoderOptions {
   /** Expected SHA-256 of `input` from `digestOffset` on, checked before decoding; undefined: not checked. */
   readonly digest: Uint8Array | undefined;
   readonly digestOffset: number;
-  /** Filled completely, or the job fails with SPAN_LENGTH. */
+  /**
+   * Filled completely, or the job fails with ERR_SOCI_SPAN_LENGTH. A length asks for new memory, which is
+   * decoded into directly; a given array is filled by one copy at the end, for while the job runs script
+   * could detach it.
+   */
+  readonly output: Uint8Array | number;
+}
+
+/** The names of native/core/status.h, as the addon spells them. */
+export type NativeCode =
+  | 'ABORTED'
+  | 'GZIP_HEADER'
+  | 'GZIP_CHECKSUM'
+  | 'DEFLATE_DATA'
+  | 'TRUNCATED'
+  | 'TRAILING_DATA'
+  | 'OUTPUT_LENGTH'
+  | 'CHECKPOINT_BLOB'
+  | 'CHECKPOINT_MISS'
+  | 'TAR_HEADER'
+  | 'LIMIT'
+  | 'DIGEST'
+  | 'NO_MEMORY'
+  | 'MISUSE';
+
+/** What native offsets count: bytes of the layer, or of the input of one span. */
+type OffsetSpace = 'layer' | 'span';
+
+interface Failure {
+  readonly code: SociErrorCode;
+  /** `at` names the byte and what it is a byte of; `offset` is for those that count another stream. */
+  readonly message: (at: string, offset: number, space: OffsetSpace) => string;
+}
+
+/** @internal Every native failure but ABORTED, which has a class of its own. */
+export const NATIVE_FAILURES: Readonly<Record<Exclude<NativeCode, 'ABORTED'>, Failure>> = {
+  GZIP_HEADER: {
+    code: 'ERR_SOCI_GZIP_HEADER',
+    message: at => `expected a gzip member header, found other or damaged bytes, noticed at ${at}`,
+  },
+  GZIP_CHECKSUM: {
+    code: 'ERR_SOCI_GZIP_CHECKSUM',
+    message: at => `gzip member checksum or length does not match its data, noticed at ${at}`,
+  },
+  DEFLATE_DATA: {
+    code: 'ERR_SOCI_DEFLATE_DATA',
+    message: at => `expected DEFLATE data, found an invalid block, code or distance at ${at}`,
+  },
+  TRUNCATED: {
+    code: 'ERR_SOCI_LAYER_TRUNCATED',
+    // Of the compressed bytes or of the tar stream, whichever ends too early.
+    message: (_, offset, space) =>
+      `expected more data, found the end of the ${space} inside a member or an entry, noticed at byte ${offset}`,
+  },
+  TRAILING_DATA: {
+    code: 'ERR_SOCI_LAYER_TRAILING_DATA',
+    message: at => `expected another gzip member or the end, found other bytes at ${at}`,
+  },
+  OUTPUT_LENGTH: {
+    code: 'ERR_SOCI_SPAN_LENGTH',
+    message: at => `the compressed bytes end before the promised output is complete, at ${at}`,
+  },
+  CHECKPOINT_BLOB: {
+    code: 'ERR_SOCI_ZTOC_INVALID',
+    message: at => `expected a list of checkpoints, found an impossible length, count or order at ${at}`,
+  },
+  CHECKPOINT_MISS: {
+    code: 'ERR_SOCI_ZTOC_MISMATCH',
+    message: at => `expected a DEFLATE block to start at the checkpoint at ${at}, found none`,
+  },
+  TAR_HEADER: {
+    code: 'ERR_SOCI_TAR_HEADER',
+    message: (_, offset) =>
+      `expected a tar header, found a block that is none at byte ${offset} of the tar stream`,
+  },
+  LIMIT: {
+    code: 'ERR_SOCI_LIMIT',
+    message: at => `more checkpoints than maxCheckpoints allows: reached at ${at}`,
+  },
+  DIGEST: {
+    code: 'ERR_SOCI_SPAN_DIGEST',
+    message: () => 'the SHA-256 of the compressed bytes is not the expected one',
+  },
+  NO_MEMORY: {
+    code: 'ERR_SOCI_NO_MEMORY',
+    message: (_, __, space) => `not enough memory to process the ${space}`,
+  },
+  MISUSE: {
+    code: 'ERR_SOCI_INVALID_ARGUMENT',
+    message: () =>
+      'expected one call at a time, none after finish(), and arrays that keep their length; found another call under way, an ended object or a detached array',
+  },
+};
+
+/** An indexer or span decoder was told to `abort()`. Callers reject with their signal's reason instead. */
+export class AbortedError extends Error {
+  readonly code = 'ABORTED';
+
+  constructor() {
+    super('the native call was aborted');
+    this.name = 'AbortedError';
+  }
+}
+
+interface AddonSpan {
+  readonly engine: EngineName;
+  readonly gzipHeader: boolean;
+  readonly bits: number;
+  readonly window: Uint8Array | undefined;
+}
+
+interface AddonSpanJob extends AddonSpan {
+  readonly input: Uint8Array;
+  readonly digest: Uint8Array | undefined;
+  readonly digestOffset: number;
   readonly output: Uint8Array;
+}
+
+interface AddonAbortFlag {
+  abort(): void;
+}
+
+interface Addon {
+  readonly Indexer: new (options: object) => NativeIndexer;
+  readonly SpanDecoder: new (options: AddonSpan) => NativeSpanDecoder;
+  readonly AbortFlag: new () => AddonAbortFlag;
+  decodeSpan(job: AddonSpanJob, flag: AddonAbortFlag | undefined): Promise<void>;
+  decodeSpanSync(job: AddonSpanJob): void;
+  readonly zlibVersion: string;
+}
+
+const require = createRequire(import.meta.url);
+
+/** This file runs from dist/ and, under test, from deeper: the package is where its package.json is. */
+function packageRoot(): string {
+  let directory = path.dirname(fileURLToPath(import.meta.url));
+  for (;;) {
+    try {
+      const manifest = require(path.join(directory, 'package.json')) as { name?: unknown };
+      if (manifest.name === 'seekable-oci') return directory;
+    } catch {
+      // No package.json here.
+    }
+    const parent = path.dirname(directory);
+    if (parent === directory) break;
+    directory = parent;
+  }
+  throw new SociError(
+    'ERR_SOCI_ADDON',
+    'expected to run inside the package seekable-oci, found no package.json',
+  );
+}
+
+function loadAddon(): Addon {
+  const root = packageRoot();
+  try {
+    const load = require('node-gyp-build') as (directory: string) => Addon;
+    return load(root);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message.split('\n', 1)[0] : String(cause);
+    throw new SociError(
+      'ERR_SOCI_ADDON',
+      `expected a native addon for ${process.platform}-${process.arch} in ${root}, found none that loads (${reason}). ` +
+        'The package holds prebuilt ones for linux-x64, linux-arm64 (glibc and musl), darwin-x64 and darwin-arm64; ' +
+        'elsewhere build it with "npm explore seekable-oci -- npx node-gyp rebuild", which needs a C++17 compiler and python3.',
+      { data: { platform: process.platform, arch: process.arch, root }, cause },
+    );
+  }
+}
+
+const addon = loadAddon();
+
+/** Of the zlib that decodes: the one compiled with the addon, never Node's own. */
+export const zlibVersion: string = addon.zlibVersion;
+
+/** Where a call came from, for errors that surface after it returned. */
+interface CallSite {
+  stack?: string;
+}
+
+function callSite(callee: (...args: never[]) => unknown): CallSite {
+  const site: CallSite = {};
+  Error.captureStackTrace(site, callee);
+  return site;
+}
+
+/** The error that stands for what the addon threw or rejected with. */
+function fromNative(error: unknown, space: OffsetSpace, site: CallSite): Error {
+  const { code, offset, message } = error as { code?: string; offset?: number; message: string };
+  const translated = translate(code, offset, message, space);
+  if (translated === undefined) return error as Error;
+  const frames = site.stack?.indexOf('\n    at ') ?? -1;
+  translated.stack = `${translated.name}: ${translated.message}${frames < 0 ? '' : site.stack?.slice(frames)}`;
+  return translated;
+}
+
+function translate(
+  code: string | undefined,
+  offset: number | undefined,
+  message: string,
+  space: OffsetSpace,
+): Error | undefined {
+  if (code === 'ABORTED') return new AbortedError();
+  const failure = (NATIVE_FAILURES as Readonly<Record<string, Failure>>)[code ?? ''];
+  if (failure === undefined) return undefined;
+  // Without an offset it is an argument of the wrong type, which the addon has named.
+  if (offset === undefined) return new SociError(failure.code, message);
+  const where = space === 'layer' ? 'the layer' : "the span's compressed bytes";
+  return new SociError(failure.code, failure.message(`byte ${offset} of ${where}`, offset, space), {
+    data: { offset },
+  });
+}
+
+function now<T>(space: OffsetSpace, callee: (...args: never[]) => unknown, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw fromNative(error, space, callSite(callee));
+  }
+}
+
+async function later<T>(
+  space: OffsetSpace,
+  callee: (...args: never[]) => unknown,
+  call: () => Promise<T>,
+): Promise<T> {
+  const site = callSite(callee);
+  try {
+    return await call();
+  } catch (error) {
+    throw fromNative(error, space, site);
+  }
+}
+
+function invalid(name: string, expected: string, received: unknown): SociError {
+  return new SociError(
+    'ERR_SOCI_INVALID_ARGUMENT',
+    `expected ${expected} for ${name}, received ${String(received)}`,
+  );
+}
+
+function checkInteger(
+  name: string,
+  value: number,
+  least: number,
+  most: number = Number.MAX_SAFE_INTEGER,
+): void {
+  if (Number.isSafeInteger(value) && value >= least && value <= most) return;
+  throw invalid(name, `an integer of ${least} to ${most}`, value);
+}
+
+function checkEngine(engine: EngineName): void {
+  if (engine !== 'zlib') throw invalid('engine', "'zlib'", engine);
+}
+
+function checkBytes(name: string, value: Uint8Array | undefined, length: number): void {
+  if (value === undefined || (value instanceof Uint8Array && value.length === length)) return;
+  throw invalid(
+    name,
+    `a Uint8Array of ${length} bytes`,
+    value instanceof Uint8Array ? `${value.length} bytes` : value,
+  );
+}
+
+/** @throws SociError ERR_SOCI_INVALID_ARGUMENT */
+export function createIndexer(options: IndexerOptions): NativeIndexer {
+  return new Indexer(options);
+}
+
+class Indexer implements NativeIndexer {
+  readonly #native: NativeIndexer;
+
+  constructor(options: IndexerOptions) {
+    const { compression, spanSize, diffId, engine, maxCheckpoints, checkpointsAt, impliedFirstCheckpoint } =
+      options;
+    if (compression !== 'gzip' && compression !== 'uncompressed') {
+      throw invalid('compression', "'gzip' or 'uncompressed'", compression);
+    }
+    checkInteger('spanSize', spanSize, 1);
+    checkInteger('maxCheckpoints', maxCheckpoints, 1);
+    checkEngine(engine);
+    const native = {
+      gzip: compression === 'gzip',
+      spanSize,
+      diffId,
+      engine,
+      maxCheckpoints,
+      checkpointsAt,
+      impliedFirstCheckpoint: impliedFirstCheckpoint ?? false,
+    };
+    this.#native = now('layer', createIndexer, () => new addon.Indexer(native));
+  }
+
+  feed(chunk: Uint8Array): Promise<FeedResult> {
+    return later('layer', this.feed, () => this.#native.feed(chunk));
+  }
+
+  feedSync(chunk: Uint8Array): FeedResult {
+    return now('layer', this.feedSync, () => this.#native.feedSync(chunk));
+  }
+
+  finish(): Promise<IndexResult> {
+    return later('layer', this.finish, () => this.#native.finish());
+  }
+
+  finishSync(): IndexResult {
+    return now('layer', this.finishSync, () => this.#native.finishSync());
+  }
+
+  abort(): void {
+    this.#native.abort();
+  }
+}
+
+/** @throws SociError ERR_SOCI_INVALID_ARGUMENT */
+export function createSpanDecoder(options: SpanDecoderOptions): NativeSpanDecoder {
+  return new SpanDecoder(options);
+}
+
+class SpanDecoder implements NativeSpanDecoder {
+  readonly #native: NativeSpanDecoder;
+
+  constructor(options: SpanDecoderOptions) {
+    const span = addonSpan(options);
+    this.#native = now('span', createSpanDecoder, () => new addon.SpanDecoder(span));
+  }
+
+  run(input: Uint8Array, output: Uint8Array, skip: number): Promise<DecodeResult> {
+    return later('span', this.run, () => this.#native.run(input, output, skip));
+  }
+
+  runSync(input: Uint8Array, output: Uint8Array, skip: number): DecodeResult {
+    return now('span', this.runSync, () => this.#native.runSync(input, output, skip));
+  }
+
+  abort(): void {
+    this.#native.abort();
+  }
+}
+
+/**
+ * Checks the digest of one span and decodes it, in one job of the pool: spans of much more than 4 MiB
+ * belong to a span decoder. Resolves to the output.
+ *
+ * @throws SociError ERR_SOCI_SPAN_DIGEST, ERR_SOCI_SPAN_LENGTH, ERR_SOCI_DEFLATE_DATA, ERR_SOCI_GZIP_HEADER,
+ * ERR_SOCI_GZIP_CHECKSUM, ERR_SOCI_LAYER_TRAILING_DATA; the signal's reason
+ */
+export async function decodeSpan(job: SpanJob, options: { signal?: AbortSignal } = {}): Promise<Uint8Array> {
+  const site = callSite(decodeSpan);
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const prepared = addonSpanJob(job, allocate(job.output));
+  const flag = signal && new addon.AbortFlag();
+  const abort = () => flag?.abort();
+  signal?.addEventListener('abort', abort, { once: true });
+  try {
+    await addon.decodeSpan(prepared, flag);
+  } catch (error) {
+    if (signal?.aborted) throw signal.reason;
+    throw fromNative(error, 'span', site);
+  } finally {
+    signal?.removeEventListener('abort', abort);
+  }
+  return typeof job.output === 'number' ? prepared.output : fill(job.output, prepared.output);
+}
+
+/** The same on the calling thread, straight into a given array: for benchmarks and tests. */
+export function decodeSpanSync(job: SpanJob): Uint8Array {
+  const output = typeof job.output === 'number' ? allocate(job.output) : job.output;
+  const prepared = addonSpanJob(job, output);
+  now('span', decodeSpanSync, () => addon.decodeSpanSync(prepared));
+  return output;
+}
+
+function addonSpan(options: SpanDecoderOptions): AddonSpan {
+  const { engine, start, bits, window } = options;
+  checkEngine(engine);
+  if (start !== 'raw' && start !== 'gzip') throw invalid('start', "'raw' or 'gzip'", start);
+  checkInteger('bits', bits, 0, 7);
+  checkBytes('window', window, 32768);
+  return { engine, gzipHeader: start === 'gzip', bits, window };
+}
+
+function addonSpanJob(job: SpanJob, output: Uint8Array): AddonSpanJob {
+  const { input, digest, digestOffset } = job;
+  checkBytes('digest', digest, 32);
+  checkInteger('digestOffset', digestOffset, 0, input.length);
+  return { ...addonSpan(job), input, digest, digestOffset, output };
+}
+
+/** Memory that nobody else knows of while the addon writes to it. */
+function allocate(output: Uint8Array | number): Uint8Array {
+  if (typeof output === 'number') checkInteger('output', output, 0);
+  const length = typeof output === 'number' ? output : output.length;
+  try {
+    return new Uint8Array(length);
+  } catch (cause) {
+    throw new SociError('ERR_SOCI_NO_MEMORY', `not enough memory for a span of ${length} bytes`, { cause });
+  }
+}
+
+function fill(output: Uint8Array, bytes: Uint8Array): Uint8Array {
+  if (output.length !== bytes.length)
+    throw invalid('output', 'an array that keeps its length', 'a detached one');
+  output.set(bytes);
+  return output;
 }

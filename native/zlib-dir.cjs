@@ -16,7 +16,9 @@ function zlibDirectory() {
   try {
     return path.join(path.dirname(require.resolve('zlib-sync/package.json')), 'deps', 'zlib');
   } catch {
-    throw new Error(`zlib sources: expected native/zlib or the package zlib-sync, found neither (run npm ci)`);
+    throw new Error(
+      `zlib sources: expected native/zlib or the package zlib-sync, found neither (run npm ci)`,
+    );
   }
 }
 

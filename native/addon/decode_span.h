@@ -1,0 +1,17 @@
+// decodeSpan and decodeSpanSync: one whole span as one job, checked against
+// its digest before any of it is decoded.
+#pragma once
+
+#include <node_api.h>
+
+namespace soci::addon {
+
+// decodeSpan(job, abortFlag | undefined): Promise<undefined>. Writes to
+// `job.output` from the pool: script must not be able to reach that array's
+// buffer before the promise is settled (see pool_job.h).
+napi_value DecodeSpanAsync(napi_env env, napi_callback_info info);
+
+// decodeSpanSync(job): undefined.
+napi_value DecodeSpanSync(napi_env env, napi_callback_info info);
+
+}  // namespace soci::addon

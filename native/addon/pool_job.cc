@@ -1,0 +1,132 @@
+#include "addon/pool_job.h"
+
+#include "addon/values.h"
+
+namespace soci::addon {
+
+void JobSlot::Abort(napi_env env) {
+  aborted_.store(true, std::memory_order_relaxed);
+  // Fails when the job has been started already: then the flag ends it.
+  if (job_ != nullptr) napi_cancel_async_work(env, job_->work_);
+}
+
+napi_value PoolJob::Queue(napi_env env, std::unique_ptr<PoolJob> job,
+                          std::initializer_list<napi_value> held) {
+  if (job == nullptr) return ThrowStatus(env, Status::At(Code::kNoMemory, 0));
+  napi_value promise = nullptr;
+  if (napi_create_promise(env, &job->deferred_, &promise) != napi_ok) {
+    return nullptr;
+  }
+  if (job->slot_ != nullptr && job->slot_->busy()) {
+    return Refuse(env, std::move(job), Code::kMisuse, promise);
+  }
+  for (napi_value value : held) {
+    if (job->held_count_ == kMaxHeld ||
+        napi_create_reference(env, value, 1, &job->held_[job->held_count_]) !=
+            napi_ok) {
+      return Refuse(env, std::move(job), Code::kNoMemory, promise);
+    }
+    job->held_count_++;
+  }
+  napi_value name = nullptr;
+  if (napi_create_string_utf8(env, "seekable-oci", NAPI_AUTO_LENGTH, &name) !=
+          napi_ok ||
+      napi_create_async_work(env, nullptr, name, OnExecute, OnComplete,
+                             job.get(), &job->work_) != napi_ok ||
+      napi_queue_async_work(env, job->work_) != napi_ok) {
+    return Refuse(env, std::move(job), Code::kNoMemory, promise);
+  }
+  if (job->slot_ != nullptr) job->slot_->job_ = job.get();
+  job.release();  // OnComplete deletes it.
+  return promise;
+}
+
+napi_value PoolJob::RunNow(napi_env env, std::unique_ptr<PoolJob> job) {
+  if (job == nullptr) return ThrowStatus(env, Status::At(Code::kNoMemory, 0));
+  if (job->slot_ != nullptr && job->slot_->busy()) {
+    job->status_ = Status::At(Code::kMisuse, 0);
+  } else {
+    job->status_ = job->Run();
+    job->Executed(env);
+  }
+  napi_value result = job->Outcome(env);
+  if (job->status_.ok()) return result;
+  if (result != nullptr) napi_throw(env, result);
+  return nullptr;
+}
+
+napi_value PoolJob::Refuse(napi_env env, std::unique_ptr<PoolJob> job,
+                           Code code, napi_value promise) {
+  job->status_ = Status::At(code, 0);
+  job->Settle(env);
+  job->Release(env);
+  return promise;
+}
+
+napi_value PoolJob::Held(napi_env env, size_t index) const {
+  napi_value value = nullptr;
+  if (index < held_count_) napi_get_reference_value(env, held_[index], &value);
+  return value;
+}
+
+void PoolJob::OnExecute(napi_env /*env*/, void* data) {
+  auto* job = static_cast<PoolJob*>(data);
+  job->status_ = job->Run();
+}
+
+void PoolJob::OnComplete(napi_env env, napi_status status, void* data) {
+  std::unique_ptr<PoolJob> job(static_cast<PoolJob*>(data));
+  if (job->slot_ != nullptr) job->slot_->job_ = nullptr;
+  if (status != napi_ok) job->status_ = Status::At(Code::kAborted, 0);
+  job->Executed(env);
+  job->Settle(env);
+  job->Release(env);
+}
+
+Status PoolJob::Run() {
+  const std::atomic<bool>* aborted =
+      slot_ != nullptr ? slot_->aborted() : nullptr;
+  if (aborted != nullptr && aborted->load(std::memory_order_relaxed)) {
+    return Status::At(Code::kAborted, 0);
+  }
+  return Execute(aborted);
+}
+
+// The value to resolve with or, if status_ is not ok, the error.
+napi_value PoolJob::Outcome(napi_env env) {
+  if (status_.ok()) {
+    napi_value result = Result(env, &status_);
+    if (status_.ok() && result != nullptr) return result;
+    if (status_.ok()) status_ = Status::At(Code::kNoMemory, 0);
+  }
+  return MakeError(env, status_);
+}
+
+void PoolJob::Settle(napi_env env) {
+  napi_value outcome = Outcome(env);
+  if (outcome == nullptr) return;  // Script is over.
+  if (status_.ok()) {
+    napi_resolve_deferred(env, deferred_, outcome);
+  } else {
+    napi_reject_deferred(env, deferred_, outcome);
+  }
+}
+
+void PoolJob::Release(napi_env env) {
+  for (size_t i = 0; i < held_count_; i++) napi_delete_reference(env, held_[i]);
+  held_count_ = 0;
+  if (work_ != nullptr) napi_delete_async_work(env, work_);
+  work_ = nullptr;
+}
+
+bool JobMemory::Reserve(size_t size) {
+  if (size <= capacity_) return true;
+  data_.reset();  // The old bytes are of no use, so nothing is copied.
+  capacity_ = 0;
+  data_.reset(static_cast<uint8_t*>(malloc(size)));
+  if (data_ == nullptr) return false;
+  capacity_ = size;
+  return true;
+}
+
+}  // namespace soci::addon

@@ -1,0 +1,137 @@
+// One piece of work on the libuv pool with a promise for its end; everything
+// asynchronous in the addon is one of these.
+//
+// Memory. Node-API offers no way to pin the memory of a typed array: while a
+// job runs, script may transfer the array's buffer to a worker whose exit frees
+// it, or shrink a resizable one, and a strong reference to the array prevents
+// neither. So jobs work on memory that script cannot reach: inputs are copied
+// when a job is queued (which also means that the bytes whose digest was
+// checked are the bytes that are decoded), outputs are copied out when it has
+// ended, or lie in an array that lib/binding.ts made and shows to nobody
+// before. A 1 MiB copy costs 1-2 % of the work on it.
+//
+// Teardown. A worker may be terminated, or the process may exit, with jobs in
+// flight: Node waits for them, then calls the completion with script disabled,
+// where every Node-API call may fail. Completion ignores all those failures,
+// and node-addon-api's AsyncWorker, which makes them fatal, is not used.
+#pragma once
+
+#include <node_api.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <initializer_list>
+#include <memory>
+#include <new>
+#include <utility>
+
+#include "core/status.h"
+
+namespace soci::addon {
+
+// A job ends after that much input or output, whichever comes first: some 20
+// ms.
+constexpr size_t kMaxJobInput = size_t{1} << 20;
+constexpr size_t kMaxJobOutput = size_t{4} << 20;
+
+class PoolJob;
+
+// The place of at most one job: what an object that runs jobs one after the
+// other owns. JS thread, but for the flag.
+class JobSlot {
+ public:
+  bool busy() const { return job_ != nullptr; }
+  const std::atomic<bool>* aborted() const { return &aborted_; }
+
+  // Makes the job under way, and every later one, fail with kAborted. A job
+  // that still waits for a pool thread ends without one.
+  void Abort(napi_env env);
+
+ private:
+  friend class PoolJob;
+  std::atomic<bool> aborted_{false};
+  PoolJob* job_ = nullptr;
+};
+
+class PoolJob {
+ public:
+  virtual ~PoolJob() = default;
+  PoolJob(const PoolJob&) = delete;
+  PoolJob& operator=(const PoolJob&) = delete;
+
+  // Queues `job` and returns its promise, which is rejected with kMisuse if
+  // the slot is taken. The values `held` are not collected before the job has
+  // ended. nullptr if Node-API refuses, or if there is no job for want of
+  // memory (then an exception is pending).
+  static napi_value Queue(napi_env env, std::unique_ptr<PoolJob> job,
+                          std::initializer_list<napi_value> held);
+
+  // Does the work here and now; throws what the promise would reject with.
+  static napi_value RunNow(napi_env env, std::unique_ptr<PoolJob> job);
+
+ protected:
+  // `slot` lies in an object that the job holds; nullptr: cannot be aborted.
+  explicit PoolJob(JobSlot* slot) : slot_(slot) {}
+
+  // On a pool thread: no Node-API.
+  virtual Status Execute(const std::atomic<bool>* aborted) = 0;
+
+  // On the JS thread after Execute, and whether or not it succeeded.
+  virtual void Executed(napi_env /*env*/) {}
+
+  // The promise's value, or nullptr with `status` set; without, it is
+  // kNoMemory.
+  virtual napi_value Result(napi_env env, Status* status) = 0;
+
+  // A value given to Queue; nullptr when run synchronously.
+  napi_value Held(napi_env env, size_t index) const;
+
+ private:
+  friend class JobSlot;
+  static constexpr size_t kMaxHeld = 3;
+
+  static void OnExecute(napi_env env, void* data);
+  static void OnComplete(napi_env env, napi_status status, void* data);
+
+  static napi_value Refuse(napi_env env, std::unique_ptr<PoolJob> job,
+                           Code code, napi_value promise);
+
+  Status Run();
+  napi_value Outcome(napi_env env);
+  void Settle(napi_env env);
+  void Release(napi_env env);
+
+  JobSlot* slot_;
+  Status status_;
+  napi_async_work work_ = nullptr;
+  napi_deferred deferred_ = nullptr;
+  napi_ref held_[kMaxHeld] = {};
+  size_t held_count_ = 0;
+};
+
+// nullptr when memory is short, which Queue and RunNow know how to say.
+template <class T, class... Args>
+std::unique_ptr<PoolJob> NewJob(Args&&... args) {
+  return std::unique_ptr<PoolJob>(new (std::nothrow)
+                                      T(std::forward<Args>(args)...));
+}
+
+// Memory of a job's own, which only grows; nothing is thrown when there is
+// none.
+class JobMemory {
+ public:
+  bool Reserve(size_t size);
+  uint8_t* data() const { return data_.get(); }
+  size_t capacity() const { return capacity_; }
+
+ private:
+  struct Free {
+    void operator()(uint8_t* data) const { free(data); }
+  };
+  std::unique_ptr<uint8_t, Free> data_;
+  size_t capacity_ = 0;
+};
+
+}  // namespace soci::addon
