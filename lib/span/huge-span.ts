@@ -1,0 +1,249 @@
+/**
+ * A span too large for memory: igzip -0 writes a whole layer as one deflate
+ * block, old ztocs put a multi-member layer into span 0. Its compressed bytes
+ * are hashed on their way into a temporary file; only when the digest is right
+ * are they decoded, in blocks. The decoder stays where the last read ended, so
+ * that reading on does not begin again from the span's start.
+ */
+import { createHash } from 'node:crypto';
+import { digestBytes, digestMismatch, sameDigest } from './digest.js';
+import type { Fetcher, ReadCounters } from './fetcher.js';
+import { memoryBudget } from './memory-budget.js';
+import { SharedWork } from './shared-work.js';
+import { type InputFeed, SLICE_BYTES, SlicedDecoder } from './sliced-decoder.js';
+import { spanCache, spanKey } from './span-cache.js';
+import { decoderStart, inSpan } from './span-decoding.js';
+import { decodedLength, fetchStart, type Span, type SpanTable } from './span-table.js';
+import { TempFile } from './temp-file.js';
+import { WINDOW_BYTES, windowAfter } from './windows.js';
+
+/** Decoded bytes that are kept and handed on together. */
+export const BLOCK_BYTES = SLICE_BYTES;
+
+/** One request on the way to the temporary file. */
+const CHUNK_BYTES = 4 * 1024 * 1024;
+
+/** What a huge span needs of the reader it belongs to. */
+export interface HugeSpanOwner {
+  readonly id: number;
+  readonly name: string;
+  readonly table: SpanTable;
+  readonly fetcher: Fetcher;
+  readonly counters: ReadCounters;
+  /** Throws when `bytes` are not what that block of the layer holds. */
+  checkBlock(span: Span, block: number, bytes: Uint8Array): Promise<void>;
+  /** Throws when the next span's window does not follow; called with the last 32 KiB of this one. */
+  checkEnd(span: Span, window: Uint8Array): void;
+}
+
+export class HugeSpan {
+  readonly #owner: HugeSpanOwner;
+  readonly #span: Span;
+  readonly #blocks = new Map<number, SharedWork<Uint8Array>>();
+  /** All work that has begun, abandoned or not: what `close` waits for. */
+  readonly #running = new Set<Promise<unknown>>();
+  #file: SharedWork<TempFile> | undefined;
+  #decoder: SlicedDecoder | undefined;
+  /** The last 32 KiB in front of the decoder. */
+  #window: Uint8Array = new Uint8Array(WINDOW_BYTES);
+  /** Decoding goes one at a time: this settles when the last one in line is done. */
+  #turn: Promise<void> = Promise.resolve();
+
+  constructor(owner: HugeSpanOwner, span: Span) {
+    this.#owner = owner;
+    this.#span = span;
+  }
+
+  /** The requests that fetching `bytes` of a huge span takes. */
+  static requests(bytes: number): number {
+    return Math.ceil(bytes / CHUNK_BYTES);
+  }
+
+  /** Whether the compressed bytes are at hand, or on their way. */
+  get present(): boolean {
+    return this.#file !== undefined;
+  }
+
+  /** Block `block` of the span: `BLOCK_BYTES` of the tar stream, the last one less. Not to be changed. */
+  async block(block: number, signal: AbortSignal): Promise<Uint8Array> {
+    const key = spanKey(this.#owner.id, this.#span.index, block);
+    const cached = spanCache.get(key);
+    if (cached !== undefined) {
+      this.#owner.counters.cacheHits++;
+      return cached;
+    }
+    let work = this.#blocks.get(block);
+    if (work === undefined) {
+      const forget = (): void => {
+        if (this.#blocks.get(block) === work) this.#blocks.delete(block);
+      };
+      work = new SharedWork(async workSignal => {
+        try {
+          const bytes = await this.#inTurn(() => this.#decodeBlock(block, workSignal));
+          spanCache.set(key, bytes);
+          return bytes;
+        } finally {
+          forget();
+        }
+      }, forget);
+      this.#blocks.set(block, work);
+      this.#track(work.finished());
+    }
+    return work.wait(signal);
+  }
+
+  /** The verified compressed bytes, from `fetchStart` on. */
+  async compressed(signal: AbortSignal): Promise<TempFile> {
+    let work = this.#file;
+    if (work === undefined) {
+      const forget = (): void => {
+        if (this.#file === work) this.#file = undefined;
+      };
+      const download = new SharedWork(
+        async workSignal => {
+          try {
+            return await this.#download(workSignal);
+          } catch (error) {
+            forget();
+            throw error;
+          }
+        },
+        () => {
+          forget();
+          // It may have come to a good end all the same, with nobody left to close it.
+          this.#track(download.finished().then(file => file?.close()));
+        },
+      );
+      work = this.#file = download;
+      this.#track(download.finished());
+    }
+    return work.wait(signal);
+  }
+
+  /** Gives the temporary file back, once nothing uses it any more. */
+  async close(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running);
+    const file = await this.#file?.finished();
+    this.#file = undefined;
+    await file?.close();
+  }
+
+  #track(work: Promise<unknown>): void {
+    this.#running.add(work);
+    work.then(() => this.#running.delete(work));
+  }
+
+  async #inTurn<T>(job: () => Promise<T>): Promise<T> {
+    const previous = this.#turn;
+    const { promise, resolve } = settleable();
+    this.#turn = promise;
+    await previous;
+    try {
+      return await job();
+    } finally {
+      resolve();
+    }
+  }
+
+  async #decodeBlock(block: number, signal: AbortSignal): Promise<Uint8Array> {
+    const { table, name, counters } = this.#owner;
+    const file = await this.compressed(signal);
+    const start = block * BLOCK_BYTES;
+    const length = Math.min(BLOCK_BYTES, decodedLength(this.#span) - start);
+    if (table.compression === 'uncompressed') return file.read(start, length);
+    if (this.#decoder === undefined || this.#decoder.position > start) {
+      this.#decoder = new SlicedDecoder(decoderStart(table, this.#span), fileFeed(file));
+      this.#window = table.window(this.#span.index) ?? new Uint8Array(WINDOW_BYTES);
+    }
+    const decoder = this.#decoder;
+    try {
+      const skipped = new Uint8Array(decoder.position < start ? BLOCK_BYTES : 0);
+      while (decoder.position < start) {
+        signal.throwIfAborted();
+        await this.#fill(decoder, skipped);
+      }
+      const bytes = new Uint8Array(length);
+      await this.#fill(decoder, bytes);
+      await this.#owner.checkBlock(this.#span, block, bytes);
+      if (start + length === decodedLength(this.#span)) this.#owner.checkEnd(this.#span, this.#window);
+      counters.decodedSpans++;
+      counters.decodedBytes += length;
+      return bytes;
+    } catch (error) {
+      // Stopped between two blocks by an abort, the decoder is still good.
+      if (!signal.aborted || error !== signal.reason) this.#decoder = undefined;
+      throw inSpan(name, this.#span, error);
+    }
+  }
+
+  /** Never stops inside a block, so that the decoder always stands between two. */
+  async #fill(decoder: SlicedDecoder, bytes: Uint8Array): Promise<void> {
+    await decoder.fill(bytes, 0, new AbortController().signal);
+    this.#window = windowAfter(this.#window, bytes).slice();
+  }
+
+  /** Fetches the span into a temporary file; once more when the digest is wrong. */
+  async #download(signal: AbortSignal): Promise<TempFile> {
+    const { table, name, counters } = this.#owner;
+    const start = fetchStart(table, this.#span);
+    const lease = await memoryBudget.acquire(2 * CHUNK_BYTES, signal);
+    let file: TempFile | undefined;
+    try {
+      file = await TempFile.create(this.#span.compressedEnd - start);
+      const expected = digestBytes(this.#span.digest);
+      let found = await this.#downloadInto(file, start, signal);
+      if (!sameDigest(found, expected)) {
+        counters.digestRetries++;
+        found = await this.#downloadInto(file, start, signal);
+      }
+      if (!sameDigest(found, expected)) throw digestMismatch(name, this.#span, found);
+      return file;
+    } catch (error) {
+      await file?.close();
+      throw error;
+    } finally {
+      lease.release();
+    }
+  }
+
+  /** One pass; the next chunk is on its way while this one is hashed and written. */
+  async #downloadInto(file: TempFile, start: number, signal: AbortSignal): Promise<Uint8Array> {
+    const { fetcher } = this.#owner;
+    const end = start + file.size;
+    const hash = createHash('sha256');
+    const fetchAt = (at: number): Promise<Uint8Array> =>
+      fetcher.fetch(at, Math.min(at + CHUNK_BYTES, end), signal);
+    let next = fetchAt(start);
+    for (let at = start; at < end; ) {
+      const chunk = await next;
+      const after = at + chunk.length;
+      if (after < end) {
+        next = fetchAt(after);
+        next.catch(() => {});
+      }
+      hash.update(chunk.subarray(Math.max(0, this.#span.compressedStart - at)));
+      await file.write(chunk, at - start);
+      at = after;
+    }
+    return hash.digest();
+  }
+}
+
+/** A feed of a whole temporary file. */
+export function fileFeed(file: TempFile, from = 0): InputFeed {
+  let at = from;
+  return async () => {
+    if (at >= file.size) return undefined;
+    const bytes = await file.read(at, Math.min(SLICE_BYTES, file.size - at));
+    at += bytes.length;
+    return bytes;
+  };
+}
+
+function settleable(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = (): void => {};
+  const promise = new Promise<void>(done => {
+    resolve = done;
+  });
+  return { promise, resolve };
+}

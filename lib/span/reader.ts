@@ -1,0 +1,477 @@
+/**
+ * Random access to the tar stream inside one layer: plan, fetch, verify,
+ * decode, cache. Nothing leaves here whose compressed bytes did not have the
+ * digest that the ztoc states, and nothing of a span whose output contradicts
+ * the window of the next one.
+ */
+import { SociError } from '../errors.js';
+import type { AbortableOptions, RangeSource } from '../source/range-source.js';
+import { LinkedController } from './abort.js';
+import { Chain, checkpointMismatch } from './chain.js';
+import { Fetcher, newCounters, type ReadCounters, type ReadStats } from './fetcher.js';
+import { BLOCK_BYTES, HugeSpan } from './huge-span.js';
+import { type Lease, memoryBudget } from './memory-budget.js';
+import { nextStep, planSteps, type RunLimits, runRange, type SpanState, type Step, spansOf } from './plan.js';
+import { settings } from './settings.js';
+import { SharedWork } from './shared-work.js';
+import { spanCache, spanKey } from './span-cache.js';
+import { checkPlausible, decodeWholeSpan } from './span-decoding.js';
+import { compressedLength, decodedLength, fetchStart, type Span, type SpanTable } from './span-table.js';
+import { windowFollows, windowMismatch } from './windows.js';
+
+/**
+ * How far windows are trusted. 'neighbours': every window is compared with
+ * what the span in front of it decodes to, whenever that is decoded anyway.
+ * 'chain': nothing is read before everything in front of it was decoded from
+ * the start of the layer and found to agree with the ztoc.
+ */
+export type WindowVerification = 'neighbours' | 'chain';
+
+export interface SpanReaderOptions {
+  readonly verifyWindows?: WindowVerification | undefined;
+}
+
+/** One destination of a read: `target.length` bytes from `start` of the tar stream. */
+export interface ReadPart {
+  readonly start: number;
+  readonly target: Uint8Array;
+}
+
+/** What a read would cost now. */
+export interface ReadPlan {
+  /** The spans touched, `end` exclusive; equal when none is. */
+  readonly firstSpan: number;
+  readonly endSpan: number;
+  readonly requests: number;
+  /** Compressed bytes to fetch. */
+  readonly bytes: number;
+  /** Of the spans touched, how many are decoded already or on their way. */
+  readonly cachedSpans: number;
+}
+
+let lastId = 0;
+
+export class SpanReader {
+  readonly #id = ++lastId;
+  readonly #source: RangeSource;
+  readonly #table: SpanTable;
+  readonly #counters: ReadCounters = newCounters();
+  readonly #fetcher: Fetcher;
+  readonly #chain: Chain | undefined;
+  readonly #inFlight = new Map<number, SharedWork<Uint8Array>>();
+  readonly #hugeSpans = new Map<number, HugeSpan>();
+  readonly #reads = new Set<LinkedController>();
+  readonly #background = new Set<Promise<unknown>>();
+  readonly #maxSpanBytes = settings().maxSpanBytes;
+  /** Set once the ztoc has been caught lying: nothing it says is used after that. */
+  #forged: SociError | undefined;
+  #closing: Promise<void> | undefined;
+
+  /**
+   * @param source the layer as stored; the reader does not close it
+   * @param table the layer's ztoc
+   */
+  constructor(source: RangeSource, table: SpanTable, options: SpanReaderOptions = {}) {
+    const { verifyWindows = 'neighbours' } = options;
+    if (!['neighbours', 'chain'].includes(verifyWindows)) {
+      throw new SociError(
+        'ERR_SOCI_INVALID_ARGUMENT',
+        `Expected 'neighbours' or 'chain' for verifyWindows but received ${String(verifyWindows)}`,
+        { data: { received: verifyWindows } },
+      );
+    }
+    this.#source = source;
+    this.#table = table;
+    this.#fetcher = new Fetcher(source, this.#counters);
+    const owner = {
+      id: this.#id,
+      name: source.name,
+      table,
+      fetcher: this.#fetcher,
+      counters: this.#counters,
+      isHuge: (span: Span) => this.#isHuge(span),
+      hugeSpan: (index: number) => this.#hugeSpan(index),
+    };
+    const chained = verifyWindows === 'chain' && table.compression === 'gzip';
+    this.#chain = chained ? new Chain(owner) : undefined;
+    const firstWindow = table.spanCount > 0 ? table.window(0) : undefined;
+    if (firstWindow?.some(byte => byte !== 0)) {
+      throw new SociError(
+        'ERR_SOCI_WINDOW_MISMATCH',
+        `the window of span 0 of ${source.name} is not zeros, though nothing precedes the first span`,
+        { data: { span: 0 } },
+      );
+    }
+  }
+
+  /** A snapshot of what reading has cost so far. */
+  get stats(): ReadStats {
+    return { ...this.#counters };
+  }
+
+  /** The bytes [start, end) of the tar stream. */
+  async read(start: number, end: number, options: AbortableOptions = {}): Promise<Uint8Array> {
+    this.checkReadable(start, end);
+    const target = new Uint8Array(end - start);
+    await this.readParts([{ start, target }], options);
+    return target;
+  }
+
+  /**
+   * Refuses, before anything is allocated for it, a range that is not in the
+   * tar stream or that its spans cannot hold, small as they are compressed.
+   *
+   * @throws SociError ERR_SOCI_INVALID_ARGUMENT, ERR_SOCI_SPAN_LENGTH
+   */
+  checkReadable(start: number, end: number): void {
+    this.#checkRange(start, end);
+    const spans = spansOf(this.#table, start, end);
+    for (let i = spans.first; i < spans.end; i++) {
+      checkPlausible(this.#table, this.#table.span(i), this.#source.name);
+    }
+  }
+
+  /** Fills `target` with the bytes from `start` of the tar stream. What it holds after a failure is undefined. */
+  async readInto(target: Uint8Array, start: number, options: AbortableOptions = {}): Promise<void> {
+    await this.readParts([{ start, target }], options);
+  }
+
+  /**
+   * Fills several targets through one plan, so that neighbouring ones share
+   * requests. After it has settled, nothing is written to a target any more.
+   *
+   * @param parts ascending, not overlapping
+   * @throws SociError ERR_SOCI_SPAN_DIGEST when a span is not what the ztoc states, fetched twice;
+   *   ERR_SOCI_WINDOW_MISMATCH when the ztoc contradicts the layer, after which every read fails with it;
+   *   ERR_SOCI_SPAN_LENGTH, ERR_SOCI_DEFLATE_DATA and the like when a span does not decode to what the ztoc
+   *   states; ERR_SOCI_CLOSED; what the source throws; the signal's reason
+   */
+  async readParts(parts: readonly ReadPart[], options: AbortableOptions = {}): Promise<void> {
+    let end = 0;
+    for (const { start, target } of parts) {
+      if (start < end) throw new SociError('ERR_SOCI_INVALID_ARGUMENT', 'Expected ascending parts of a read');
+      end = start + target.length;
+      this.#checkRange(start, end);
+      this.#counters.askedBytes += target.length;
+    }
+    this.#throwIfUnusable();
+    options.signal?.throwIfAborted();
+    const read = new LinkedController(options.signal);
+    this.#reads.add(read);
+    try {
+      await this.#chain?.advanceTo(end, read.signal);
+      await this.#readPlanned(parts, read);
+    } catch (error) {
+      // Those who still wait for a span of this read leave, and nothing is copied any more.
+      read.abort(error);
+      if (error instanceof SociError && error.code === 'ERR_SOCI_WINDOW_MISMATCH') this.#forged ??= error;
+      throw error;
+    } finally {
+      read.unlink();
+      this.#reads.delete(read);
+    }
+  }
+
+  /** What reading these ranges of the tar stream would cost; fetches nothing. */
+  plan(ranges: readonly { readonly start: number; readonly end: number }[]): ReadPlan {
+    let requests = 0;
+    let bytes = 0;
+    let cachedSpans = 0;
+    const intervals = this.#intervals(ranges);
+    const limits = this.#runLimits();
+    for (const { first, end } of intervals) {
+      for (const step of planSteps(this.#table, first, end, index => this.#stateOf(index), limits)) {
+        const huge = step.state === 'huge' ? this.#hugeSpans.get(step.first)?.present : undefined;
+        if (step.state === 'cached' || step.state === 'in-flight' || huge) cachedSpans++;
+        else {
+          const range = runRange(this.#table, step.first, step.end);
+          requests += step.state === 'huge' ? HugeSpan.requests(range.end - range.start) : 1;
+          bytes += range.end - range.start;
+        }
+      }
+    }
+    return {
+      firstSpan: intervals[0]?.first ?? 0,
+      endSpan: intervals.at(-1)?.end ?? 0,
+      requests,
+      bytes,
+      cachedSpans,
+    };
+  }
+
+  /**
+   * Where reading on from `start` should stop so that it takes whole spans and
+   * about `bytes` of them, `end` at most: how streams divide a file.
+   */
+  pieceEnd(start: number, end: number, bytes: number): number {
+    const table = this.#table;
+    let index = table.spanOf(start);
+    if (this.#isHuge(table.span(index))) {
+      const from = table.span(index).uncompressedStart;
+      const block = Math.floor((start + bytes - from) / BLOCK_BYTES) * BLOCK_BYTES;
+      return Math.min(end, table.span(index).uncompressedEnd, Math.max(from + block, start + 1));
+    }
+    let at = table.span(index).uncompressedEnd;
+    while (at < end && ++index < table.spanCount) {
+      const span = table.span(index);
+      if (span.uncompressedEnd - start > bytes || this.#isHuge(span)) break;
+      at = Math.max(at, span.uncompressedEnd);
+    }
+    return Math.min(at, end);
+  }
+
+  /** Reads under way reject with ERR_SOCI_CLOSED; settles when nothing of them is left. Twice is no error. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    for (const read of this.#reads) read.abort(this.#closedError());
+    while (this.#background.size > 0) await Promise.all(this.#background);
+    await this.#chain?.finished();
+    await Promise.all([...this.#hugeSpans.values()].map(span => span.close()));
+    spanCache.deleteReader(this.#id);
+  }
+
+  async #readPlanned(parts: readonly ReadPart[], read: LinkedController): Promise<void> {
+    const queue = this.#intervals(
+      parts.map(part => ({ start: part.start, end: part.start + part.target.length })),
+    );
+    for (const { start, target } of parts) this.checkReadable(start, start + target.length);
+    let missing = parts.reduce((sum, part) => sum + part.target.length, 0);
+    const copy = (from: number, bytes: Uint8Array): void => {
+      if (!read.signal.aborted) missing -= copyInto(parts, from, bytes);
+    };
+    const limits = this.#runLimits();
+    const worker = async (): Promise<void> => {
+      for (let interval = queue[0]; interval !== undefined; interval = queue[0]) {
+        read.signal.throwIfAborted();
+        const { first, end } = interval;
+        const step = nextStep(this.#table, first, end, index => this.#stateOf(index), limits);
+        if (step.end < end) interval.first = step.end;
+        else queue.shift();
+        await this.#perform(step, parts, copy, read.signal);
+      }
+    };
+    await Promise.all(Array.from({ length: settings().readConcurrency }, worker));
+    if (missing !== 0) {
+      throw new SociError('ERR_SOCI_SPAN_LENGTH', `${missing} bytes of the tar stream are in no span`, {
+        data: { missing },
+      });
+    }
+  }
+
+  async #perform(
+    step: Step,
+    parts: readonly ReadPart[],
+    copy: (from: number, bytes: Uint8Array) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { uncompressedStart: from } = this.#table.span(step.first);
+    switch (step.state) {
+      case 'cached': {
+        const bytes = spanCache.get(spanKey(this.#id, step.first, 0));
+        this.#counters.cacheHits++;
+        if (bytes !== undefined) copy(from, bytes);
+        return;
+      }
+      case 'in-flight': {
+        this.#counters.sharedSpans++;
+        const bytes = await this.#inFlight.get(step.first)?.wait(signal);
+        if (bytes !== undefined) copy(from, bytes);
+        return;
+      }
+      case 'missing': {
+        const works = this.#startRun(step.first, step.end);
+        const one = async (work: SharedWork<Uint8Array>, index: number): Promise<void> =>
+          copy(this.#table.span(step.first + index).uncompressedStart, await work.wait(signal));
+        await Promise.all(works.map(one));
+        return;
+      }
+      case 'huge': {
+        const huge = this.#hugeSpan(step.first);
+        for (const block of blocksOf(this.#table.span(step.first), parts)) {
+          copy(from + block * BLOCK_BYTES, await huge.block(block, signal));
+        }
+        return;
+      }
+    }
+  }
+
+  /** Fetches neighbouring spans in one request and decodes each; other readers find them in `#inFlight`. */
+  #startRun(first: number, end: number): SharedWork<Uint8Array>[] {
+    const table = this.#table;
+    const range = runRange(table, first, end);
+    const spans = Array.from({ length: end - first }, (_, i) => table.span(first + i));
+    const decoded = spans.reduce((sum, span) => sum + decodedLength(span), 0);
+    let lease: Lease | undefined;
+    const fetched = new SharedWork(async signal => {
+      lease = await memoryBudget.acquire(range.end - range.start + decoded, signal);
+      return this.#fetcher.fetch(range.start, range.end, signal);
+    });
+    const works = spans.map(span => {
+      const forget = (): void => {
+        if (this.#inFlight.get(span.index) === work) this.#inFlight.delete(span.index);
+      };
+      const work: SharedWork<Uint8Array> = new SharedWork(async signal => {
+        try {
+          const run = await fetched.wait(signal);
+          const input = run.subarray(fetchStart(table, span) - range.start, span.compressedEnd - range.start);
+          return await this.#decode(span, input, signal);
+        } finally {
+          forget();
+          lease?.release(decodedLength(span));
+        }
+      }, forget);
+      this.#inFlight.set(span.index, work);
+      return work;
+    });
+    this.#track(
+      Promise.all([fetched, ...works].map(work => work.finished())).then(() => {
+        lease?.release();
+      }),
+    );
+    return works;
+  }
+
+  async #decode(span: Span, input: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
+    const { name } = this.#source;
+    let output: Uint8Array;
+    try {
+      output = await decodeWholeSpan(this.#table, span, input, name, signal);
+    } catch (error) {
+      if (!(error instanceof SociError) || error.code !== 'ERR_SOCI_SPAN_DIGEST') throw error;
+      // What arrived may have been damaged on its way; only a second time is it the layer or the ztoc.
+      this.#counters.digestRetries++;
+      const again = await this.#fetcher.fetch(fetchStart(this.#table, span), span.compressedEnd, signal);
+      output = await decodeWholeSpan(this.#table, span, again, name, signal);
+    }
+    this.#counters.decodedSpans++;
+    this.#counters.decodedBytes += output.length;
+    this.#checkWindowAfter(span, this.#table.window(span.index), output);
+    await this.#checkChain(span, 0, output);
+    spanCache.set(spanKey(this.#id, span.index, 0), output);
+    return output;
+  }
+
+  /** The window of the span after `span` must be the last 32 KiB of `before` and `output`. */
+  #checkWindowAfter(span: Span, before: Uint8Array | undefined, output: Uint8Array): void {
+    const next = span.index + 1;
+    if (before === undefined || next >= this.#table.spanCount) return;
+    const window = this.#table.window(next);
+    if (window !== undefined && !windowFollows(window, before, output)) {
+      throw windowMismatch(this.#source.name, next);
+    }
+  }
+
+  async #checkChain(span: Span, block: number, bytes: Uint8Array): Promise<void> {
+    if (this.#chain === undefined || (await this.#chain.agrees(span.index, block, bytes))) return;
+    throw checkpointMismatch(this.#source.name, span.index);
+  }
+
+  #stateOf(index: number): SpanState {
+    if (this.#isHuge(this.#table.span(index))) return 'huge';
+    if (this.#inFlight.has(index)) return 'in-flight';
+    return spanCache.has(spanKey(this.#id, index, 0)) ? 'cached' : 'missing';
+  }
+
+  #isHuge(span: Span): boolean {
+    return Math.max(compressedLength(span), decodedLength(span)) > this.#maxSpanBytes;
+  }
+
+  #hugeSpan(index: number): HugeSpan {
+    let huge = this.#hugeSpans.get(index);
+    if (huge === undefined) {
+      huge = new HugeSpan(
+        {
+          id: this.#id,
+          name: this.#source.name,
+          table: this.#table,
+          fetcher: this.#fetcher,
+          counters: this.#counters,
+          checkBlock: (span, block, bytes) => this.#checkChain(span, block, bytes),
+          checkEnd: (span, window) => this.#checkWindowAfter(span, window, new Uint8Array(0)),
+        },
+        this.#table.span(index),
+      );
+      this.#hugeSpans.set(index, huge);
+    }
+    return huge;
+  }
+
+  #runLimits(): RunLimits {
+    const { maxRequestBytes, memoryBytes } = settings();
+    // A quarter, so that the requests of one read can be under way together.
+    return { requestBytes: maxRequestBytes, decodedBytes: Math.floor(memoryBytes / 4) };
+  }
+
+  /** The spans of ascending ranges as intervals without overlap, touching ones merged. */
+  #intervals(ranges: readonly { readonly start: number; readonly end: number }[]): Interval[] {
+    const intervals: Interval[] = [];
+    for (const range of ranges) {
+      const { first, end } = spansOf(this.#table, range.start, range.end);
+      const last = intervals.at(-1);
+      if (first === end) continue;
+      if (last !== undefined && first <= last.end) last.end = Math.max(last.end, end);
+      else intervals.push({ first, end });
+    }
+    return intervals;
+  }
+
+  #checkRange(start: number, end: number): void {
+    const { uncompressedSize } = this.#table;
+    if (Number.isSafeInteger(start) && Number.isSafeInteger(end) && 0 <= start && start <= end) {
+      if (end <= uncompressedSize) return;
+    }
+    throw new SociError(
+      'ERR_SOCI_INVALID_ARGUMENT',
+      `Expected a range inside the tar stream of ${uncompressedSize} bytes but received ${start} to ${end}`,
+      { data: { start, end, uncompressedSize } },
+    );
+  }
+
+  #throwIfUnusable(): void {
+    if (this.#closing !== undefined) throw this.#closedError();
+    if (this.#forged !== undefined) throw this.#forged;
+  }
+
+  #closedError(): SociError {
+    return new SociError('ERR_SOCI_CLOSED', `the reader of ${this.#source.name} is closed`);
+  }
+
+  #track(work: Promise<unknown>): void {
+    this.#background.add(work);
+    work.then(() => this.#background.delete(work));
+  }
+}
+
+interface Interval {
+  first: number;
+  end: number;
+}
+
+/** Copies to the parts what `bytes`, which begin at `from` of the tar stream, hold of them; returns how much. */
+function copyInto(parts: readonly ReadPart[], from: number, bytes: Uint8Array): number {
+  let copied = 0;
+  for (const { start, target } of parts) {
+    const first = Math.max(start, from);
+    const end = Math.min(start + target.length, from + bytes.length);
+    if (first >= end) continue;
+    target.set(bytes.subarray(first - from, end - from), first - start);
+    copied += end - first;
+  }
+  return copied;
+}
+
+/** The blocks of a huge span that hold bytes of the parts, ascending. */
+function blocksOf(span: Span, parts: readonly ReadPart[]): number[] {
+  const blocks = new Set<number>();
+  for (const { start, target } of parts) {
+    const first = Math.max(start, span.uncompressedStart) - span.uncompressedStart;
+    const end = Math.min(start + target.length, span.uncompressedEnd) - span.uncompressedStart;
+    if (first >= end) continue;
+    for (let block = Math.floor(first / BLOCK_BYTES); block * BLOCK_BYTES < end; block++) blocks.add(block);
+  }
+  return [...blocks];
+}

@@ -1,0 +1,99 @@
+/**
+ * What one process may spend on reading spans. The pool, the memory and the
+ * temporary disk space are shared by every layer that is open, so these are
+ * settings of the process and not of a layer.
+ */
+import { availableParallelism, tmpdir } from 'node:os';
+import { SociError } from '../errors.js';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const GIB = 1024 * MIB;
+
+export interface Settings {
+  /** Spans decoded at the same time, process-wide. Default: min(cores, 4), the size of libuv's pool. */
+  readonly decodeConcurrency: number;
+  /** Bytes of decoded spans kept for later reads; 0 keeps none. Default 128 MiB. */
+  readonly cacheBytes: number;
+  /** Bytes of cached spans and of spans being fetched or decoded, together. Default 256 MiB. */
+  readonly memoryBytes: number;
+  /**
+   * A span larger than this, compressed or decoded, is not held in memory: its
+   * compressed bytes go to a temporary file. Default 64 MiB.
+   */
+  readonly maxSpanBytes: number;
+  /** Compressed bytes that neighbouring spans may add up to in one request. Default 32 MiB. */
+  readonly maxRequestBytes: number;
+  /** Requests that one read keeps under way. Default 4. */
+  readonly readConcurrency: number;
+  /** Bytes that the temporary files of huge spans may take up. Default 16 GiB. */
+  readonly tempBytes: number;
+  /** Where temporary files go. Default: the system's directory for them. */
+  readonly tempDirectory: string;
+}
+
+/** The least value of each numeric setting; all are safe integers. */
+const LEAST: Readonly<Record<Exclude<keyof Settings, 'tempDirectory'>, number>> = {
+  decodeConcurrency: 1,
+  cacheBytes: 0,
+  memoryBytes: 0,
+  maxSpanBytes: 1,
+  maxRequestBytes: 1,
+  readConcurrency: 1,
+  tempBytes: 0,
+};
+
+let current: Settings = {
+  decodeConcurrency: Math.min(availableParallelism(), 4),
+  cacheBytes: 128 * MIB,
+  memoryBytes: 256 * MIB,
+  maxSpanBytes: 64 * MIB,
+  maxRequestBytes: 32 * MIB,
+  readConcurrency: 4,
+  tempBytes: 16 * GIB,
+  tempDirectory: tmpdir(),
+};
+
+const listeners: (() => void)[] = [];
+
+/** The settings in force. */
+export function settings(): Settings {
+  return current;
+}
+
+/** Calls `listener` after every change. For the process-wide owners of a resource, which live for ever. */
+export function onSettingsChange(listener: () => void): void {
+  listeners.push(listener);
+}
+
+/**
+ * Changes the process-wide settings that are given and returns all of them.
+ * Reads under way keep what they hold; what comes after obeys the new values.
+ *
+ * @throws SociError ERR_SOCI_INVALID_ARGUMENT for an unknown setting or a value out of its range; nothing
+ *   is changed then.
+ */
+export function configure(changes: Partial<Settings>): Settings {
+  for (const [name, value] of Object.entries(changes)) {
+    if (!Object.hasOwn(current, name)) throw invalid(name, 'the name of a setting', name);
+    if (name === 'tempDirectory') {
+      if (typeof value !== 'string' || value === '') throw invalid(name, 'the path of a directory', value);
+      continue;
+    }
+    const least = LEAST[name as keyof typeof LEAST];
+    if (!Number.isSafeInteger(value) || (value as number) < least) {
+      throw invalid(name, `an integer of at least ${least}`, value);
+    }
+  }
+  current = { ...current, ...changes };
+  for (const listener of listeners) listener();
+  return current;
+}
+
+function invalid(name: string, expected: string, received: unknown): SociError {
+  return new SociError(
+    'ERR_SOCI_INVALID_ARGUMENT',
+    `Expected ${expected} for ${name} but received ${String(received)}`,
+    { data: { name, received } },
+  );
+}

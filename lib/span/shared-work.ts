@@ -1,0 +1,51 @@
+/**
+ * One piece of work that several readers wait for. Each of them may leave
+ * without harm to the others; when the last one has left, the work itself is
+ * cancelled, and whoever comes later starts it anew.
+ */
+import { abortable } from './abort.js';
+
+export class SharedWork<T> {
+  readonly #controller = new AbortController();
+  readonly #result: Promise<T>;
+  readonly #onAbandoned: () => void;
+  #waiting = 0;
+  #settled = false;
+
+  /**
+   * Starts `work` at once.
+   * @param onAbandoned called when the last waiter has left, before the work's signal fires
+   */
+  constructor(work: (signal: AbortSignal) => Promise<T>, onAbandoned: () => void = () => {}) {
+    this.#onAbandoned = onAbandoned;
+    this.#result = work(this.#controller.signal);
+    const settled = (): void => {
+      this.#settled = true;
+    };
+    this.#result.then(settled, settled);
+  }
+
+  /** Whether nobody waits any more, so that the work was cancelled. */
+  get abandoned(): boolean {
+    return this.#controller.signal.aborted;
+  }
+
+  /** The result, or a rejection with the signal's reason when this waiter leaves. */
+  async wait(signal?: AbortSignal): Promise<T> {
+    this.#waiting++;
+    try {
+      return await abortable(this.#result, signal);
+    } finally {
+      this.#waiting--;
+      if (this.#waiting === 0 && !this.#settled) {
+        this.#onAbandoned();
+        this.#controller.abort(signal?.reason);
+      }
+    }
+  }
+
+  /** Settles when the work is over, however it ended; counts as nobody's wait. */
+  async finished(): Promise<T | undefined> {
+    return this.#result.catch(() => undefined);
+  }
+}

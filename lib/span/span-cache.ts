@@ -1,0 +1,72 @@
+/**
+ * Decoded spans kept for later reads, least recently used first out, bounded
+ * in bytes and shared by every layer that is open. What is in here was
+ * verified on its way in, and nobody outside span/ gets hold of it: readers
+ * copy, so that no caller can change what the next one reads.
+ */
+import { LRUCache } from 'lru-cache';
+import { onSettingsChange, settings } from './settings.js';
+
+export type SpanKey = `${number}:${number}:${number}`;
+
+export function spanKey(reader: number, span: number, block: number): SpanKey {
+  return `${reader}:${span}:${block}`;
+}
+
+export class SpanCache {
+  #entries: LRUCache<SpanKey, Uint8Array> | undefined;
+
+  constructor(maxBytes: number) {
+    this.resize(maxBytes);
+  }
+
+  /** Bytes held. */
+  get size(): number {
+    return this.#entries?.calculatedSize ?? 0;
+  }
+
+  has(key: SpanKey): boolean {
+    return this.#entries?.has(key) ?? false;
+  }
+
+  get(key: SpanKey): Uint8Array | undefined {
+    return this.#entries?.get(key);
+  }
+
+  /** Keeps `bytes`, unless they alone exceed the bound. Empty spans are not worth an entry. */
+  set(key: SpanKey, bytes: Uint8Array): void {
+    if (bytes.length > 0) this.#entries?.set(key, bytes);
+  }
+
+  /** Drops the least recently used entry; false when there is none. */
+  evictOne(): boolean {
+    return this.#entries?.pop() !== undefined;
+  }
+
+  /** Drops everything of one reader. */
+  deleteReader(reader: number): void {
+    const prefix = `${reader}:`;
+    for (const key of [...(this.#entries?.keys() ?? [])]) {
+      if (key.startsWith(prefix)) this.#entries?.delete(key);
+    }
+  }
+
+  resize(maxBytes: number): void {
+    const kept = this.#entries?.dump() ?? [];
+    // lru-cache takes a size of 0 for "unbounded".
+    this.#entries =
+      maxBytes === 0
+        ? undefined
+        : new LRUCache({ maxSize: maxBytes, sizeCalculation: bytes => bytes.length });
+    this.#entries?.load(kept);
+  }
+}
+
+/** The one cache of the process. */
+export const spanCache = new SpanCache(settings().cacheBytes);
+let cacheBytes = settings().cacheBytes;
+onSettingsChange(() => {
+  if (settings().cacheBytes === cacheBytes) return;
+  cacheBytes = settings().cacheBytes;
+  spanCache.resize(cacheBytes);
+});

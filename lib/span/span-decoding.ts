@@ -1,0 +1,90 @@
+/**
+ * Turns the compressed bytes of one span into its bytes of the tar stream, the
+ * digest checked first: in one job of the addon where that is short, in slices
+ * where it is not, and without any decoding for an uncompressed layer.
+ */
+import { decodeSpan, type SpanDecoderOptions } from '../binding.js';
+import { SociError, type SociErrorOptions } from '../errors.js';
+import { decodePool } from './decode-pool.js';
+import { digestBytes, digestMismatch, sameDigest, sha256 } from './digest.js';
+import { memoryFeed, SlicedDecoder } from './sliced-decoder.js';
+import { compressedLength, decodedLength, fetchStart, type Span, type SpanTable } from './span-table.js';
+
+/** A span of up to this many bytes, compressed and decoded, is one job: about 20 ms. */
+const ONE_JOB_BYTES = 8 * 1024 * 1024;
+
+/** RFC 1951: a length/distance pair of 2 bits stands for 258 bytes, so one byte for no more than this many. */
+const MAX_EXPANSION = 1032;
+
+/** How a decoder starts at the beginning of `span`, whose input begins at `fetchStart`. */
+export function decoderStart(table: SpanTable, span: Span): SpanDecoderOptions {
+  return fetchStart(table, span) < span.compressedStart
+    ? { engine: 'zlib', start: 'gzip', bits: 0, window: undefined }
+    : { engine: 'zlib', start: 'raw', bits: span.bits, window: table.window(span.index) };
+}
+
+/**
+ * Refuses, before anything is allocated or fetched, a span that claims more
+ * output than its compressed bytes can hold.
+ */
+export function checkPlausible(table: SpanTable, span: Span, name: string): void {
+  const most = compressedLength(span) * (table.compression === 'gzip' ? MAX_EXPANSION : 1);
+  if (decodedLength(span) <= most) return;
+  throw new SociError(
+    'ERR_SOCI_SPAN_LENGTH',
+    `${describe(name, span)}: ${compressedLength(span)} compressed bytes cannot hold ${decodedLength(span)}`,
+    { data: { span: span.index, most, claimed: decodedLength(span) } },
+  );
+}
+
+/** @param input the bytes from `fetchStart(span)` to the span's end */
+export async function decodeWholeSpan(
+  table: SpanTable,
+  span: Span,
+  input: Uint8Array,
+  name: string,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  const digestOffset = span.compressedStart - fetchStart(table, span);
+  const digest = digestBytes(span.digest);
+  if (table.compression === 'uncompressed') {
+    // A copy: the source may have lent its own memory, and the cache keeps this.
+    const output = input.slice();
+    await checkDigest(span, output, digest, name);
+    return output.subarray(0, decodedLength(span));
+  }
+  const start = decoderStart(table, span);
+  const length = decodedLength(span);
+  try {
+    if (input.length <= ONE_JOB_BYTES && length <= ONE_JOB_BYTES) {
+      const job = { ...start, input, digest, digestOffset, output: length };
+      return await decodePool.run(() => decodeSpan(job, { signal }), signal);
+    }
+    await checkDigest(span, input.subarray(digestOffset), digest, name);
+    const output = new Uint8Array(length);
+    await new SlicedDecoder(start, memoryFeed(input)).fill(output, 0, signal);
+    signal.throwIfAborted();
+    return output;
+  } catch (error) {
+    if (error instanceof SociError && error.code === 'ERR_SOCI_SPAN_DIGEST') {
+      throw digestMismatch(name, span, await sha256(input.subarray(digestOffset)), error);
+    }
+    throw signal.aborted ? signal.reason : inSpan(name, span, error);
+  }
+}
+
+/** `error` with the span it happened in; what is not about decoding is passed on as it is. */
+export function inSpan(name: string, span: Span, error: unknown): unknown {
+  if (!(error instanceof SociError) || error.data['span'] !== undefined) return error;
+  const options: SociErrorOptions = { data: { ...error.data, span: span.index }, cause: error };
+  return new SociError(error.code, `${describe(name, span)}: ${error.message}`, options);
+}
+
+async function checkDigest(span: Span, bytes: Uint8Array, digest: Uint8Array, name: string): Promise<void> {
+  const found = await sha256(bytes);
+  if (!sameDigest(found, digest)) throw digestMismatch(name, span, found);
+}
+
+function describe(name: string, span: Span): string {
+  return `span ${span.index} of ${name} (bytes ${span.compressedStart} to ${span.compressedEnd})`;
+}

@@ -1,0 +1,39 @@
+/**
+ * The part of a ztoc that reading spans needs: where each span begins and
+ * ends, its digest, and the window its decoder starts with. A `Ztoc` is one.
+ */
+import type { Span, Ztoc } from '../ztoc/ztoc.js';
+
+export type { Span };
+
+export type SpanTable = Pick<
+  Ztoc,
+  | 'compression'
+  | 'compressedSize'
+  | 'uncompressedSize'
+  | 'spanCount'
+  | 'impliedFirstCheckpoint'
+  | 'span'
+  | 'spanOf'
+  | 'window'
+>;
+
+/** Bytes of the tar stream that a span decodes to; 0 for an empty last span that begins beyond the end. */
+export function decodedLength(span: Span): number {
+  return Math.max(0, span.uncompressedEnd - span.uncompressedStart);
+}
+
+/** Bytes of the layer that a span is decoded from. */
+export function compressedLength(span: Span): number {
+  return span.compressedEnd - span.compressedStart;
+}
+
+/**
+ * Where the bytes to fetch for a span begin. A version-1 zinfo blob implies a
+ * first checkpoint at byte 10, but a gzip header with a file name is longer
+ * than that; so the header is fetched too and parsed. The span's digest covers
+ * the bytes from `compressedStart` on all the same.
+ */
+export function fetchStart(table: SpanTable, span: Span): number {
+  return span.index === 0 && table.impliedFirstCheckpoint ? 0 : span.compressedStart;
+}
