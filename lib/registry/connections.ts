@@ -1,0 +1,105 @@
+/**
+ * The connections of one endpoint. Everything reached on its behalf, redirect
+ * targets and token servers included, goes through here, so that proxies, extra
+ * authorities and the ban on link-local addresses hold for all of it, while its
+ * client certificate and skipVerify hold for its own host only.
+ */
+import { type LookupAddress, lookup } from 'node:dns';
+import { isIP, type LookupFunction } from 'node:net';
+import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
+
+import { Agent, Dispatcher, ProxyAgent } from 'undici';
+
+import type { TlsOptions } from './endpoint.js';
+import { type Environment, proxyFor } from './proxy.js';
+import { isLinkLocalAddress } from './trusted-url.js';
+
+interface ConnectOptions {
+  readonly timeout: number;
+  readonly lookup: LookupFunction;
+  readonly secureContext?: SecureContext;
+  readonly rejectUnauthorized?: false;
+}
+
+const MAX_CONNECTIONS = 32;
+
+/** A name that somebody else chose may point anywhere: what it resolves to decides. */
+const guardedLookup: LookupFunction = (hostname, options, callback) => {
+  lookup(hostname, options, (error, address: string | LookupAddress[], family) => {
+    const addresses = typeof address === 'string' ? [address] : (address ?? []).map(found => found.address);
+    const refused = error ? undefined : addresses.find(isLinkLocalAddress);
+    if (refused !== undefined) {
+      callback(new Error(`${hostname} resolves to the link-local address ${refused}`), '', 0);
+      return;
+    }
+    callback(error, address as string, family);
+  });
+};
+
+function secureContext(tls: TlsOptions, withClient: boolean): SecureContext | undefined {
+  const client = withClient ? tls.clientCertificate : undefined;
+  if (tls.ca === undefined && client === undefined) {
+    return undefined;
+  }
+  const extra = tls.ca === undefined ? [] : typeof tls.ca === 'string' ? [tls.ca] : tls.ca;
+  return createSecureContext({
+    ...(extra.length === 0 ? {} : { ca: [...rootCertificates, ...extra] }),
+    ...(client === undefined ? {} : { cert: client.cert, key: client.key }),
+  });
+}
+
+export class EndpointConnections extends Dispatcher {
+  readonly #home: URL;
+  readonly #env: Environment;
+  readonly #own: ConnectOptions;
+  readonly #foreign: ConnectOptions;
+  readonly #agents = new Map<string, Dispatcher>();
+
+  /** @param connectTimeout Milliseconds until TCP and TLS stand. */
+  constructor(home: URL, tls: TlsOptions, connectTimeout: number, env: Environment = process.env) {
+    super();
+    this.#home = home;
+    this.#env = env;
+    const base = { timeout: connectTimeout, lookup: guardedLookup };
+    const own = secureContext(tls, true);
+    const foreign = secureContext(tls, false);
+    this.#own = {
+      ...base,
+      ...(own === undefined ? {} : { secureContext: own }),
+      ...(tls.skipVerify === true ? { rejectUnauthorized: false } : {}),
+    };
+    this.#foreign = { ...base, ...(foreign === undefined ? {} : { secureContext: foreign }) };
+  }
+
+  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    const origin = new URL(String(options.origin));
+    const host = origin.hostname.replace(/^\[|\]$/g, '');
+    const own = origin.hostname === this.#home.hostname;
+    if (!own && isIP(host) !== 0 && isLinkLocalAddress(host)) {
+      throw new Error(`${origin.host} is a link-local or metadata address`);
+    }
+    return this.#agent(own, proxyFor(origin, this.#env)).dispatch(options, handler);
+  }
+
+  override async close(): Promise<void> {
+    await Promise.all([...this.#agents.values()].map(agent => agent.close()));
+  }
+
+  override async destroy(): Promise<void> {
+    await Promise.all([...this.#agents.values()].map(agent => agent.destroy()));
+  }
+
+  #agent(own: boolean, proxy: URL | undefined): Dispatcher {
+    const key = `${own} ${proxy?.href ?? ''}`;
+    let agent = this.#agents.get(key);
+    if (agent === undefined) {
+      const connect = own ? this.#own : this.#foreign;
+      agent =
+        proxy === undefined
+          ? new Agent({ connections: MAX_CONNECTIONS, connect })
+          : new ProxyAgent({ uri: proxy.href, connections: MAX_CONNECTIONS, requestTls: connect });
+      this.#agents.set(key, agent);
+    }
+    return agent;
+  }
+}

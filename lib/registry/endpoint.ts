@@ -1,0 +1,106 @@
+/**
+ * Endpoints: the hosts that may serve a registry's content, mirrors before the
+ * registry itself, each with its own transport security.
+ */
+import { SociError } from '../errors.js';
+import { registryHost } from './reference.js';
+import { isLoopbackHost } from './trusted-url.js';
+
+export interface TlsOptions {
+  /** PEM certificates trusted besides the usual roots. */
+  readonly ca?: string | readonly string[];
+  /** PEM, shown to this host only. */
+  readonly clientCertificate?: { readonly cert: string; readonly key: string };
+  /** Accept any certificate of this host. */
+  readonly skipVerify?: boolean;
+}
+
+/** What a host is used for: `pull` content by digest, `resolve` tags, `push`. */
+export type HostCapability = 'pull' | 'resolve' | 'push';
+
+export interface MirrorOptions extends TlsOptions {
+  /** Base URL; `/v2` is appended unless `overridePath`. */
+  readonly url: string;
+  readonly capabilities?: readonly HostCapability[];
+  /** The path of `url` is the API root as it stands. */
+  readonly overridePath?: boolean;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface HostOptions extends TlsOptions {
+  /** Speak HTTP without TLS. Default: only to this machine, and only when nothing here concerns TLS. */
+  readonly plainHttp?: boolean;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Tried in order before the registry. */
+  readonly mirrors?: readonly MirrorOptions[];
+  /** The registry itself, when it is not at the host that references name. */
+  readonly server?: MirrorOptions;
+}
+
+export interface Endpoint {
+  /** API root with a final slash, e.g. `https://registry-1.docker.io/v2/`. */
+  readonly root: URL;
+  /** The registry whose content it serves. */
+  readonly registry: string;
+  /** Whose credentials it gets: the registry's own, or those of the mirror's host. */
+  readonly account: string;
+  readonly mirror: boolean;
+  readonly capabilities: ReadonlySet<HostCapability>;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly tls: TlsOptions;
+}
+
+const ALL: readonly HostCapability[] = ['pull', 'resolve', 'push'];
+
+function usesTls(options: HostOptions): boolean {
+  return (
+    options.ca !== undefined || options.clientCertificate !== undefined || options.skipVerify !== undefined
+  );
+}
+
+function rootOf(text: string, overridePath: boolean): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== '' || url.password !== '') {
+    throw new SociError(
+      'ERR_SOCI_INVALID_ARGUMENT',
+      'expected an http or https URL without user for a registry host',
+      {
+        data: { protocol: url?.protocol },
+      },
+    );
+  }
+  const path = url.pathname.replace(/\/+$/, '');
+  url.search = '';
+  url.hash = '';
+  url.pathname = overridePath || path.endsWith('/v2') ? `${path}/` : `${path}/v2/`;
+  return url;
+}
+
+function endpoint(options: MirrorOptions, registry: string, mirror: boolean): Endpoint {
+  const root = rootOf(options.url, options.overridePath ?? false);
+  return {
+    root,
+    registry,
+    account: mirror ? root.host : registry,
+    mirror,
+    capabilities: new Set(options.capabilities ?? (mirror ? ['pull', 'resolve'] : ALL)),
+    headers: options.headers ?? {},
+    tls: options,
+  };
+}
+
+/**
+ * The endpoints of `registry`, mirrors first and the registry itself last.
+ *
+ * @throws SociError ERR_SOCI_INVALID_ARGUMENT for URLs that cannot be a registry.
+ */
+export function endpointsOf(registry: string, options: HostOptions): Endpoint[] {
+  const host = registryHost(registry);
+  const local = isLoopbackHost(host.replace(/:\d+$/, ''));
+  const scheme = (options.plainHttp ?? (local && !usesTls(options))) ? 'http' : 'https';
+  const server: MirrorOptions = options.server ?? { ...options, url: `${scheme}://${host}` };
+  return [
+    ...(options.mirrors ?? []).map(mirror => endpoint(mirror, registry, true)),
+    endpoint(server, registry, false),
+  ];
+}
