@@ -24,8 +24,6 @@
       'GCC_SYMBOLS_PRIVATE_EXTERN': 'YES',
       'MACOSX_DEPLOYMENT_TARGET': '11.0',
     },
-    # Both in front of node's own headers, among which is another zlib.h.
-    'include_dirs+': ['<(zlib_dir)'],
     'conditions': [
       ['sanitize!=""', {
         'cflags': [
@@ -58,7 +56,9 @@
       'target_name': 'seekable_oci',
       'dependencies': ['zlib'],
       'defines': ['NAPI_VERSION=8'],
-      'include_dirs': ['native'],
+      # The plus puts them in front of node's headers, where there is another
+      # zlib.h. (gyp honours it in targets only, not in target_defaults.)
+      'include_dirs+': ['<(zlib_dir)', 'native'],
       'sources': [
         'native/addon/abort_flag.cc',
         'native/addon/decode_span.cc',
@@ -69,16 +69,22 @@
         'native/addon/span_options.cc',
         'native/addon/values.cc',
         'native/core/checkpoint.cc',
+        'native/core/fast_inflater.cc',
+        'native/core/fast_loop.cc',
+        'native/core/fast_tables.cc',
         'native/core/gzip_frame.cc',
         'native/core/gzip_indexer.cc',
         'native/core/inflater.cc',
         'native/core/layer_indexer.cc',
+        'native/core/pax_records.cc',
         'native/core/sha256.cc',
         'native/core/sha256_arm.cc',
         'native/core/sha256_blocks.cc',
         'native/core/sha256_x86.cc',
         'native/core/span_decoder.cc',
         'native/core/span_digests.cc',
+        'native/core/tar_header.cc',
+        'native/core/tar_number.cc',
         'native/core/tar_scanner.cc',
         'native/core/zlib_inflater.cc',
       ],

@@ -64,7 +64,8 @@ class Inflater {
                      size_t out_len, size_t history, bool stop_at_blocks) = 0;
 };
 
-enum class Engine : uint8_t { kZlib = 0 };
+// kFast is the package's own decoder, kZlib the reference that it must equal.
+enum class Engine : uint8_t { kZlib = 0, kFast = 1 };
 
 // nullptr when memory is short.
 std::unique_ptr<Inflater> MakeInflater(Engine engine);

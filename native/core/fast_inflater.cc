@@ -1,0 +1,387 @@
+// The careful half of the fast engine: a state machine that can stop between
+// any two bytes. It handles block headers and the ends of input and output;
+// all symbols in between go through the hot loop (fast_loop.cc).
+//
+// The unit of reading is an element: a block header, one code length, one
+// literal, one length with its distance. An element is taken from the buffer
+// when all of its bits are there, and not at all otherwise. So when input runs
+// out, everything held belongs to one incomplete element; and at any other
+// event the whole bytes left in the buffer came from this Run's input and are
+// given back. This is what makes `consumed` equal to zlib's for any chunking.
+#include "fast_inflater.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "bytes.h"
+
+namespace soci {
+namespace {
+
+// What a code word at the low end of `hold` stands for. `word` and `all` count
+// bits from there: of the code word, and with the extra bits of the value.
+struct Symbol {
+  HuffmanEntry entry;  // for its flags; never one that points to a subtable
+  unsigned word;
+  unsigned all;
+  unsigned value;
+};
+
+unsigned LowBits(uint64_t hold, unsigned n) {
+  return static_cast<unsigned>(hold) & ((1u << n) - 1);
+}
+
+Symbol Lookup(const HuffmanEntry* table, unsigned root, uint64_t hold) {
+  HuffmanEntry entry = table[LowBits(hold, root)];
+  unsigned before = 0;
+  if (entry & kSubtableFlag) {
+    before = root;
+    entry = table[(entry >> 16) + LowBits(hold >> root, entry >> 8 & 15)];
+  }
+  const unsigned word = before + (entry >> 8 & 15);
+  const unsigned all = before + (entry & 63);
+  return {entry, word, all, (entry >> 16) + LowBits(hold >> word, all - word)};
+}
+
+}  // namespace
+
+struct FastInflater::Cursor {
+  const uint8_t* in;
+  const uint8_t* const in_end;
+  uint8_t* out;
+  uint8_t* const out_end;
+  // Bits above the lowest `bits` are 0 or what follows in the input anyway.
+  uint64_t hold;
+  unsigned bits;
+
+  size_t in_left() const { return static_cast<size_t>(in_end - in); }
+  size_t out_left() const { return static_cast<size_t>(out_end - out); }
+
+  // Afterwards the buffer has at least 56 bits, or all that there are. No
+  // element needs more than 48 (a length and a distance: 15 + 5 + 15 + 13).
+  void Refill() {
+    if (in_left() >= 8) {
+      hold |= LoadLe64(in) << bits;
+      in += (63 - bits) >> 3;
+      bits |= 56;
+      return;
+    }
+    while (bits < 56 && in != in_end) {
+      hold |= uint64_t{*in++} << bits;
+      bits += 8;
+    }
+  }
+  bool Need(unsigned n) {
+    if (bits < n) Refill();
+    return bits >= n;
+  }
+  unsigned Peek(unsigned n) const { return LowBits(hold, n); }
+  void Drop(unsigned n) {
+    hold >>= n;
+    bits -= n;
+  }
+  unsigned Take(unsigned n) {
+    const unsigned value = Peek(n);
+    Drop(n);
+    return value;
+  }
+  // Whole bytes that no element used count as not consumed.
+  void GiveBack() {
+    in -= bits >> 3;
+    bits &= 7;
+    hold = Peek(bits);
+  }
+};
+
+Status FastInflater::Start(uint8_t bits, uint8_t partial,
+                           const uint8_t* window) {
+  if (bits > 7) return Status::At(Code::kMisuse, 0);
+  state_ = State::kBoundary;
+  final_block_ = false;
+  hold_ = partial >> (8 - bits);
+  bits_ = bits;
+  has_window_ = window != nullptr;
+  since_start_ = 0;
+  Rebase(window);
+  return Status::Ok();
+}
+
+void FastInflater::Rebase(const uint8_t* window) {
+  since_rebase_ = 0;
+  far_ = {};
+  if (window == nullptr) return;
+  far_.window_end = window + kWindowSize;
+  far_.valid =
+      has_window_ ? kWindowSize : std::min<uint64_t>(kWindowSize, since_start_);
+}
+
+Inflater::Result FastInflater::Run(const uint8_t* in, size_t in_len,
+                                   uint8_t* out, size_t out_len, size_t history,
+                                   bool stop_at_blocks) {
+  Cursor c = {in, in + in_len, out, out + out_len, hold_, bits_};
+  far_.base = out - std::min<uint64_t>(history, since_rebase_);
+
+  Result result = {};
+  if (state_ == State::kEnd || state_ == State::kFailed) {
+    result.event = Event::kError;
+    result.status = Status::At(Code::kMisuse, 0);
+    return result;
+  }
+  Step step = Step::kGoOn;
+  while (step == Step::kGoOn) {
+    if (state_ == State::kEnd) {
+      result.event = Event::kStreamEnd;
+      break;
+    }
+    if (state_ == State::kBoundary) {
+      state_ = State::kBlockHeader;
+      result.event = Event::kBlockStart;
+      if (stop_at_blocks) break;
+    }
+    step = Advance(&c);
+  }
+  switch (step) {
+    case Step::kGoOn:
+      break;
+    case Step::kNeedInput:
+    case Step::kNeedRoom:
+      result.event =
+          c.out == c.out_end ? Event::kOutputFull : Event::kNeedInput;
+      break;
+    case Step::kInvalid:
+      result.event = Event::kError;
+      state_ = State::kFailed;
+      break;
+  }
+
+  if (step != Step::kNeedInput) c.GiveBack();
+  hold_ = c.hold;
+  bits_ = c.bits;
+  result.consumed = static_cast<size_t>(c.in - in);
+  result.produced = static_cast<size_t>(c.out - out);
+  result.bits = static_cast<uint8_t>(c.bits & 7);
+  if (result.event == Event::kError)
+    result.status = Status::At(Code::kDeflateData, result.consumed);
+  since_start_ += result.produced;
+  since_rebase_ += result.produced;
+  return result;
+}
+
+FastInflater::Step FastInflater::Advance(Cursor* c) {
+  switch (state_) {
+    case State::kBlockHeader:
+      return ReadBlockHeader(c);
+    case State::kStoredLength:
+      return ReadStoredLength(c);
+    case State::kStoredBytes:
+      return CopyStoredBytes(c);
+    case State::kCodeCounts:
+      return ReadCodeCounts(c);
+    case State::kPrecode:
+      return ReadPrecode(c);
+    case State::kCodeLengths:
+      return ReadCodeLengths(c);
+    case State::kSymbols:
+      return DecodeSymbols(c);
+    case State::kLiteral:
+      return WriteLiteral(c);
+    case State::kMatch:
+      return WriteMatch(c);
+    default:
+      return Step::kInvalid;  // not reached: Run deals with the other states
+  }
+}
+
+// RFC 1951 §3.2.3.
+FastInflater::Step FastInflater::ReadBlockHeader(Cursor* c) {
+  if (!c->Need(3)) return Step::kNeedInput;
+  final_block_ = c->Take(1) != 0;
+  switch (c->Take(2)) {
+    case 0:
+      c->Drop(c->bits & 7);  // §3.2.4: the rest of the byte is skipped
+      state_ = State::kStoredLength;
+      return Step::kGoOn;
+    case 1:
+      if (!fixed_built_) BuildFixedTables(&fixed_);
+      fixed_built_ = true;
+      tables_ = &fixed_;
+      state_ = State::kSymbols;
+      return Step::kGoOn;
+    case 2:
+      state_ = State::kCodeCounts;
+      return Step::kGoOn;
+    default:
+      return Step::kInvalid;
+  }
+}
+
+// RFC 1951 §3.2.4.
+FastInflater::Step FastInflater::ReadStoredLength(Cursor* c) {
+  if (!c->Need(32)) return Step::kNeedInput;
+  remaining_ = c->Take(16);
+  const unsigned complement = c->Take(16);
+  c->GiveBack();
+  if (remaining_ != (complement ^ 0xffff)) return Step::kInvalid;
+  state_ = State::kStoredBytes;
+  return Step::kGoOn;
+}
+
+FastInflater::Step FastInflater::CopyStoredBytes(Cursor* c) {
+  const size_t n = std::min({size_t{remaining_}, c->in_left(), c->out_left()});
+  if (n > 0) std::memcpy(c->out, c->in, n);
+  c->in += n;
+  c->out += n;
+  remaining_ -= static_cast<uint32_t>(n);
+  if (remaining_ > 0)
+    return c->out_left() == 0 ? Step::kNeedRoom : Step::kNeedInput;
+  EndBlock();
+  return Step::kGoOn;
+}
+
+// RFC 1951 §3.2.7, with zlib's limits: 286 and 30 symbols, as §3.2.5 has no
+// meaning for more.
+FastInflater::Step FastInflater::ReadCodeCounts(Cursor* c) {
+  if (!c->Need(14)) return Step::kNeedInput;
+  litlen_count_ = c->Take(5) + 257;
+  distance_count_ = c->Take(5) + 1;
+  precode_count_ = c->Take(4) + 4;
+  if (litlen_count_ > 286 || distance_count_ > 30) return Step::kInvalid;
+  std::memset(lengths_, 0, kPrecodeSymbols);
+  lengths_read_ = 0;
+  state_ = State::kPrecode;
+  return Step::kGoOn;
+}
+
+FastInflater::Step FastInflater::ReadPrecode(Cursor* c) {
+  static constexpr uint8_t kOrder[kPrecodeSymbols] = {
+      16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15};
+  while (lengths_read_ < precode_count_) {
+    if (!c->Need(3)) return Step::kNeedInput;
+    lengths_[kOrder[lengths_read_++]] = static_cast<uint8_t>(c->Take(3));
+  }
+  if (!BuildPrecodeTable(lengths_, precode_)) return Step::kInvalid;
+  lengths_read_ = 0;
+  state_ = State::kCodeLengths;
+  return Step::kGoOn;
+}
+
+FastInflater::Step FastInflater::ReadCodeLengths(Cursor* c) {
+  const unsigned total = litlen_count_ + distance_count_;
+  unsigned read = lengths_read_;
+  while (read < total) {
+    if (c->bits < kMaxPrecodeLength + 7) c->Refill();
+    const HuffmanEntry entry = precode_[c->Peek(kMaxPrecodeLength)];
+    const unsigned length = entry & 15;
+    const unsigned symbol = entry >> 16;
+    if (symbol < 16) {
+      lengths_read_ = read;
+      if (c->bits < length) return Step::kNeedInput;
+      c->Drop(length);
+      lengths_[read++] = static_cast<uint8_t>(symbol);
+      continue;
+    }
+    // 16: the previous length 3..6 times; 17: 0, 3..10 times; 18: 0, 11..138.
+    const unsigned extra = symbol == 16 ? 2 : symbol == 17 ? 3 : 7;
+    lengths_read_ = read;
+    if (c->bits < length + extra) return Step::kNeedInput;
+    c->Drop(length);
+    const unsigned repeat = c->Take(extra) + (symbol == 18 ? 11 : 3);
+    if (repeat > total - read || (symbol == 16 && read == 0))
+      return Step::kInvalid;
+    std::memset(lengths_ + read, symbol == 16 ? lengths_[read - 1] : 0, repeat);
+    read += repeat;
+  }
+  // A block that cannot end is refused, as zlib does.
+  if (lengths_[kEndOfBlock] == 0) return Step::kInvalid;
+  if (!BuildLitLenTable(lengths_, litlen_count_, &dynamic_) ||
+      !BuildDistanceTable(lengths_ + litlen_count_, distance_count_, &dynamic_))
+    return Step::kInvalid;
+  tables_ = &dynamic_;
+  state_ = State::kSymbols;
+  return Step::kGoOn;
+}
+
+FastInflater::Step FastInflater::DecodeSymbols(Cursor* c) {
+  if (c->in_left() >= kFastInputMargin && c->out_left() >= kFastOutputMargin) {
+    FastLoopState fast = {c->in, c->out, c->hold, c->bits};
+    const FastLoopExit exit =
+        loop_(&fast, c->in_end, c->out_end, far_, *tables_);
+    c->in = fast.in;
+    c->out = fast.out;
+    c->hold = fast.hold;
+    c->bits = fast.bits;
+    if (exit == FastLoopExit::kInvalid) return Step::kInvalid;
+    if (exit == FastLoopExit::kEndOfBlock) {
+      EndBlock();
+      return Step::kGoOn;
+    }
+  }
+
+  return DecodeOneSymbol(c);
+}
+
+// Where bits are missing the lookups see zeros. An entry that wants no more
+// bits than there are is right nevertheless: no other code word begins so.
+FastInflater::Step FastInflater::DecodeOneSymbol(Cursor* c) {
+  c->Refill();
+  const Symbol symbol = Lookup(tables_->litlen, tables_->litlen_root, c->hold);
+  if (c->bits < symbol.word) return Step::kNeedInput;
+  if (symbol.entry & kLiteralFlag) {
+    c->Drop(symbol.word);
+    literal_ = static_cast<uint8_t>(symbol.entry >> 16);
+    state_ = State::kLiteral;
+    return WriteLiteral(c);
+  }
+  if (symbol.entry & kExceptionFlag) {
+    if (!(symbol.entry & kEndOfBlockFlag)) return Step::kInvalid;
+    c->Drop(symbol.word);
+    EndBlock();
+    return Step::kGoOn;
+  }
+
+  if (c->bits < symbol.all) return Step::kNeedInput;
+  const Symbol distance =
+      Lookup(tables_->distance, tables_->distance_root, c->hold >> symbol.all);
+  if (c->bits < symbol.all + distance.word) return Step::kNeedInput;
+  if (distance.entry & kExceptionFlag) return Step::kInvalid;
+  if (c->bits < symbol.all + distance.all) return Step::kNeedInput;
+  remaining_ = symbol.value;
+  distance_ = distance.value;
+  c->Drop(symbol.all + distance.all);
+  state_ = State::kMatch;
+  return WriteMatch(c);
+}
+
+FastInflater::Step FastInflater::WriteLiteral(Cursor* c) {
+  if (c->out_left() == 0) return Step::kNeedRoom;
+  *c->out++ = literal_;
+  state_ = State::kSymbols;
+  return Step::kGoOn;
+}
+
+FastInflater::Step FastInflater::WriteMatch(Cursor* c) {
+  if (c->out_left() == 0) return Step::kNeedRoom;
+  while (remaining_ > 0 && c->out_left() > 0) {
+    size_t n = std::min(size_t{remaining_}, c->out_left());
+    if (distance_ > static_cast<size_t>(c->out - far_.base)) {
+      const uint8_t* const from = far_.Find(c->out, distance_);
+      if (from == nullptr) return Step::kInvalid;
+      n = std::min(n, static_cast<size_t>(far_.window_end - from));
+      std::memcpy(c->out, from, n);
+    } else {
+      // Byte by byte: the match may overlap what it writes.
+      for (size_t i = 0; i < n; i++) c->out[i] = *(c->out + i - distance_);
+    }
+    c->out += n;
+    remaining_ -= static_cast<uint32_t>(n);
+  }
+  if (remaining_ > 0) return Step::kNeedRoom;
+  state_ = State::kSymbols;
+  return Step::kGoOn;
+}
+
+void FastInflater::EndBlock() {
+  state_ = final_block_ ? State::kEnd : State::kBoundary;
+}
+
+}  // namespace soci

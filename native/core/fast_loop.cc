@@ -1,0 +1,243 @@
+// Why this is fast. DEFLATE decoding is one long dependency chain: the position
+// of a symbol is known only after the one before it was looked up. So the loop
+// keeps that chain short (load entry, shift, mask, next load) and moves all
+// else off it:
+//
+// - One 64-bit buffer, refilled without a branch by an unaligned load of 8
+//   bytes, of which as many whole bytes count as fit. A refill gives at least
+//   56 bits: three literals of 11 bits, or a length with its extra bits.
+// - A table entry says everything about its symbol, extra bits included in the
+//   number of bits to take. `hold >>= entry` takes them in one instruction, as
+//   x86 and ARM shift by the low bits of the register.
+// - The entry of the next symbol is loaded before the bytes of this one are
+//   copied, so the copy happens in the shadow of that load.
+// - Literals are tried up to three times in a row before anything is checked.
+// - Matches are copied 16 bytes at a time, past their end if need be; typical
+//   lengths take two unconditional copies, hence no mispredicted branch.
+// - One comparison per symbol for each of input and output, thanks to margins;
+//   the window outside of the output costs one more per match, the one that
+//   checks the distance anyway.
+//
+// On x86 the same function is compiled a second time for BMI2, whose shifts
+// (SHRX, SHLX) need no flags and no CL register, and whose BZHI masks.
+#include "fast_loop.h"
+
+#include <cstring>
+
+#include "bytes.h"
+
+namespace soci {
+namespace {
+
+#define SOCI_ALWAYS_INLINE inline __attribute__((always_inline))
+
+SOCI_ALWAYS_INLINE void Copy8(uint8_t* to, const uint8_t* from) {
+  uint64_t v;
+  std::memcpy(&v, from, sizeof(v));
+  std::memcpy(to, &v, sizeof(v));
+}
+
+SOCI_ALWAYS_INLINE void Copy16(uint8_t* to, const uint8_t* from) {
+  struct Block {
+    uint64_t low, high;
+  } v;
+  std::memcpy(&v, from, sizeof(v));
+  std::memcpy(to, &v, sizeof(v));
+}
+
+SOCI_ALWAYS_INLINE uint64_t LowBits(uint64_t v, unsigned n) {
+  return v & ((uint64_t{1} << n) - 1);
+}
+
+// The value that an entry stands for: its base plus the extra bits, which
+// follow the code word in `hold` (as it was before the entry was taken).
+SOCI_ALWAYS_INLINE unsigned EntryValue(HuffmanEntry entry, uint64_t hold) {
+  return (entry >> 16) +
+         static_cast<unsigned>(LowBits(hold, entry & 63) >> (entry >> 8 & 15));
+}
+
+// Copies a match inside the output; may write up to 63 bytes past its end.
+SOCI_ALWAYS_INLINE void CopyMatch(uint8_t* out, size_t length,
+                                  size_t distance) {
+  const uint8_t* from = out - distance;
+  uint8_t* const end = out + length;
+  if (__builtin_expect(distance >= 16, 1)) {
+    Copy16(out, from);
+    Copy16(out + 16, from + 16);
+    while (__builtin_expect(out + 32 < end, 0)) {
+      out += 32;
+      from += 32;
+      Copy16(out, from);
+      Copy16(out + 16, from + 16);
+    }
+  } else if (distance == 1) {
+    std::memset(out, *from, (length + 15) & ~size_t{15});
+  } else {
+    // A period shorter than a word repeats in steps of that period: each copy
+    // reads only bytes that earlier ones have made final.
+    const size_t step = distance < 8 ? distance : 8;
+    do {
+      Copy8(out, from);
+      out += step;
+      from += step;
+    } while (out < end);
+  }
+}
+
+// A match that begins before the contiguous output. Returns its end, or nullptr
+// if the distance reaches before the window. Rare, and only in the first
+// 32 KiB after a start.
+__attribute__((noinline)) uint8_t* CopyFarMatch(uint8_t* out, size_t length,
+                                                size_t distance,
+                                                const FarHistory& far) {
+  const uint8_t* from = far.Find(out, distance);
+  if (from == nullptr) return nullptr;
+  const size_t there = static_cast<size_t>(far.window_end - from);
+  const size_t first = length < there ? length : there;
+  std::memcpy(out, from, first);
+  out += first;
+  // Behind the window the output itself goes on, which may overlap.
+  for (size_t i = first; i < length; i++, out++) *out = *(out - distance);
+  return out;
+}
+
+SOCI_ALWAYS_INLINE FastLoopExit Loop(FastLoopState* state,
+                                     const uint8_t* in_end, uint8_t* out_end,
+                                     const FarHistory& far,
+                                     const HuffmanTables& tables) {
+  const uint8_t* in = state->in;
+  uint8_t* out = state->out;
+  uint64_t hold = state->hold;
+  // Only the low 6 bits count: subtracting a whole entry leaves rubbish above.
+  uint32_t bits = state->bits;
+  const uint8_t* const in_stop = in_end - kFastInputMargin;
+  uint8_t* const out_stop = out_end - kFastOutputMargin;
+  const uint8_t* const base = far.base;
+  const HuffmanEntry* const litlen = tables.litlen;
+  const HuffmanEntry* const distances = tables.distance;
+  const uint64_t litlen_mask = (uint64_t{1} << tables.litlen_root) - 1;
+  const uint64_t distance_mask = (uint64_t{1} << tables.distance_root) - 1;
+  FastLoopExit exit = FastLoopExit::kMargin;
+
+  const auto refill = [&]() __attribute__((always_inline)) {
+    hold |= LoadLe64(in) << (bits & 63);
+    in += 7;
+    in -= bits >> 3 & 7;
+    bits |= 56;
+  };
+  const auto take = [&](HuffmanEntry entry) __attribute__((always_inline)) {
+    hold >>= entry & 63;
+    bits -= entry;
+  };
+
+  refill();
+  HuffmanEntry entry = litlen[hold & litlen_mask];
+  do {
+    uint64_t before = hold;
+    take(entry);
+    if (entry & kLiteralFlag) {
+      const HuffmanEntry first = entry;
+      entry = litlen[hold & litlen_mask];
+      *out++ = static_cast<uint8_t>(first >> 16);
+      before = hold;
+      take(entry);
+      if (entry & kLiteralFlag) {
+        const HuffmanEntry second = entry;
+        entry = litlen[hold & litlen_mask];
+        *out++ = static_cast<uint8_t>(second >> 16);
+        before = hold;
+        take(entry);
+        if (entry & kLiteralFlag) {
+          *out++ = static_cast<uint8_t>(entry >> 16);
+          refill();
+          entry = litlen[hold & litlen_mask];
+          continue;
+        }
+      }
+    }
+
+    if (__builtin_expect(entry & kExceptionFlag, 0)) {
+      if (entry & kSubtableFlag) {
+        entry = litlen[(entry >> 16) + LowBits(hold, entry >> 8 & 15)];
+        before = hold;
+        take(entry);
+        if (entry & kLiteralFlag) {
+          *out++ = static_cast<uint8_t>(entry >> 16);
+          refill();
+          entry = litlen[hold & litlen_mask];
+          continue;
+        }
+      }
+      if (entry & kExceptionFlag) {
+        exit = entry & kEndOfBlockFlag ? FastLoopExit::kEndOfBlock
+                                       : FastLoopExit::kInvalid;
+        break;
+      }
+    }
+
+    const size_t length = EntryValue(entry, before);
+    // At most 15 + 13 bits of distance and then the next entry.
+    if (__builtin_expect((bits & 63) < 28 + kLitLenRoot, 0)) refill();
+    entry = distances[hold & distance_mask];
+    if (__builtin_expect(entry & kExceptionFlag, 0)) {
+      if (!(entry & kSubtableFlag)) {
+        exit = FastLoopExit::kInvalid;
+        break;
+      }
+      take(entry);
+      entry = distances[(entry >> 16) + LowBits(hold, entry >> 8 & 15)];
+      if (entry & kExceptionFlag) {
+        exit = FastLoopExit::kInvalid;
+        break;
+      }
+    }
+    before = hold;
+    take(entry);
+    const size_t distance = EntryValue(entry, before);
+    entry = litlen[hold & litlen_mask];
+    refill();
+
+    if (__builtin_expect(distance > static_cast<size_t>(out - base), 0)) {
+      uint8_t* const end = CopyFarMatch(out, length, distance, far);
+      if (end == nullptr) {
+        exit = FastLoopExit::kInvalid;
+        break;
+      }
+      out = end;
+    } else {
+      CopyMatch(out, length, distance);
+      out += length;
+    }
+  } while (in <= in_stop && out <= out_stop);
+
+  state->in = in;
+  state->out = out;
+  state->hold = hold;
+  state->bits = bits & 63;
+  return exit;
+}
+
+FastLoopExit LoopPortable(FastLoopState* state, const uint8_t* in_end,
+                          uint8_t* out_end, const FarHistory& far,
+                          const HuffmanTables& tables) {
+  return Loop(state, in_end, out_end, far, tables);
+}
+
+#if defined(__x86_64__)
+__attribute__((target("bmi2"))) FastLoopExit LoopBmi2(
+    FastLoopState* state, const uint8_t* in_end, uint8_t* out_end,
+    const FarHistory& far, const HuffmanTables& tables) {
+  return Loop(state, in_end, out_end, far, tables);
+}
+#endif
+
+}  // namespace
+
+FastLoop ChooseFastLoop() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("bmi2")) return LoopBmi2;
+#endif
+  return LoopPortable;
+}
+
+}  // namespace soci

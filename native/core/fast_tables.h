@@ -1,0 +1,74 @@
+// Decoding tables of the fast engine. A code of RFC 1951 §3.2.2 becomes one
+// array of 32-bit entries: a primary table indexed by the next `root` bits of
+// the stream, followed by subtables for the rarer, longer code words. An entry
+// holds everything that its symbol means (base value, number of bits to take,
+// what kind of symbol), so that the hot loop never consults a second array.
+#pragma once
+
+#include <cstdint>
+
+namespace soci {
+
+// Layout of an entry, low bits first:
+//    0..7   bits to take: the code word (or two) and the extra bits
+//    8..11  bits of the (first) code word alone
+//   12..15  flags, below
+//   16..31  literal (a pair: first in the low byte), base of a length or of a
+//           distance, or the index of a subtable
+// In a subtable both bit counts are without the `root` bits of the primary
+// table. The entry that points to a subtable takes `root` bits, and its field
+// 8..11 is the number of bits that index the subtable.
+using HuffmanEntry = uint32_t;
+
+constexpr HuffmanEntry kLiteralFlag = 1u << 15;
+constexpr HuffmanEntry kExceptionFlag = 1u << 14;  // one of the next two, or
+                                                   // no symbol at all
+constexpr HuffmanEntry kSubtableFlag = 1u << 13;
+constexpr HuffmanEntry kEndOfBlockFlag = 1u << 12;
+constexpr HuffmanEntry kPairFlag = 1u << 12;  // only beside kLiteralFlag
+
+constexpr unsigned kMaxCodeLength = 15;  // RFC 1951 §3.2.7
+constexpr unsigned kMaxPrecodeLength = 7;
+
+constexpr unsigned kLitLenSymbols = 288;
+constexpr unsigned kDistanceSymbols = 32;
+constexpr unsigned kPrecodeSymbols = 19;
+constexpr unsigned kEndOfBlock = 256;
+
+// 11 and 8 bits: nearly every symbol of real streams is found in the primary
+// table, and both tables of a block stay in half of a 32 KiB L1 data cache.
+constexpr unsigned kLitLenRoot = 11;
+constexpr unsigned kDistanceRoot = 8;
+
+// The largest tables any complete code of that many symbols can need (what
+// zlib's examples/enough.c counts: `enough 288 11 15`, `enough 32 8 15`).
+constexpr unsigned kLitLenEntries = 2342;
+constexpr unsigned kDistanceEntries = 402;
+constexpr unsigned kPrecodeEntries = 1u << kMaxPrecodeLength;
+
+// The two codes of one block.
+struct HuffmanTables {
+  HuffmanEntry litlen[kLitLenEntries];
+  HuffmanEntry distance[kDistanceEntries];
+  unsigned litlen_root;
+  unsigned distance_root;
+};
+
+// The builders take `count` code lengths and return false for the codes that
+// zlib refuses: over-subscribed ones, and incomplete ones except a single code
+// word of one bit (the other bit is then an error when it is met). A distance
+// code without any symbol is accepted: it serves blocks of literals only.
+
+// Precode entries hold the symbol in bits 16..31. Index by 7 bits. A precode
+// without symbols decodes as zeros of one bit each (the block is refused
+// later, since it lacks an end-of-block code).
+bool BuildPrecodeTable(const uint8_t* lengths, HuffmanEntry* table);
+bool BuildLitLenTable(const uint8_t* lengths, unsigned count,
+                      HuffmanTables* tables);
+bool BuildDistanceTable(const uint8_t* lengths, unsigned count,
+                        HuffmanTables* tables);
+
+// RFC 1951 §3.2.6.
+void BuildFixedTables(HuffmanTables* tables);
+
+}  // namespace soci
