@@ -35,7 +35,8 @@ class GzipIndexer {
 
     // If not null, checkpoints are taken exactly at these `expected_count`
     // positions instead of by the rule, several at one output offset included.
-    // Ascending in `in`; must stay valid until Finish.
+    // Ascending in `in`; must stay valid until Finish. span_size is only
+    // written into the blob then.
     const CheckpointPosition* expected = nullptr;
     size_t expected_count = 0;
     // The first expected one is that which version 1 blobs imply: span 0 starts
@@ -70,32 +71,41 @@ class GzipIndexer {
   const SpanDigests& span_digests() const { return span_digests_; }
 
  private:
-  enum class State : uint8_t { kStart, kHeader, kDeflate, kTrailer, kFinished };
+  enum class State : uint8_t {
+    kStart,
+    kHeader,
+    kDeflate,
+    kTrailer,
+    kBetweenMembers,
+    kFinished,
+  };
 
-  Status Step(const uint8_t* in, size_t len, size_t* consumed, bool* idle);
+  Status Step(const uint8_t* in, size_t len, uint64_t max_out,
+              size_t* consumed);
   Status TakeHeader(const uint8_t* in, size_t len, size_t* consumed);
-  Status TakeDeflate(const uint8_t* in, size_t len, size_t* consumed,
-                     bool* idle);
+  Status TakeDeflate(const uint8_t* in, size_t len, uint64_t max_out,
+                     size_t* consumed);
   Status TakeTrailer(const uint8_t* in, size_t len, size_t* consumed);
-  Status AtBlockStart(uint8_t bits);
+  Status AtBlockStart(const CheckpointPosition& here);
   Status AtExpected(const CheckpointPosition& here);
   Status AddCheckpoint(const CheckpointPosition& position);
-  Status Digest(const uint8_t* in, size_t len);
+  Status CountInput(const uint8_t* in, size_t len);
   void MakeRoom();
   Status Fail(Status status);
 
   Options options_;
   OutputSink* sink_ = nullptr;
   std::unique_ptr<Inflater> inflater_;
-  // [0, kWindowSize) of history in front, zeros at first, then the output;
-  // slid down when full.
+  // At least kWindowSize bytes of history, zeros at first, then the output.
   std::unique_ptr<uint8_t[]> output_;
   size_t output_end_ = 0;
 
   State state_ = State::kStart;
   Status failure_;
+  bool output_pending_ = false;  // the inflater may go on without input
   GzipHeader header_;
   GzipTrailer trailer_;
+  bool first_member_ = true;
   uint64_t member_start_ = 0;  // where the member's header starts
   uint64_t member_out_ = 0;    // produced by the member so far
   uint32_t member_crc_ = 0;

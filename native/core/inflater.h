@@ -23,7 +23,8 @@ class Inflater {
     kNeedInput,   // all input consumed, the stream goes on
     kOutputFull,  // out_len bytes were produced (may be 0 of 0)
     kBlockStart,  // stands exactly before the header bits of a block (only if
-                  // stop_at_blocks). Reported once per block, the first included
+                  // stop_at_blocks). Reported once per block, the first
+                  // included
     kStreamEnd,   // the final block ended; `consumed` includes its last byte
     kError,       // `status` says why; only Start may follow
   };
@@ -43,7 +44,8 @@ class Inflater {
   // its beginning and a distance that reaches before it is an error. The
   // engine may read the window during every later Run: the caller keeps it
   // alive and unchanged until the next Start or Rebase.
-  virtual Status Start(uint8_t bits, uint8_t partial, const uint8_t* window) = 0;
+  virtual Status Start(uint8_t bits, uint8_t partial,
+                       const uint8_t* window) = 0;
 
   // The next Run writes to another place than right behind the last one's
   // output (its `history` is 0 again). `window` holds the last 32 KiB of

@@ -36,9 +36,9 @@ class LayerIndexer final : private OutputSink {
   Status Feed(const uint8_t* in, size_t len, uint64_t max_out,
               const std::atomic<bool>* abort, size_t* consumed);
 
-  // The layer ends here; the results below are valid if this returns kOk.
-  // kTruncated with an offset in the layer (gzip) or in the tar stream, and
-  // kTarHeader with an offset in the tar stream. Completes no header records.
+  // The layer ends here; the results below are valid if this returns kOk. As
+  // GzipIndexer::Finish, then as TarScanner::Finish, whose kTarHeader has an
+  // offset in the tar stream. Completes no header records.
   Status Finish();
 
   // Header records (see TarScanner) since the last ClearHeaders.
@@ -68,6 +68,7 @@ class LayerIndexer final : private OutputSink {
   Sha256 diff_id_hash_;
   SpanDigests plain_digests_;
   Status failure_;
+  bool finished_ = false;
   uint64_t compressed_size_ = 0;
   uint8_t layer_digest_[Sha256::kDigestSize] = {};
   uint8_t diff_id_[Sha256::kDigestSize] = {};

@@ -62,35 +62,44 @@ class SpanDecoder {
  private:
   enum class State : uint8_t {
     kUnset,
-    kPartialByte,
+    kPartialByte,  // before the byte that holds the first bits
     kHeader,
     kDeflate,
-    kTrailer
+    kTrailer,
+  };
+  struct Turn {
+    Status status;
+    size_t consumed = 0;
+    size_t produced = 0;
   };
 
-  Status TakeHeader(const uint8_t* in, size_t len, size_t* consumed);
-  Status TakeTrailer(const uint8_t* in, size_t len, size_t* consumed);
-  Status TakeDeflate(const uint8_t* in, size_t len, uint8_t* out,
-                     size_t out_len, size_t* consumed, size_t* produced,
-                     bool* needs_input);
-  void MoveOutput(const uint8_t* begin, size_t len);
+  Turn Take(const uint8_t* in, size_t len, uint8_t* out, size_t out_len);
+  void BeginHeader(uint64_t offset);
+  Status BeginDeflate(uint8_t partial);
+  void TakeHeader(const uint8_t* in, size_t len, Turn* turn);
+  void TakeDeflate(const uint8_t* in, size_t len, uint8_t* out, size_t out_len,
+                   Turn* turn);
+  void TakeTrailer(const uint8_t* in, size_t len, Turn* turn);
+  void LeaveOutput(const uint8_t* out, size_t len);
 
   State state_ = State::kUnset;
-  Options options_;
+  Engine engine_ = Engine::kZlib;
   std::unique_ptr<Inflater> inflater_;
-  Engine inflater_engine_ = Engine::kZlib;
-  // The window behind the inflater, then room for discarded output.
+  // The window, then kStepSize bytes of room for output to be discarded.
   std::unique_ptr<uint8_t[]> scratch_;
+  uint8_t bits_ = 0;
+  bool has_window_ = false;
 
   GzipHeader header_;
   GzipTrailer trailer_;
-  bool member_whole_ = false;  // seen from its header on: checksums apply
-  bool first_header_ = false;  // of a span that starts with a header
+  bool output_pending_ = false;   // the inflater may go on without input
+  bool between_members_ = false;  // behind a trailer, before a whole header
+  bool member_whole_ = false;     // seen from its header on: checksums apply
+  size_t history_ = 0;  // output in place since the last Start or Rebase
+  uint64_t total_in_ = 0;
+  uint64_t header_start_ = 0;
   uint64_t member_out_ = 0;
   uint32_t member_crc_ = 0;
-  uint64_t total_in_ = 0;
-  uint64_t member_start_ = 0;
-  size_t history_ = 0;  // output since the last Start or Rebase, in place
 };
 
 // Decodes a whole span at once: fills `out` exactly or fails. kOutputLength if

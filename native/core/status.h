@@ -19,7 +19,8 @@ enum class Code : uint8_t {
   kOutputLength,    // a span yields fewer bytes than its table promises
   kCheckpointBlob,  // a zinfo blob of impossible length, count or order
   kCheckpointMiss,  // a stream has no block boundary where one was promised
-  kTarHeader,       // a tar block that is no header, or an impossible size
+  kTarHeader,       // a tar block that is no header or has an impossible size;
+                    // at the stream's end: the tar ends inside of an entry
   kLimit,           // a configured cap was reached before the data ended
   kDigest,          // SHA-256 differs from the expected digest
   kNoMemory,        // an allocation failed
@@ -28,7 +29,8 @@ enum class Code : uint8_t {
 
 struct [[nodiscard]] Status {
   Code code = Code::kOk;
-  uint64_t offset = 0;  // input offset of the fault, in the callee's input space
+  uint64_t offset =
+      0;  // input offset of the fault, in the callee's input space
 
   bool ok() const { return code == Code::kOk; }
   static Status Ok() { return {}; }

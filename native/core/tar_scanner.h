@@ -16,23 +16,24 @@
 #include "growable_buffer.h"
 #include "output_sink.h"
 #include "status.h"
+#include "tar_header.h"
 
 namespace soci {
 
 class TarScanner final : public OutputSink {
  public:
-  static constexpr size_t kBlockSize = 512;
   // What Go's reader takes as the body of an extension at most.
-  static constexpr uint64_t kMaxExtensionSize = uint64_t{1} << 20;
+  static constexpr int64_t kMaxExtensionSize = int64_t{1} << 20;
 
   // The next bytes of the stream. A malformed tar is no error here: the block
-  // that is no header is recorded, malformed() says so, and the rest of the
-  // stream is ignored. kNoMemory is the only failure.
+  // that is no header is recorded (of a zero block before a header, the zero
+  // block), the rest of the stream is ignored, and Finish fails. kNoMemory is
+  // the only failure here.
   Status Write(const uint8_t* data, size_t len) override;
 
-  // The stream ends here. kTarHeader at the malformed block's offset;
-  // kTruncated where the tar ends inside a header, an extension or contents.
-  // Like Go's reader it accepts an end inside of padding and a missing end of
+  // The stream ends here. kTarHeader at the malformed block's offset, or at the
+  // stream's end if that lies inside a header, an extension or contents. Like
+  // Go's reader it accepts an end inside of padding and a missing end of
   // archive.
   Status Finish();
 
@@ -48,7 +49,7 @@ class TarScanner final : public OutputSink {
  private:
   enum class State : uint8_t {
     kHeader,
-    kZeroBlock,  // one zero block was seen
+    kZeroBlock,  // behind one zero block
     kExtension,
     kContents,
     kPadding,
@@ -56,29 +57,39 @@ class TarScanner final : public OutputSink {
     kMalformed,
   };
 
-  Status TakeBlock(const uint8_t* block);
-  Status TakeExtension();
-  Status Malformed(uint64_t offset);
-  Status Record(uint64_t offset, const uint8_t* bytes, size_t len);
-  void ForgetExtensions();
+  // What the extensions before an entry say about it. A later x replaces an
+  // earlier one whole; a long name survives it and wins over PAX.
+  struct Extensions {
+    bool has_size = false;
+    bool bad_size = false;
+    int64_t size = 0;
+    uint8_t pax_name_end = 0;   // last character of PAX path, 0 if none
+    uint8_t long_name_end = 0;  // last character of the GNU name, 0 if none
+  };
+
+  size_t TakeWhole(const uint8_t* data, size_t len, size_t size,
+                   Status* status);
+  Status HandleBlock(const uint8_t* block);
+  void HandleHeader(const TarHeader& header, uint64_t offset);
+  Status HandleExtension(const uint8_t* body, size_t len);
+  bool ApplyExtension(const uint8_t* body, size_t len);
+  bool ApplyPax(const uint8_t* body, size_t len);
+  void Malformed(uint64_t offset);
   void StepOver(uint64_t contents);
+  void BeginPadding();
+  Status Record(uint64_t offset, const uint8_t* bytes, size_t len);
 
   State state_ = State::kHeader;
-  uint64_t position_ = 0;  // bytes seen
+  uint64_t position_ = 0;  // bytes taken
   uint64_t end_ = 0;
   uint64_t malformed_at_ = 0;
-  uint64_t left_ = 0;     // of contents, extension or padding
-  uint16_t padding_ = 0;  // behind them
+  uint64_t left_ = 0;  // of contents or padding
+  uint64_t padding_ = 0;
   uint8_t extension_type_ = 0;
+  size_t extension_size_ = 0;
+  Extensions extensions_;
   GrowableBuffer partial_;  // of a block or an extension across chunks
   GrowableBuffer records_;
-
-  // What the extensions before an entry say about it. A later x replaces an
-  // earlier one whole; L survives.
-  bool has_pax_size_ = false;
-  int64_t pax_size_ = 0;
-  char pax_name_end_ = 0;   // last character of PAX path, 0 if none
-  char long_name_end_ = 0;  // last character of the GNU long name, 0 if none
 };
 
 }  // namespace soci

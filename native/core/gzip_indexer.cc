@@ -1,0 +1,254 @@
+#include "gzip_indexer.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+namespace soci {
+namespace {
+
+// A step decodes at most this much before the abort flag is polled again. It
+// also keeps the piece hot in the cache for the checksums and the tar walk.
+constexpr size_t kStepSize = 65536;
+constexpr size_t kOutputCapacity = kWindowSize + 4 * kStepSize;
+
+// Positions in a layer in order of their bits.
+bool IsBefore(const CheckpointPosition& a, const CheckpointPosition& b) {
+  return a.in != b.in ? a.in < b.in : a.bits > b.bits;
+}
+
+bool IsSame(const CheckpointPosition& a, const CheckpointPosition& b) {
+  return a.in == b.in && a.out == b.out && a.bits == b.bits;
+}
+
+}  // namespace
+
+Status GzipIndexer::Init(const Options& options, OutputSink* sink) {
+  if (sink_ != nullptr || sink == nullptr || options.span_size == 0 ||
+      (options.expected_first_implied && options.expected_count == 0)) {
+    return Status::At(Code::kMisuse, 0);
+  }
+  inflater_ = MakeInflater(options.engine);
+  output_.reset(new (std::nothrow) uint8_t[kOutputCapacity]);
+  if (inflater_ == nullptr || output_ == nullptr) {
+    return Status::At(Code::kNoMemory, 0);
+  }
+  std::memset(output_.get(), 0, kWindowSize);
+  output_end_ = kWindowSize;
+  checkpoints_.set_span_size(options.span_size);
+  options_ = options;
+  sink_ = sink;
+  return Status::Ok();
+}
+
+Status GzipIndexer::Feed(const uint8_t* in, size_t len, uint64_t max_out,
+                         const std::atomic<bool>* abort, size_t* consumed) {
+  *consumed = 0;
+  if (!failure_.ok()) return failure_;
+  if (sink_ == nullptr || state_ == State::kFinished) {
+    return Status::At(Code::kMisuse, total_in_);
+  }
+  const uint64_t out_before = total_out_;
+  for (;;) {
+    const size_t left = len - *consumed;
+    // What the last byte still yields is taken now, for there may be no other
+    // Feed; that is a few matches at most.
+    if (left == 0 && !output_pending_) return Status::Ok();
+    if (left > 0 && total_out_ - out_before >= max_out) return Status::Ok();
+    if (abort != nullptr && abort->load(std::memory_order_relaxed)) {
+      return Fail(Status::At(Code::kAborted, total_in_));
+    }
+    const uint64_t out_left =
+        left > 0 ? max_out - (total_out_ - out_before) : kStepSize;
+    size_t taken = 0;
+    const Status status =
+        Step(in + *consumed, std::min(left, kStepSize), out_left, &taken);
+    *consumed += taken;
+    if (!status.ok()) return Fail(status);
+  }
+}
+
+Status GzipIndexer::Finish() {
+  if (!failure_.ok()) return failure_;
+  if (sink_ == nullptr || state_ == State::kFinished) {
+    return Status::At(Code::kMisuse, total_in_);
+  }
+  if (state_ != State::kBetweenMembers) {
+    return Fail(Status::At(Code::kTruncated, total_in_));
+  }
+  if (next_expected_ < options_.expected_count) {
+    return Fail(Status::At(Code::kCheckpointMiss,
+                           options_.expected[next_expected_].in));
+  }
+  const Status status = span_digests_.Finish();
+  if (!status.ok()) return Fail(status);
+  state_ = State::kFinished;
+  return Status::Ok();
+}
+
+Status GzipIndexer::Step(const uint8_t* in, size_t len, uint64_t max_out,
+                         size_t* consumed) {
+  switch (state_) {
+    case State::kStart:
+    case State::kBetweenMembers:
+    case State::kHeader:
+      return TakeHeader(in, len, consumed);
+    case State::kDeflate:
+      return TakeDeflate(in, len, max_out, consumed);
+    case State::kTrailer:
+      return TakeTrailer(in, len, consumed);
+    case State::kFinished:
+      break;
+  }
+  return Status::At(Code::kMisuse, total_in_);
+}
+
+Status GzipIndexer::TakeHeader(const uint8_t* in, size_t len,
+                               size_t* consumed) {
+  if (state_ != State::kHeader) {
+    first_member_ = state_ == State::kStart;
+    state_ = State::kHeader;
+    header_.Reset();
+    member_start_ = total_in_;
+  }
+  const Status status = header_.Feed(in, len, consumed);
+  if (!status.ok()) {
+    if (!first_member_ && !header_.recognized()) {
+      return Status::At(Code::kTrailingData, member_start_);
+    }
+    return Status::At(status.code, member_start_ + status.offset);
+  }
+  const Status counted = CountInput(in, *consumed);
+  if (!counted.ok() || !header_.done()) return counted;
+  state_ = State::kDeflate;
+  member_out_ = 0;
+  member_crc_ = 0;
+  return inflater_->Start(0, 0, nullptr);
+}
+
+Status GzipIndexer::TakeDeflate(const uint8_t* in, size_t len, uint64_t max_out,
+                                size_t* consumed) {
+  MakeRoom();
+  uint8_t* out = output_.get() + output_end_;
+  const size_t room = static_cast<size_t>(std::min<uint64_t>(
+      std::min(kStepSize, kOutputCapacity - output_end_), max_out));
+  // Only what this member produced: no distance may reach into another.
+  const size_t history =
+      static_cast<size_t>(std::min<uint64_t>(member_out_, kWindowSize));
+  const Inflater::Result result =
+      inflater_->Run(in, len, out, room, history, true);
+  *consumed = result.consumed;
+  output_end_ += result.produced;
+  total_out_ += result.produced;
+  member_out_ += result.produced;
+  member_crc_ = Crc32(member_crc_, out, result.produced);
+  output_pending_ = result.event == Inflater::Event::kOutputFull;
+
+  const Status counted = CountInput(in, result.consumed);
+  if (!counted.ok()) return counted;
+  if (result.produced > 0) {
+    const Status written = sink_->Write(out, result.produced);
+    if (!written.ok()) return written;
+  }
+  switch (result.event) {
+    case Inflater::Event::kNeedInput:
+    case Inflater::Event::kOutputFull:
+      return Status::Ok();
+    case Inflater::Event::kBlockStart:
+      // What follows may need no more input to begin with.
+      output_pending_ = true;
+      return AtBlockStart({total_in_, total_out_, result.bits});
+    case Inflater::Event::kStreamEnd:
+      state_ = State::kTrailer;
+      trailer_.Reset();
+      return Status::Ok();
+    case Inflater::Event::kError:
+      break;
+  }
+  return Status::At(result.status.code, total_in_);
+}
+
+Status GzipIndexer::TakeTrailer(const uint8_t* in, size_t len,
+                                size_t* consumed) {
+  *consumed = trailer_.Feed(in, len);
+  const Status counted = CountInput(in, *consumed);
+  if (!counted.ok() || !trailer_.done()) return counted;
+  if (trailer_.crc32() != member_crc_) {
+    return Status::At(Code::kGzipChecksum, total_in_ - GzipTrailer::kSize);
+  }
+  if (trailer_.isize() != static_cast<uint32_t>(member_out_)) {
+    return Status::At(Code::kGzipChecksum, total_in_ - 4);
+  }
+  state_ = State::kBetweenMembers;
+  return Status::Ok();
+}
+
+Status GzipIndexer::AtBlockStart(const CheckpointPosition& here) {
+  if (options_.expected != nullptr) return AtExpected(here);
+  if (total_out_ == 0) {
+    if (checkpoints_.size() == 0) return AddCheckpoint(here);
+    checkpoints_.RemoveLast();
+    span_digests_.RestartSpan(here.bits > 0);
+    return checkpoints_.Append(here, output_.get() + output_end_ - kWindowSize);
+  }
+  if (total_out_ - last_checkpoint_out_ > options_.span_size) {
+    return AddCheckpoint(here);
+  }
+  return Status::Ok();
+}
+
+Status GzipIndexer::AtExpected(const CheckpointPosition& here) {
+  if (next_expected_ == options_.expected_count) return Status::Ok();
+  const CheckpointPosition& expected = options_.expected[next_expected_];
+  if (IsBefore(here, expected)) return Status::Ok();
+  if (!IsSame(here, expected)) {
+    return Status::At(Code::kCheckpointMiss, expected.in);
+  }
+  next_expected_++;
+  return AddCheckpoint(here);
+}
+
+Status GzipIndexer::AddCheckpoint(const CheckpointPosition& position) {
+  if (checkpoints_.size() == options_.max_checkpoints) {
+    return Status::At(Code::kLimit, position.in);
+  }
+  const Status cut = span_digests_.Cut(position.bits > 0);
+  if (!cut.ok()) return cut;
+  last_checkpoint_out_ = position.out;
+  return checkpoints_.Append(position,
+                             output_.get() + output_end_ - kWindowSize);
+}
+
+// Everything consumed passes here once, before what it leads to is acted on.
+Status GzipIndexer::CountInput(const uint8_t* in, size_t len) {
+  const uint64_t implied_at = CheckpointList::kImpliedFirst.in;
+  if (options_.expected_first_implied && next_expected_ == 0 &&
+      total_in_ + len >= implied_at) {
+    const size_t before = static_cast<size_t>(implied_at - total_in_);
+    span_digests_.Update(in, before);
+    total_in_ += before;
+    in += before;
+    len -= before;
+    next_expected_ = 1;
+    const Status status = AddCheckpoint(CheckpointList::kImpliedFirst);
+    if (!status.ok()) return status;
+  }
+  span_digests_.Update(in, len);
+  total_in_ += len;
+  return Status::Ok();
+}
+
+// Slides the history to the front unless there is room for a whole step.
+void GzipIndexer::MakeRoom() {
+  if (kOutputCapacity - output_end_ >= kStepSize) return;
+  std::memmove(output_.get(), output_.get() + output_end_ - kWindowSize,
+               kWindowSize);
+  output_end_ = kWindowSize;
+}
+
+Status GzipIndexer::Fail(Status status) {
+  failure_ = status;
+  return status;
+}
+
+}  // namespace soci

@@ -1,0 +1,107 @@
+#include "layer_indexer.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace soci {
+namespace {
+
+constexpr size_t kStepSize = 65536;  // between two looks at the abort flag
+
+}  // namespace
+
+Status LayerIndexer::Init(const Options& options) {
+  if (options.span_size == 0) return Status::At(Code::kMisuse, 0);
+  options_ = options;
+  if (options.compression == Compression::kUncompressed) return Status::Ok();
+  return gzip_.Init(options, this);
+}
+
+Status LayerIndexer::Feed(const uint8_t* in, size_t len, uint64_t max_out,
+                          const std::atomic<bool>* abort, size_t* consumed) {
+  *consumed = 0;
+  if (!failure_.ok()) return failure_;
+  if (options_.span_size == 0 || finished_) {
+    return Status::At(Code::kMisuse, compressed_size_);
+  }
+  failure_ = options_.compression == Compression::kGzip
+                 ? gzip_.Feed(in, len, max_out, abort, consumed)
+                 : FeedPlain(in, len, max_out, abort, consumed);
+  layer_hash_.Update(in, *consumed);
+  compressed_size_ += *consumed;
+  return failure_;
+}
+
+Status LayerIndexer::FeedPlain(const uint8_t* in, size_t len, uint64_t max_out,
+                               const std::atomic<bool>* abort,
+                               size_t* consumed) {
+  const size_t wanted = static_cast<size_t>(std::min<uint64_t>(len, max_out));
+  while (*consumed < wanted) {
+    const uint64_t offset = compressed_size_ + *consumed;
+    if (abort != nullptr && abort->load(std::memory_order_relaxed)) {
+      return Status::At(Code::kAborted, offset);
+    }
+    // A span begins with its first byte: an exact multiple has no empty last.
+    const uint64_t span_left = options_.span_size - offset % options_.span_size;
+    if (span_left == options_.span_size) {
+      if (offset / options_.span_size == options_.max_checkpoints) {
+        return Status::At(Code::kLimit, offset);
+      }
+      const Status cut = plain_digests_.Cut(false);
+      if (!cut.ok()) return Status::At(cut.code, offset);
+    }
+    const uint8_t* piece = in + *consumed;
+    const size_t piece_len = static_cast<size_t>(
+        std::min<uint64_t>(std::min(wanted - *consumed, kStepSize), span_left));
+    plain_digests_.Update(piece, piece_len);
+    const Status scanned = scanner_.Write(piece, piece_len);
+    if (!scanned.ok()) return scanned;
+    *consumed += piece_len;
+  }
+  return Status::Ok();
+}
+
+Status LayerIndexer::Write(const uint8_t* data, size_t len) {
+  if (options_.diff_id) diff_id_hash_.Update(data, len);
+  return scanner_.Write(data, len);
+}
+
+Status LayerIndexer::Finish() {
+  if (!failure_.ok()) return failure_;
+  Status status;
+  if (options_.span_size == 0 || finished_) {
+    status = Status::At(Code::kMisuse, compressed_size_);
+  } else if (options_.compression == Compression::kGzip) {
+    status = gzip_.Finish();
+  } else {
+    status = plain_digests_.Finish();
+  }
+  if (status.ok()) status = scanner_.Finish();
+  failure_ = status;
+  if (!status.ok()) return status;
+  finished_ = true;
+  layer_hash_.Final(layer_digest_);
+  if (options_.compression == Compression::kGzip) {
+    diff_id_hash_.Final(diff_id_);
+  } else {
+    std::memcpy(diff_id_, layer_digest_, sizeof diff_id_);
+  }
+  return status;
+}
+
+uint64_t LayerIndexer::uncompressed_size() const {
+  return options_.compression == Compression::kGzip ? gzip_.total_out()
+                                                    : compressed_size_;
+}
+
+const uint8_t* LayerIndexer::diff_id() const {
+  return options_.diff_id ? diff_id_ : nullptr;
+}
+
+const GrowableBuffer& LayerIndexer::span_digests() const {
+  return options_.compression == Compression::kGzip
+             ? gzip_.span_digests().digests()
+             : plain_digests_.digests();
+}
+
+}  // namespace soci
