@@ -71,6 +71,19 @@ export function parseHeaderBlock(block: Uint8Array, offset: number): HeaderBlock
   };
 }
 
+/** Whether 512 bytes carry the checksum of a tar header, summed as unsigned or, as old tars did, signed chars. */
+export function hasHeaderChecksum(block: Uint8Array): boolean {
+  const stored = parseOctal(block, CHECKSUM_START, CHECKSUM_END);
+  if (stored === undefined) return false;
+  const unsigned = sumBytes(block);
+  if (stored === unsigned) return true;
+  let high = 0;
+  for (let i = 0; i < BLOCK_SIZE; i += 1) {
+    if ((i < CHECKSUM_START || i >= CHECKSUM_END) && (block[i] as number) >= 0x80) high += 1;
+  }
+  return stored === unsigned - 256 * high;
+}
+
 export function headerError(offset: number, reason: string, data: Record<string, unknown> = {}): SociError {
   return new SociError(
     'ERR_SOCI_TAR_HEADER',
@@ -82,21 +95,27 @@ export function headerError(offset: number, reason: string, data: Record<string,
 }
 
 function verifyChecksum(block: Uint8Array, offset: number): void {
-  const stored = parseOctal(block, CHECKSUM_START, CHECKSUM_END);
-  let unsigned = 0;
-  let highBytes = 0;
+  if (hasHeaderChecksum(block)) return;
+  const found = toByteString(block, CHECKSUM_START, CHECKSUM_END);
+  const expected = sumBytes(block).toString(8);
+  throw headerError(
+    offset,
+    `its checksum field holds ${JSON.stringify(found)}, expected ${expected} (octal)`,
+    {
+      field: 'checksum',
+      expected,
+      found,
+    },
+  );
+}
+
+/** The sum with the checksum field itself taken as spaces. */
+function sumBytes(block: Uint8Array): number {
+  let sum = 0;
   for (let i = 0; i < BLOCK_SIZE; i += 1) {
-    const byte = i >= CHECKSUM_START && i < CHECKSUM_END ? 0x20 : (block[i] as number);
-    unsigned += byte;
-    if (byte >= 0x80) highBytes += 1;
+    sum += i >= CHECKSUM_START && i < CHECKSUM_END ? 0x20 : (block[i] as number);
   }
-  // Old tars of Sun and others summed signed chars.
-  if (stored !== undefined && (stored === unsigned || stored === unsigned - 256 * highBytes)) return;
-  const found = JSON.stringify(toByteString(block, CHECKSUM_START, CHECKSUM_END));
-  throw headerError(offset, `its checksum field holds ${found}, expected ${unsigned.toString(8)} (octal)`, {
-    expected: unsigned,
-    found: stored,
-  });
+  return sum;
 }
 
 function layoutOf(block: Uint8Array): Layout {

@@ -1,0 +1,104 @@
+/**
+ * Builds the ztoc of a layer in one streaming pass: bulk bytes never enter
+ * JavaScript's heap, and apart from the ztoc itself memory stays constant.
+ */
+import { SociError } from '../errors.js';
+import type { EntryFields } from '../tar/entry.js';
+import { BUILD_TOOL_IDENTIFIER } from './build-tool.js';
+import { encodeZtoc } from './encode.js';
+import { type IndexPassResult, indexLayer } from './index-pass.js';
+import type { LayerInput } from './layer-input.js';
+import { checkLimit, resolveLimits, type ZtocLimits } from './limits.js';
+import { type Compression, ZTOC_VERSION } from './schema.js';
+import { encodeTarZinfo } from './tar-zinfo.js';
+import { Ztoc } from './ztoc.js';
+
+/** The reference's: 4 MiB of tar stream between checkpoints. */
+export const DEFAULT_SPAN_SIZE: number = 4 * 2 ** 20;
+
+export interface BuildZtocOptions {
+  /** Uncompressed bytes between checkpoints, > 0; default 4 MiB. */
+  readonly spanSize?: number | undefined;
+  /** Default: by the layer's first bytes. */
+  readonly compression?: Compression | undefined;
+  /** Also compute the SHA-256 of the uncompressed stream. */
+  readonly diffId?: boolean | undefined;
+  /** Recorded in the ztoc, and so part of its digest; default 'seekable-oci/<version>'. */
+  readonly buildToolIdentifier?: string | undefined;
+  readonly limits?: Partial<ZtocLimits> | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Called with the bytes of the layer that have been worked through so far. */
+  readonly onProgress?: ((bytes: number) => void) | undefined;
+}
+
+export interface BuildZtocResult {
+  readonly ztoc: Ztoc;
+  /** SHA-256 of the layer, 'sha256:…'. */
+  readonly layerDigest: string;
+  /** Bytes of the layer. */
+  readonly layerSize: number;
+  /** SHA-256 of the uncompressed stream, 'sha256:…', if asked for. */
+  readonly diffId: string | undefined;
+}
+
+/**
+ * @throws SociError ERR_SOCI_INVALID_ARGUMENT; ERR_SOCI_UNSUPPORTED_COMPRESSION;
+ *   ERR_SOCI_TAR_UNSUPPORTED { entry, reason, typeflag, offset } for a layer
+ *   that a ztoc cannot describe (skip it: it is still a good layer);
+ *   ERR_SOCI_TAR_HEADER, ERR_SOCI_GZIP_HEADER, ERR_SOCI_GZIP_CHECKSUM,
+ *   ERR_SOCI_DEFLATE_DATA, ERR_SOCI_LAYER_TRUNCATED and
+ *   ERR_SOCI_LAYER_TRAILING_DATA for a broken one; ERR_SOCI_LIMIT; whatever the
+ *   source fails with
+ */
+export async function buildZtoc(input: LayerInput, options: BuildZtocOptions = {}): Promise<BuildZtocResult> {
+  const limits = resolveLimits(options.limits);
+  const spanSize = options.spanSize ?? DEFAULT_SPAN_SIZE;
+  if (!Number.isSafeInteger(spanSize) || spanSize <= 0) {
+    throw new SociError('ERR_SOCI_INVALID_ARGUMENT', `spanSize must be a positive integer, got ${spanSize}`);
+  }
+  const entries: EntryFields[] = [];
+  const result = await indexLayer(input, {
+    compression: options.compression,
+    spanSize,
+    diffId: options.diffId ?? false,
+    limits,
+    signal: options.signal,
+    onProgress: options.onProgress,
+    onEntry: entry => {
+      entries.push(entry.fields);
+      checkLimit(limits, 'maxEntries', entries.length, 'entries in the layer');
+    },
+  });
+  const spanDigests = splitDigests(result.spanDigests);
+  const bytes = encodeZtoc({
+    version: ZTOC_VERSION,
+    buildToolIdentifier: options.buildToolIdentifier ?? BUILD_TOOL_IDENTIFIER,
+    compression: result.compression,
+    compressedSize: result.compressedSize,
+    uncompressedSize: result.tarEnd,
+    maxSpanId: spanDigests.length - 1,
+    spanDigests,
+    checkpoints: checkpointsOf(result, spanSize),
+    entryCount: entries.length,
+    entryAt: index => entries[index] as EntryFields,
+  });
+  return {
+    ztoc: Ztoc.decode(bytes, { limits }),
+    layerDigest: sha256(result.layerDigest),
+    layerSize: result.compressedSize,
+    diffId: result.diffId === undefined ? undefined : sha256(result.diffId),
+  };
+}
+
+function checkpointsOf(result: IndexPassResult, spanSize: number): Uint8Array {
+  return result.zinfo ?? encodeTarZinfo({ spanSize, size: result.compressedSize });
+}
+
+/** @internal 32 bytes each, one after the other, as the indexer returns them. */
+export function splitDigests(digests: Uint8Array): readonly string[] {
+  return Array.from({ length: digests.length / 32 }, (_, i) => sha256(digests.subarray(32 * i, 32 * i + 32)));
+}
+
+function sha256(digest: Uint8Array): string {
+  return `sha256:${Buffer.from(digest).toString('hex')}`;
+}

@@ -1,0 +1,128 @@
+/**
+ * One pass of the native indexer over a layer, with the layer's entries parsed on
+ * the way: what building and verifying a ztoc have in common.
+ */
+import { createIndexer, type IndexResult, type NativeIndexer } from '../binding.js';
+import { SociError } from '../errors.js';
+import type { TocEntry } from '../tar/entry.js';
+import { TarHeaderParser } from '../tar/header-parser.js';
+import { type LayerInput, layerChunks, layerName } from './layer-input.js';
+import type { ZtocLimits } from './limits.js';
+import type { Compression } from './schema.js';
+import { sniffCompression } from './sniff-compression.js';
+
+export interface IndexPassOptions {
+  /** undefined: sniffed. */
+  readonly compression: Compression | undefined;
+  readonly spanSize: number;
+  readonly diffId: boolean;
+  /** Instead of the rule: rows of (in, out, bits). */
+  readonly checkpointsAt?: Float64Array;
+  /** The first row is the checkpoint that version 1 blobs imply. */
+  readonly impliedFirstCheckpoint?: boolean;
+  readonly limits: ZtocLimits;
+  readonly signal: AbortSignal | undefined;
+  readonly onProgress: ((bytes: number) => void) | undefined;
+  /** Called for every entry in the order of the tar; what it throws ends the pass. */
+  readonly onEntry: (entry: TocEntry) => void;
+}
+
+export interface IndexPassResult extends IndexResult {
+  readonly compression: Compression;
+}
+
+/** Bytes of a checkpoint in the zinfo blob, which maxZtocBytes has to hold. */
+const CHECKPOINT_SIZE = 32_785;
+
+/** Errors of the layer carry its name. An aborted pass rejects with the signal's reason. */
+export async function indexLayer(input: LayerInput, options: IndexPassOptions): Promise<IndexPassResult> {
+  try {
+    return await run(input, options);
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    const name = layerName(input);
+    if (name === undefined || !(error instanceof SociError) || error.message.includes(name)) throw error;
+    throw new SociError(error.code, `${name}: ${error.message}`, {
+      data: { ...error.data, layer: name },
+      cause: error,
+    });
+  }
+}
+
+async function run(input: LayerInput, options: IndexPassOptions): Promise<IndexPassResult> {
+  const { signal } = options;
+  let compression = options.compression;
+  let indexer: NativeIndexer | undefined;
+  const abort = (): void => indexer?.abort();
+  signal?.addEventListener('abort', abort, { once: true });
+  try {
+    const records = new RecordReader(options.onEntry);
+    let total = 0;
+    for await (const chunk of layerChunks(input, signal)) {
+      compression ??= sniffCompression(chunk);
+      indexer ??= start(compression, options);
+      await feedAll(indexer, chunk, records);
+      signal?.throwIfAborted();
+      total += chunk.length;
+      options.onProgress?.(total);
+    }
+    compression ??= 'uncompressed'; // no byte at all
+    indexer ??= start(compression, options);
+    const result = await indexer.finish();
+    signal?.throwIfAborted();
+    return { ...result, compression };
+  } catch (error) {
+    indexer?.abort();
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', abort);
+  }
+}
+
+function start(compression: Compression, options: IndexPassOptions): NativeIndexer {
+  const { limits, checkpointsAt, impliedFirstCheckpoint = false } = options;
+  const fitting = Math.floor(limits.maxZtocBytes / CHECKPOINT_SIZE);
+  return createIndexer({
+    compression,
+    spanSize: options.spanSize,
+    diffId: options.diffId,
+    engine: 'zlib',
+    maxCheckpoints: compression === 'gzip' ? Math.min(limits.maxSpans, fitting) : limits.maxSpans,
+    ...(checkpointsAt === undefined ? {} : { checkpointsAt, impliedFirstCheckpoint }),
+  });
+}
+
+/** A feed stops early when the chunk expands far: then the rest is fed again. */
+async function feedAll(indexer: NativeIndexer, chunk: Uint8Array, records: RecordReader): Promise<void> {
+  let rest = chunk;
+  while (rest.length > 0) {
+    const { consumed, headers } = await indexer.feed(rest);
+    if (headers !== undefined) records.take(headers);
+    rest = rest.subarray(consumed);
+  }
+}
+
+/** Unpacks the indexer's header records: { uint64 LE offset, uint32 LE length, bytes } each. */
+class RecordReader {
+  readonly #parser = new TarHeaderParser();
+  readonly #onEntry: (entry: TocEntry) => void;
+
+  constructor(onEntry: (entry: TocEntry) => void) {
+    this.#onEntry = onEntry;
+  }
+
+  take(records: Uint8Array): void {
+    const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
+    let at = 0;
+    while (at < records.length) {
+      const offset = Number(view.getBigUint64(at, true));
+      const length = view.getUint32(at + 8, true);
+      const start = at + 12;
+      at = start + length;
+      // An empty extension has no bytes to wait for.
+      if (length === 0) continue;
+      const entry = this.#parser.push({ offset, bytes: records.subarray(start, at) });
+      if (entry !== undefined) this.#onEntry(entry);
+    }
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * A layer to be read once from its first byte to its last, wherever it comes
+ * from. Small chunks are gathered into buffers of our own: the indexer wants
+ * large jobs, and a producer may reuse its buffer as soon as it is asked for
+ * the next chunk. The next buffer fills while the last one is worked on.
+ */
+import { SociError } from '../errors.js';
+import type { RangeSource } from '../source/range-source.js';
+
+/** A RangeSource, all bytes at once, a Readable, or any iterable of chunks. */
+export type LayerInput = RangeSource | Uint8Array | AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+
+/** What the indexer takes at most in one job. */
+const CHUNK_SIZE = 1 << 20;
+
+/** What messages call a layer: its source's name, if it has one. */
+export function layerName(input: LayerInput): string | undefined {
+  return isRangeSource(input) ? input.name : undefined;
+}
+
+export function isRangeSource(input: LayerInput): input is RangeSource {
+  const candidate = input as Partial<RangeSource>;
+  return typeof candidate.stream === 'function' && typeof candidate.read === 'function';
+}
+
+/**
+ * Chunks of at most 1 MiB, each valid until the next one is asked for. All but
+ * the last are full. Leaving the loop early ends the input: a stream is
+ * destroyed, an iterator's return() called, even while a chunk is awaited.
+ */
+export async function* layerChunks(
+  input: LayerInput,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  signal?.throwIfAborted();
+  if (input instanceof Uint8Array) {
+    for (let at = 0; at < input.length; at += CHUNK_SIZE) yield input.subarray(at, at + CHUNK_SIZE);
+    return;
+  }
+  const gatherer = new Gatherer(isRangeSource(input) ? input.stream({ signal }) : input, signal);
+  let buffer = new Uint8Array(CHUNK_SIZE);
+  let spare = new Uint8Array(CHUNK_SIZE);
+  try {
+    let filling = gatherer.fill(buffer);
+    for (;;) {
+      const length = await filling;
+      if (length === 0) return;
+      filling = gatherer.fill(spare);
+      filling.catch(() => {}); // reported when it is awaited, if it ever is
+      yield buffer.subarray(0, length);
+      [buffer, spare] = [spare, buffer];
+    }
+  } finally {
+    await gatherer.close();
+  }
+}
+
+class Gatherer {
+  readonly #input: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+  readonly #iterator: AsyncIterator<unknown> | Iterator<unknown>;
+  readonly #signal: AbortSignal | undefined;
+  #rest: Uint8Array = new Uint8Array(0);
+  #ended = false;
+  #waiting = false;
+  #rejectWaiting: ((reason: unknown) => void) | undefined;
+
+  constructor(input: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, signal: AbortSignal | undefined) {
+    this.#input = input;
+    if (Symbol.asyncIterator in input) this.#iterator = input[Symbol.asyncIterator]();
+    else if (Symbol.iterator in input) this.#iterator = input[Symbol.iterator]();
+    else {
+      const message = 'a layer must be a RangeSource, a Uint8Array, a Readable or an iterable of Uint8Arrays';
+      throw new SociError('ERR_SOCI_INVALID_ARGUMENT', message);
+    }
+    this.#signal = signal;
+    signal?.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  /** Bytes written, fewer than the buffer holds only at the input's end. */
+  async fill(buffer: Uint8Array): Promise<number> {
+    let length = 0;
+    while (length < buffer.length) {
+      if (this.#rest.length === 0) {
+        if (this.#ended) break;
+        this.#rest = await this.#next();
+        continue;
+      }
+      const part = this.#rest.subarray(0, buffer.length - length);
+      buffer.set(part, length);
+      length += part.length;
+      this.#rest = this.#rest.subarray(part.length);
+    }
+    return length;
+  }
+
+  async close(): Promise<void> {
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+    if (this.#ended) return;
+    this.#ended = true;
+    // A stream's iterator would wait for the chunk under way before it returns.
+    const stream = this.#input as { destroy?: () => void };
+    if (typeof stream.destroy === 'function') stream.destroy();
+    const returned = Promise.resolve(this.#iterator.return?.()).catch(() => {});
+    if (!this.#waiting) await returned;
+  }
+
+  async #next(): Promise<Uint8Array> {
+    this.#signal?.throwIfAborted();
+    this.#waiting = true;
+    let result: IteratorResult<unknown>;
+    try {
+      result = await new Promise((resolve, reject) => {
+        this.#rejectWaiting = reject;
+        Promise.resolve(this.#iterator.next()).then(value => {
+          this.#waiting = false;
+          resolve(value);
+        }, reject);
+      });
+    } catch (error) {
+      if (this.#signal?.aborted !== true) this.#ended = true; // an iterator that threw is done
+      throw error;
+    }
+    if (result.done === true) {
+      this.#ended = true;
+      return new Uint8Array(0);
+    }
+    if (result.value instanceof Uint8Array) return result.value;
+    const found = result.value === null ? 'null' : typeof result.value;
+    throw new SociError('ERR_SOCI_INVALID_ARGUMENT', `a layer's chunks must be Uint8Arrays, got ${found}`);
+  }
+
+  readonly #onAbort = (): void => {
+    this.#rejectWaiting?.(this.#signal?.reason);
+  };
+}

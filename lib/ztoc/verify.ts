@@ -1,0 +1,183 @@
+/**
+ * Proves that a ztoc describes a layer: the layer is indexed again, with
+ * checkpoints at the ztoc's own positions, and everything it says is compared.
+ * That covers what no digest inside a ztoc covers: windows, the table of
+ * contents, the sizes.
+ */
+import type { IndexResult } from '../binding.js';
+import { SociError } from '../errors.js';
+import type { TocEntry } from '../tar/entry.js';
+import { compareEntry } from '../tar/entry-header.js';
+import { splitDigests } from './build.js';
+import { GzipZinfo } from './gzip-zinfo.js';
+import { indexLayer } from './index-pass.js';
+import { isRangeSource, type LayerInput, layerName } from './layer-input.js';
+import { DEFAULT_ZTOC_LIMITS, type ZtocLimits } from './limits.js';
+import type { Ztoc } from './ztoc.js';
+
+export interface VerifyZtocOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Called with the bytes of the layer that have been worked through so far. */
+  readonly onProgress?: ((bytes: number) => void) | undefined;
+}
+
+/**
+ * Resolves when every size, entry, checkpoint, window and span digest of the
+ * ztoc is that of the layer. Times are compared as instants, since the
+ * reference writes its builder's time zone.
+ *
+ * @throws SociError ERR_SOCI_ZTOC_MISMATCH { field, index, expected, found } for
+ *   the first difference, where `expected` is what the ztoc says; the errors of
+ *   buildZtoc for a layer that cannot be read at all
+ */
+export async function verifyZtoc(
+  input: LayerInput,
+  ztoc: Ztoc,
+  options: VerifyZtocOptions = {},
+): Promise<void> {
+  const name = layerName(input);
+  if (isRangeSource(input)) compare(name, 'compressedSize', undefined, ztoc.compressedSize, input.size);
+  let index = 0;
+  const result = await indexLayer(input, {
+    compression: ztoc.compression,
+    spanSize: Math.max(ztoc.spanSize, 1),
+    diffId: false,
+    ...checkpointsOf(ztoc),
+    limits: limitsFor(ztoc),
+    signal: options.signal,
+    onProgress: options.onProgress,
+    onEntry: entry => {
+      verifyEntryAt(name, ztoc, index, entry);
+      index += 1;
+    },
+  }).catch(error => {
+    throw missedCheckpoint(name, ztoc, error) ?? error;
+  });
+  compare(name, 'entryCount', undefined, ztoc.entryCount, index);
+  compare(name, 'compressedSize', undefined, ztoc.compressedSize, result.compressedSize);
+  compare(name, 'uncompressedSize', undefined, ztoc.uncompressedSize, result.tarEnd);
+  verifySpans(name, ztoc, result);
+}
+
+function verifyEntryAt(name: string | undefined, ztoc: Ztoc, index: number, found: TocEntry): void {
+  if (index >= ztoc.entryCount) {
+    throw mismatch(
+      undefined,
+      'entryCount',
+      index,
+      ztoc.entryCount,
+      `one more: ${JSON.stringify(found.name)}`,
+    );
+  }
+  const entry = ztoc.entry(index);
+  const difference = compareEntry(entry, found);
+  if (difference === undefined) return;
+  throw mismatch(name, difference.field, index, difference.expected, difference.found, entry.name);
+}
+
+function verifySpans(name: string | undefined, ztoc: Ztoc, result: IndexResult): void {
+  const digests = splitDigests(result.spanDigests);
+  compare(name, 'spanCount', undefined, ztoc.spanCount, digests.length);
+  const zinfo = result.zinfo === undefined ? undefined : new GzipZinfo(result.zinfo);
+  for (let i = 0; i < ztoc.spanCount; i += 1) {
+    const span = ztoc.span(i);
+    if (zinfo !== undefined) {
+      const implied = i === 0 && ztoc.impliedFirstCheckpoint;
+      const start = implied ? span.compressedStart : zinfo.in(i) - (zinfo.bits(i) === 0 ? 0 : 1);
+      compare(name, 'compressedStart', i, span.compressedStart, start);
+      compare(name, 'uncompressedStart', i, span.uncompressedStart, zinfo.out(i));
+      compare(name, 'bits', i, span.bits, zinfo.bits(i));
+      verifyWindow(name, i, ztoc.window(i) as Uint8Array, zinfo.window(i));
+    }
+    compare(name, 'digest', i, span.digest, digests[i] as string);
+  }
+}
+
+function verifyWindow(
+  name: string | undefined,
+  index: number,
+  expected: Uint8Array,
+  found: Uint8Array,
+): void {
+  if (Buffer.compare(expected, found) === 0) return;
+  const at = expected.findIndex((byte, i) => byte !== found[i]);
+  throw mismatch(name, 'window', index, `byte ${at} is ${expected[at]}`, `byte ${at} is ${found[at]}`);
+}
+
+/** The ztoc's own positions; plain tars have none, their spans are where arithmetic puts them. */
+function checkpointsOf(ztoc: Ztoc): { checkpointsAt?: Float64Array; impliedFirstCheckpoint?: boolean } {
+  if (ztoc.compression !== 'gzip') return {};
+  const rows = new Float64Array(3 * ztoc.spanCount);
+  for (let i = 0; i < ztoc.spanCount; i += 1) {
+    const { uncompressedStart, bits } = ztoc.span(i);
+    rows.set([checkpointInput(ztoc, i), uncompressedStart, bits], 3 * i);
+  }
+  return { checkpointsAt: rows, impliedFirstCheckpoint: ztoc.impliedFirstCheckpoint };
+}
+
+/** Bytes of the layer consumed where span `index` starts. */
+function checkpointInput(ztoc: Ztoc, index: number): number {
+  const { compressedStart, bits } = ztoc.span(index);
+  return compressedStart + (bits === 0 ? 0 : 1);
+}
+
+/** A ztoc that could be decoded may be verified, whatever limits were raised for that. */
+function limitsFor(ztoc: Ztoc): ZtocLimits {
+  return {
+    ...DEFAULT_ZTOC_LIMITS,
+    maxSpans: Math.max(DEFAULT_ZTOC_LIMITS.maxSpans, ztoc.spanCount),
+    maxZtocBytes: Math.max(DEFAULT_ZTOC_LIMITS.maxZtocBytes, 2 * ztoc.bytes.length),
+  };
+}
+
+/** The indexer knows only at which byte of the layer no block starts. */
+function missedCheckpoint(name: string | undefined, ztoc: Ztoc, error: unknown): SociError | undefined {
+  if (!(error instanceof SociError) || error.code !== 'ERR_SOCI_ZTOC_MISMATCH') return undefined;
+  const { field, offset } = error.data;
+  if (field !== undefined) return undefined;
+  for (let i = 0; i < ztoc.spanCount; i += 1) {
+    const input = checkpointInput(ztoc, i);
+    if (input === offset) return mismatch(name, 'checkpoint', i, `at byte ${input}`, 'no block start there');
+  }
+  return undefined;
+}
+
+function compare(
+  name: string | undefined,
+  field: string,
+  index: number | undefined,
+  expected: number | string,
+  found: number | string,
+): void {
+  if (expected !== found) throw mismatch(name, field, index, expected, found);
+}
+
+function mismatch(
+  name: string | undefined,
+  field: string,
+  index: number | undefined,
+  expected: number | string,
+  found: number | string,
+  entry?: string,
+): SociError {
+  const layer = name === undefined ? '' : `${name}: `;
+  const which =
+    entry !== undefined
+      ? ` of entry ${index} (${JSON.stringify(entry)})`
+      : index === undefined
+        ? ''
+        : ` ${index}`;
+  return new SociError(
+    'ERR_SOCI_ZTOC_MISMATCH',
+    `${layer}the ztoc does not describe the layer: ${field}${which} is ${expected} in the ztoc, ${found} in the layer`,
+    {
+      data: {
+        field,
+        expected,
+        found,
+        ...(index === undefined ? {} : { index }),
+        ...(entry === undefined ? {} : { entry }),
+      },
+    },
+  );
+}
