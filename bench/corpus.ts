@@ -1,0 +1,91 @@
+/**
+ * The layers that are measured on: a real one, made of the machine's own
+ * programs and libraries, and generated ones for what needs size or number.
+ */
+import { execFileSync } from 'node:child_process';
+import { closeSync, openSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { buildZtoc, FileSource } from '../lib/index.js';
+import { run } from './process.js';
+import { tarFile, tarTrailer } from './tar-bytes.js';
+import { cached } from './workspace.js';
+
+export const SPAN_SIZE = 4 * 1024 * 1024;
+const REAL_BYTES = 320 * 1000 * 1000;
+
+export interface Layer {
+  readonly path: string;
+  readonly ztocPath: string;
+  /** What it is, for the head of the table. */
+  readonly description: string;
+}
+
+/** Regular files below `folder`, links not followed. */
+function* filesBelow(folder: string): Generator<{ path: string; size: number }> {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    try {
+      if (entry.isDirectory()) yield* filesBelow(path);
+      else if (entry.isFile()) yield { path, size: statSync(path).size };
+    } catch {
+      // Unreadable or gone: another file takes its place.
+    }
+  }
+}
+
+/** Enough files for `bytes`, none above 40 MB so that the mix resembles an image layer's. */
+function pickFiles(bytes: number): string[] {
+  const picked: string[] = [];
+  let total = 0;
+  const roots = ['/usr/bin', '/usr/lib', '/usr/share', 'node_modules', dirname(process.execPath)];
+  for (const root of roots) {
+    for (const { path, size } of filesBelow(root)) {
+      if (size > 40e6 || path.includes('\n')) continue;
+      picked.push(path);
+      total += size;
+      if (total >= bytes) return picked;
+    }
+  }
+  return picked;
+}
+
+async function ztocOf(path: string): Promise<string> {
+  return cached(`${path.split('/').at(-1)}.ztoc`, async partial => {
+    const source = await FileSource.open(path);
+    const { ztoc } = await buildZtoc(source, { spanSize: SPAN_SIZE });
+    await source.close();
+    writeFileSync(partial, ztoc.encode());
+  });
+}
+
+export async function realLayer(): Promise<Layer> {
+  const path = await cached('real.tar.gz', async partial => {
+    const list = `${partial}.list`;
+    writeFileSync(list, `${pickFiles(REAL_BYTES).join('\n')}\n`);
+    // tar ends with 1 when a file changed meanwhile, which does not matter here.
+    const script = '(tar -cf - --no-recursion -T "$0" 2>/dev/null || [ $? -eq 1 ]) | gzip -6 > "$1"';
+    await run('bash', ['-c', `set -o pipefail; ${script}`, list, partial]);
+    execFileSync('rm', [list]);
+  });
+  const ztocPath = await ztocOf(path);
+  const megabytes = (statSync(path).size / 1e6).toFixed(0);
+  return { path, ztocPath, description: `files of this machine, tar + gzip -6, ${megabytes} MB compressed` };
+}
+
+/** An uncompressed layer of small files, for the table of contents alone. */
+export async function manyEntriesZtoc(entries: number): Promise<string> {
+  const layer = await cached(`entries-${entries}.tar`, async partial => {
+    const file = openSync(partial, 'w');
+    for (let first = 0; first < entries; first += 1000) {
+      const names = Array.from({ length: Math.min(1000, entries - first) }, (_, i) => entryName(first + i));
+      writeFileSync(file, Buffer.concat(names.map(name => tarFile(name, Buffer.from(name)))));
+    }
+    writeFileSync(file, tarTrailer);
+    closeSync(file);
+  });
+  return ztocOf(layer);
+}
+
+export function entryName(index: number): string {
+  return `usr/lib/node_modules/package-${index % 997}/lib/part-${index % 31}/file-${index}.js`;
+}

@@ -1,0 +1,29 @@
+/** Running a command to its end: one trial is one fresh process. */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+/** Its standard output; standard error goes through. */
+export function run(command: string, args: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    let output = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+    });
+    child.on('error', reject);
+    child.on('close', (status, signal) => {
+      if (status === 0) resolve(output);
+      else reject(new Error(`${command} ${args.join(' ')}: ended with ${status ?? signal}`));
+    });
+  });
+}
+
+/** Numbers that one trial measured. */
+export type Measures = Readonly<Record<string, number>>;
+
+/** Runs a trial of trial.ts in a process of its own. */
+export async function trial(name: string, parameters: Readonly<Record<string, unknown>>): Promise<Measures> {
+  const script = fileURLToPath(new URL('trial.js', import.meta.url));
+  const output = await run(process.execPath, ['--expose-gc', script, name, JSON.stringify(parameters)]);
+  return JSON.parse(output) as Measures;
+}

@@ -1,0 +1,15 @@
+/**
+ * Text from archives and servers made safe for a terminal: control characters,
+ * with which a name could move the cursor or forge further lines, are escaped.
+ */
+
+// C0, DEL, C1, line and paragraph separators, and the marks that reverse the direction of text.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+
+export function printable(text: string): string {
+  return text.replace(CONTROL, found => {
+    const code = found.charCodeAt(0);
+    return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16)}`;
+  });
+}

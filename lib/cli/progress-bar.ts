@@ -1,0 +1,47 @@
+/**
+ * One line on standard error that shows how far a pass over a layer is, drawn
+ * only on a terminal and at most ten times a second.
+ */
+import { byteText } from './byte-text.js';
+
+const REDRAW_MS = 100;
+const BAR_WIDTH = 24;
+
+export class ProgressBar {
+  readonly #label: string;
+  readonly #total: number | undefined;
+  readonly #stream: NodeJS.WriteStream;
+  readonly #started = performance.now();
+  #drawn = 0;
+
+  /** `total` in bytes; undefined when the input is a pipe. */
+  constructor(label: string, total: number | undefined, stream: NodeJS.WriteStream = process.stderr) {
+    this.#label = label;
+    this.#total = total;
+    this.#stream = stream;
+  }
+
+  update(done: number): void {
+    if (!this.#stream.isTTY) return;
+    const now = performance.now();
+    if (now - this.#drawn < REDRAW_MS) return;
+    this.#drawn = now;
+    const rate = `${byteText((done / Math.max(1, now - this.#started)) * 1000)}/s`;
+    const columns = this.#stream.columns ?? 80;
+    this.#stream.write(`\r\x1b[2K${this.#line(done, rate).slice(0, columns - 1)}`);
+  }
+
+  #line(done: number, rate: string): string {
+    if (this.#total === undefined) return `${this.#label} ${byteText(done)}  ${rate}`;
+    const share = this.#total === 0 ? 1 : Math.min(1, done / this.#total);
+    const filled = Math.round(share * BAR_WIDTH);
+    const bar = '█'.repeat(filled) + '░'.repeat(BAR_WIDTH - filled);
+    const percent = `${Math.floor(share * 100)}%`.padStart(4);
+    return `${this.#label} ${bar}${percent}  ${byteText(done)} of ${byteText(this.#total)}  ${rate}`;
+  }
+
+  /** Clears the line. */
+  end(): void {
+    if (this.#drawn > 0) this.#stream.write('\r\x1b[2K');
+  }
+}

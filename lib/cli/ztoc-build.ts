@@ -1,0 +1,90 @@
+/** `seekable-oci ztoc build`: one pass over a layer, one ztoc file. */
+import { buildZtoc } from '../index.js';
+import { byteText } from './byte-text.js';
+import { type Command, type Invocation, optionText, UsageError } from './command.js';
+import { openStream } from './layer-input.js';
+import { OutputFile } from './output-file.js';
+import { ProgressBar } from './progress-bar.js';
+import { writeJson, writeOut } from './standard-output.js';
+
+function spanSize(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const size = /^\d+$/.test(text) ? Number(text) : 0;
+  if (!Number.isSafeInteger(size) || size === 0) {
+    throw new UsageError(`--span-size: expected a number of bytes above 0, got '${text}'`);
+  }
+  return size;
+}
+
+async function build(operand: string, options: Record<string, unknown>, signal: AbortSignal) {
+  const layer = await openStream(operand, signal);
+  const bar = new ProgressBar('indexing', layer.size);
+  try {
+    return await buildZtoc(layer.source, {
+      ...options,
+      signal,
+      onProgress: bytes => bar.update(bytes),
+    });
+  } finally {
+    bar.end();
+    await layer.close();
+  }
+}
+
+async function run(invocation: Invocation): Promise<void> {
+  const [operand = ''] = invocation.operands;
+  const output = optionText(invocation, 'output');
+  if (output === undefined)
+    throw new UsageError('ztoc build: expected -o FILE (or -o - for standard output)');
+  const size = spanSize(optionText(invocation, 'span-size'));
+  const identifier = optionText(invocation, 'build-tool-identifier');
+  const options = {
+    ...(size === undefined ? {} : { spanSize: size }),
+    ...(identifier === undefined ? {} : { buildToolIdentifier: identifier }),
+  };
+  const file = await OutputFile.open(output);
+  try {
+    const { ztoc, layerDigest, layerSize } = await build(operand, options, invocation.signal);
+    const bytes = ztoc.encode();
+    invocation.signal.throwIfAborted();
+    await file.write(bytes);
+    await file.commit();
+    if (output === '-') return;
+    const summary = {
+      digest: ztoc.digest,
+      size: bytes.length,
+      layer_digest: layerDigest,
+      layer_size: layerSize,
+      span_size: ztoc.spanSize,
+      num_spans: ztoc.spanCount,
+      num_files: ztoc.entryCount,
+    };
+    if (invocation.options['json'] === true) await writeJson(summary);
+    else {
+      const counts = `${ztoc.spanCount} spans, ${ztoc.entryCount} entries`;
+      await writeOut(`${ztoc.digest}  ${counts}, ${byteText(bytes.length)} for ${byteText(layerSize)}\n`);
+    }
+  } finally {
+    await file.dispose();
+  }
+}
+
+export const ztocBuild: Command = {
+  summary: 'Builds the table of contents (ztoc) of a layer in one pass and writes it to a file.',
+  operands: ['LAYER'],
+  options: {
+    output: { type: 'string', short: 'o', value: 'FILE', help: 'where the ztoc goes; - is standard output' },
+    'span-size': { type: 'string', value: 'N', help: 'uncompressed bytes per span (default 4194304)' },
+    'build-tool-identifier': {
+      type: 'string',
+      value: 'S',
+      help: 'written into the ztoc (default: this tool)',
+    },
+    json: { type: 'boolean', help: 'print the result as JSON' },
+  },
+  notes: [
+    'LAYER is a path, an http(s) URL, or - for standard input: a gzip or uncompressed tar.',
+    'Prints the digest of the ztoc. FILE appears when it is complete, or not at all.',
+  ],
+  run,
+};

@@ -1,0 +1,50 @@
+/** `seekable-oci ztoc info`: a ztoc as JSON, with the field names of the reference tool. */
+import type { Ztoc } from '../index.js';
+import { type Command, type Invocation, ZTOC_DIGEST_OPTION } from './command.js';
+import { writeJson } from './standard-output.js';
+import { readZtoc } from './ztoc-input.js';
+
+/** Spans are half-open: an empty file has `start_span` = `end_span`. */
+function files(ztoc: Ztoc) {
+  return Array.from(ztoc.entries(), entry => {
+    const { firstSpan, lastSpan } = ztoc.locateRange(entry);
+    return {
+      filename: entry.name,
+      offset: entry.offset,
+      size: entry.size,
+      type: entry.type,
+      start_span: firstSpan,
+      end_span: lastSpan,
+    };
+  });
+}
+
+async function run(invocation: Invocation): Promise<void> {
+  const [path = ''] = invocation.operands;
+  const { ztoc, size } = await readZtoc(path, invocation);
+  const list = files(ztoc);
+  await writeJson({
+    version: ztoc.version,
+    build_tool: ztoc.buildToolIdentifier,
+    size,
+    span_size: ztoc.spanSize,
+    num_spans: ztoc.spanCount,
+    num_files: list.length,
+    num_multi_span_files: list.filter(file => file.end_span - file.start_span > 1).length,
+    files: list,
+  });
+}
+
+export const ztocInfo: Command = {
+  summary: 'Prints what a ztoc holds, as JSON.',
+  operands: ['ZTOC'],
+  options: {
+    ...ZTOC_DIGEST_OPTION,
+    json: { type: 'boolean', help: 'accepted for symmetry: the output is JSON anyway' },
+  },
+  notes: [
+    'offset and size are bytes of the uncompressed tar; size at the top is that of the ztoc.',
+    'A file lies in the spans start_span ≤ i < end_span (the end is exclusive).',
+  ],
+  run,
+};

@@ -1,0 +1,44 @@
+/** `seekable-oci ztoc verify`: a full pass over the layer that checks everything a ztoc says. */
+import { SociError, verify } from '../index.js';
+import { type Command, ExitStatus, type Invocation, ZTOC_DIGEST_OPTION } from './command.js';
+import { openStream } from './layer-input.js';
+import { ProgressBar } from './progress-bar.js';
+import { writeJson, writeOut } from './standard-output.js';
+import { readZtoc } from './ztoc-input.js';
+
+async function run(invocation: Invocation): Promise<void> {
+  const [operand = '', ztocPath = ''] = invocation.operands;
+  const { signal } = invocation;
+  const json = invocation.options['json'] === true;
+  const { ztoc, digest } = await readZtoc(ztocPath, invocation);
+  const layer = await openStream(operand, signal);
+  const bar = new ProgressBar('verifying', layer.size);
+  try {
+    await verify(layer.source, ztoc, { signal, onProgress: bytes => bar.update(bytes) });
+  } catch (error) {
+    if (!json || !(error instanceof SociError) || error.code !== 'ERR_SOCI_ZTOC_MISMATCH') throw error;
+    bar.end();
+    await writeJson({ ok: false, digest, code: error.code, message: error.message, data: error.data });
+    throw new ExitStatus(1);
+  } finally {
+    bar.end();
+    await layer.close();
+  }
+  if (json) await writeJson({ ok: true, digest, num_spans: ztoc.spanCount, num_files: ztoc.entryCount });
+  else
+    await writeOut(`${digest}  describes the layer: ${ztoc.spanCount} spans, ${ztoc.entryCount} entries\n`);
+}
+
+export const ztocVerify: Command = {
+  summary: 'Proves that a ztoc describes a layer: all digests, checkpoints, windows and headers.',
+  operands: ['LAYER', 'ZTOC'],
+  options: {
+    ...ZTOC_DIGEST_OPTION,
+    json: { type: 'boolean', help: 'print the outcome as JSON, the first difference included' },
+  },
+  notes: [
+    'LAYER is a path, an http(s) URL, or - for standard input; it is read once, whole.',
+    'Ends with status 1 at the first difference.',
+  ],
+  run,
+};
