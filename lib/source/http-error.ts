@@ -4,6 +4,7 @@
  * Nothing that the server wrote freely (reason phrase, body) gets into a message.
  */
 import { STATUS_CODES } from 'node:http';
+import { errors } from 'undici';
 import { SociError, type SociErrorCode } from '../errors.js';
 import { redactUrl } from './redact.js';
 
@@ -38,9 +39,29 @@ export function statusError(url: URL, status: number, retryAfter: number | undef
   });
 }
 
-/** What undici reported for a request that got no reply, or not all of its body. */
-export function networkError(url: URL, cause: Error, received: number, connectTimeout: number): SociError {
+/** An orderly close inside the body; a reset (ECONNRESET) is a network error. */
+const ENDED_EARLY: ReadonlySet<string> = new Set([
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+  'UND_ERR_SOCKET',
+  'Invalid EOF state',
+]);
+
+/**
+ * What undici reported for a request that got no reply, or not all of its body.
+ *
+ * @param received bytes of the body, undefined when not even its header came
+ */
+export function networkError(
+  url: URL,
+  cause: Error,
+  received: number | undefined,
+  connectTimeout: number,
+): SociError {
   const reason = reasonOf(cause);
+  if (received !== undefined && reason !== undefined && ENDED_EARLY.has(reason)) {
+    const what = `the body ended too early, after ${received} bytes`;
+    return httpError('ERR_SOCI_SOURCE_SHORT', url, what, { reason, received });
+  }
   switch (reason) {
     case 'UND_ERR_CONNECT_TIMEOUT':
       return timeoutError(url, 'connect', connectTimeout);
@@ -49,20 +70,14 @@ export function networkError(url: URL, cause: Error, received: number, connectTi
     case 'UND_ERR_DESTROYED':
     case 'UND_ERR_CLOSED':
       return httpError('ERR_SOCI_CLOSED', url, 'the HTTP transport is closed', { reason });
-    case 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH':
-    case 'HPE_INVALID_EOF_STATE':
-      return httpError('ERR_SOCI_SOURCE_SHORT', url, `the body ended too early, after ${received} bytes`, {
-        reason,
-        received,
-      });
     default:
-      // undici's parser errors carry bytes of the reply, so only their wording is kept.
       return httpError(
         'ERR_SOCI_HTTP_NETWORK',
         url,
         cause.message === '' ? (reason ?? 'the connection failed') : cause.message,
         { reason },
-        reason?.startsWith('HPE_') ? undefined : cause,
+        // A parser error carries bytes of the reply, so only its wording is kept.
+        cause instanceof errors.HTTPParserError ? undefined : cause,
       );
   }
 }
@@ -71,6 +86,8 @@ export function networkError(url: URL, cause: Error, received: number, connectTi
 function reasonOf(error: Error): string | undefined {
   const code = (error as NodeJS.ErrnoException).code;
   if (code !== undefined) return code;
+  // undici leaves `code` unset here; the parser's own words are in parentheses.
+  if (error instanceof errors.HTTPParserError) return /\((.+)\)$/.exec(error.message)?.[1];
   return error instanceof AggregateError && error.errors[0] instanceof Error
     ? reasonOf(error.errors[0])
     : undefined;

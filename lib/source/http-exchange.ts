@@ -55,8 +55,12 @@ export interface HttpReply {
   readInto(target: Uint8Array, onBytes: (length: number) => void): Promise<void>;
   /** The body with backpressure: at most 256 KiB wait in memory. */
   chunks(): AsyncGenerator<Uint8Array, void, undefined>;
-  /** Lets a short rest of the body arrive, so that the connection can be used again; destroys it otherwise. */
-  discard(): void;
+  /**
+   * Lets a short rest of the body arrive, so that the connection can be used
+   * again; destroys it otherwise. Waits only if the body is there already, for
+   * the connection to be free.
+   */
+  discard(): Promise<void>;
   /** Closes the connection unless the body has ended. */
   destroy(): void;
 }
@@ -83,11 +87,6 @@ export function exchange(dispatcher: Dispatcher, options: ExchangeOptions): Prom
   });
 }
 
-interface Waiter {
-  resolve(): void;
-  reject(error: unknown): void;
-}
-
 class Exchange implements Dispatcher.DispatchHandler, HttpReply {
   readonly url: URL;
   status = 0;
@@ -101,11 +100,14 @@ class Exchange implements Dispatcher.DispatchHandler, HttpReply {
   #discardable = 0;
   #queue: Uint8Array[] = [];
   #queued = 0;
+  /** The body has arrived: nothing can fail any more. */
+  #complete = false;
+  /** …and the connection can take the next request. */
   #ended = false;
   #failure: { readonly error: unknown } | undefined;
   #reply: { resolve(reply: HttpReply): void; reject(error: unknown): void } | undefined;
   #sink: ((chunk: Uint8Array) => void) | undefined;
-  #waiter: Waiter | undefined;
+  #waiter: (() => void) | undefined;
   #phaseTimer: NodeJS.Timeout | undefined;
   #totalTimer: NodeJS.Timeout | undefined;
 
@@ -138,7 +140,7 @@ class Exchange implements Dispatcher.DispatchHandler, HttpReply {
         this,
       );
     } catch (error) {
-      this.#fail(networkError(url, error as Error, 0, timeouts.connect));
+      this.#fail(networkError(url, error as Error, undefined, timeouts.connect));
     }
   }
 
@@ -199,37 +201,46 @@ class Exchange implements Dispatcher.DispatchHandler, HttpReply {
 
   onResponseEnd(): void {
     if (this.#failure) return;
-    this.#ended = true;
+    this.#complete = true;
     this.#release();
-    this.#wake();
+    // undici frees the connection in a setImmediate that it queues right after this call. A reader
+    // that went on earlier would open a second connection for every pair of reads.
+    queueMicrotask(() =>
+      setImmediate(() => {
+        this.#ended = true;
+        this.#wake();
+      }),
+    );
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    this.#fail(networkError(this.url, error, this.#received, this.#options.timeouts.connect));
+    const progress = this.status === 0 ? undefined : this.#received;
+    this.#fail(networkError(this.url, error, progress, this.#options.timeouts.connect));
   }
 
   // --- the reader's side ---------------------------------------------------
 
   async readInto(target: Uint8Array, onBytes: (length: number) => void): Promise<void> {
     let filled = 0;
+    let overflow: SociError | undefined;
     this.#consume(chunk => {
+      if (overflow) return;
       if (chunk.length > target.length - filled) {
-        const error = httpError(
+        overflow = httpError(
           'ERR_SOCI_HTTP_RANGE',
           this.url,
           `the body is longer than ${target.length} bytes`,
-          {
-            expected: target.length,
-          },
+          { expected: target.length },
         );
-        this.#fail(error);
+        this.destroy();
         return;
       }
       target.set(chunk, filled);
       filled += chunk.length;
       onBytes(chunk.length);
     });
-    while (!this.#settled()) await this.#wait();
+    while (overflow === undefined && !this.#settled()) await this.#wait();
+    if (overflow) throw overflow;
   }
 
   async *chunks(): AsyncGenerator<Uint8Array, void, undefined> {
@@ -251,15 +262,16 @@ class Exchange implements Dispatcher.DispatchHandler, HttpReply {
     }
   }
 
-  discard(): void {
+  async discard(): Promise<void> {
     this.#consume(chunk => {
       this.#discardable += chunk.length;
       if (this.#discardable > DISCARD_LIMIT) this.destroy();
     });
+    while (this.#complete && !this.#ended) await this.#wait();
   }
 
   destroy(): void {
-    if (!this.#ended) this.#fail(new SociError('ERR_SOCI_CLOSED', 'the reply was not read to its end'));
+    if (!this.#complete) this.#fail(new SociError('ERR_SOCI_CLOSED', 'the reply was not read to its end'));
   }
 
   #consume(sink: (chunk: Uint8Array) => void): void {
@@ -280,19 +292,19 @@ class Exchange implements Dispatcher.DispatchHandler, HttpReply {
   }
 
   #wait(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#waiter = { resolve, reject };
+    return new Promise(resolve => {
+      this.#waiter = resolve;
     });
   }
 
   #wake(): void {
     const waiter = this.#waiter;
     this.#waiter = undefined;
-    waiter?.resolve();
+    waiter?.();
   }
 
   #resume(): void {
-    if (this.#ended || this.#failure || !this.#controller?.paused) return;
+    if (this.#complete || this.#failure || !this.#controller?.paused) return;
     this.#startPhase('body', this.#options.timeouts.bodyIdle);
     this.#controller.resume();
   }
@@ -300,7 +312,7 @@ class Exchange implements Dispatcher.DispatchHandler, HttpReply {
   // --- ending --------------------------------------------------------------
 
   #fail(error: unknown): void {
-    if (this.#ended || this.#failure) return;
+    if (this.#complete || this.#failure) return;
     this.#failure = { error };
     if (this.#options.signal.aborted) this.#queue = [];
     this.#release();

@@ -117,6 +117,7 @@ export class Retries {
       this.#failures = 0;
     }
     if (!isTransient(error)) throw error;
+    if (this.#policy.retries === 0) throw error;
     if (this.#failures >= this.#policy.retries) throw this.#gaveUp(error, '');
     const asked = retryAfterOf(error);
     if (asked > this.#policy.maxRetryAfter) {

@@ -171,12 +171,9 @@ export class HttpSource implements RangeSource {
     for (;;) {
       try {
         const reply = await this.#get(signal, { range: 'bytes=0-0' }, true);
-        try {
-          this.#learn(reply, ranges);
-          return;
-        } finally {
-          letGo(reply);
-        }
+        checked(reply, () => this.#learn(reply, ranges));
+        await letGo(reply);
+        return;
       } catch (error) {
         await this.#pause(retries, error, 0);
       }
@@ -266,7 +263,7 @@ export class HttpSource implements RangeSource {
     if (location) {
       const { reply } = await this.#transport.request(location, request);
       if (!STALE.has(reply.status)) return reply;
-      reply.discard();
+      await reply.discard();
       this.#forget(location);
     }
     const { reply, target } = await this.#transport.request(this.#target, request);
@@ -291,15 +288,15 @@ function checked<T>(reply: HttpReply, check: () => T): T {
   try {
     return check();
   } catch (error) {
-    letGo(reply);
+    void letGo(reply);
     throw error;
   }
 }
 
 /** The body of a 200 is the whole object: not one byte more of it is wanted. */
-function letGo(reply: HttpReply): void {
+async function letGo(reply: HttpReply): Promise<void> {
   if (reply.status === 200) reply.destroy();
-  else reply.discard();
+  else await reply.discard();
 }
 
 function shortError(reply: HttpReply, expected: number, received: number): SociError {

@@ -6,6 +6,7 @@
  */
 import { Agent, type Dispatcher } from 'undici';
 import { SociError } from '../errors.js';
+import { HttpConnector } from './http-connector.js';
 import { exchange, type HttpReply, type HttpStats, type HttpTimeouts } from './http-exchange.js';
 import { followRedirect, type HttpTarget, isRedirect, redirectError } from './http-target.js';
 
@@ -65,7 +66,8 @@ const MAX_REDIRECTS = 10;
 export class HttpTransport {
   readonly timeouts: HttpTimeouts;
   readonly #dispatcher: Dispatcher;
-  readonly #ownsDispatcher: boolean;
+  /** Undefined with a dispatcher of the caller's. */
+  readonly #connector: HttpConnector | undefined;
   readonly #userAgent: string;
 
   constructor(options: HttpTransportOptions = {}) {
@@ -78,8 +80,12 @@ export class HttpTransport {
     }
     this.timeouts = checkedTimeouts(options.timeouts ?? {});
     this.#userAgent = userAgent;
-    this.#ownsDispatcher = dispatcher === undefined;
-    this.#dispatcher = dispatcher ?? new Agent({ connections, connect: { timeout: this.timeouts.connect } });
+    if (dispatcher) {
+      this.#dispatcher = dispatcher;
+    } else {
+      this.#connector = new HttpConnector(this.timeouts.connect);
+      this.#dispatcher = new Agent({ connections, connect: this.#connector.connect });
+    }
   }
 
   /** Resolves with the first reply that is no redirect, whatever its status. */
@@ -101,7 +107,7 @@ export class HttpTransport {
         stats: request.stats,
       });
       if (isRedirect(reply.status)) {
-        reply.discard();
+        await reply.discard();
         redirects += 1;
         request.stats.redirects += 1;
         if (redirects > MAX_REDIRECTS) throw redirectError(start, `more than ${MAX_REDIRECTS} in a row`);
@@ -113,7 +119,7 @@ export class HttpTransport {
         replaced = true;
         replacement = await this.#replacementFor(target, request, reply);
         if (replacement) {
-          reply.discard();
+          await reply.discard();
           continue;
         }
       }
@@ -123,7 +129,10 @@ export class HttpTransport {
 
   /** Destroys the transport's own connections; requests under way fail with ERR_SOCI_CLOSED. */
   async close(): Promise<void> {
-    if (this.#ownsDispatcher) await this.#dispatcher.destroy();
+    if (!this.#connector) return;
+    const destroyed = this.#dispatcher.destroy();
+    this.#connector.cancel();
+    await destroyed;
   }
 
   #headers(target: HttpTarget, request: HttpRequest, callerHeaders: HeadersAnswer): Record<string, string> {
