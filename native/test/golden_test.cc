@@ -1,0 +1,151 @@
+// The reference's own results for layers of many gzip writers: checkpoints,
+// windows and span digests must be identical. Needs the golden corpus.
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+#include "../core/layer_indexer.h"
+#include "check.h"
+
+namespace soci::test {
+namespace {
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// The values of `"key": value` in a dump, in order.
+std::vector<std::string> Values(const std::string& json,
+                                const std::string& key) {
+  std::vector<std::string> values;
+  const std::string mark = '"' + key + "\": ";
+  for (size_t at = json.find(mark); at != std::string::npos;
+       at = json.find(mark, at + 1)) {
+    const size_t from = at + mark.size();
+    std::string value =
+        json.substr(from, json.find_first_of(",}\n", from) - from);
+    value.erase(std::remove(value.begin(), value.end(), '"'), value.end());
+    values.push_back(value);
+  }
+  return values;
+}
+
+std::string Sha256Hex(const uint8_t* data, size_t len) {
+  Sha256 hash;
+  hash.Update(data, len);
+  uint8_t digest[Sha256::kDigestSize];
+  hash.Final(digest);
+  return Hex(digest, sizeof digest);
+}
+
+Status Index(const std::string& layer, uint64_t span_size, Engine engine,
+             LayerIndexer* indexer) {
+  LayerIndexer::Options options;
+  options.compression = Compression::kGzip;
+  options.span_size = span_size;
+  options.max_checkpoints = 1 << 20;
+  options.engine = engine;
+  options.diff_id = true;
+  const Status status = indexer->Init(options);
+  if (!status.ok()) return status;
+  const uint8_t* bytes = reinterpret_cast<const uint8_t*>(layer.data());
+  size_t at = 0;
+  while (at < layer.size()) {
+    size_t consumed = 0;
+    const Status fed =
+        indexer->Feed(bytes + at, std::min<size_t>(100000, layer.size() - at),
+                      4 << 20, nullptr, &consumed);
+    if (!fed.ok()) return fed;
+    at += consumed;
+  }
+  return indexer->Finish();
+}
+
+void CompareWithDump(const LayerIndexer& indexer, const std::string& json) {
+  const std::vector<std::string> in = Values(json, "RawIn");
+  const std::vector<std::string> out = Values(json, "RawOut");
+  const std::vector<std::string> bits = Values(json, "Bits");
+  const std::vector<std::string> windows = Values(json, "WindowSHA256");
+  const std::vector<std::string> digests = Values(json, "Digest");
+  const CheckpointList& points = indexer.checkpoints();
+  // Of several checkpoints at output 0 the reference writes all.
+  size_t skipped = 0;
+  while (skipped + 1 < out.size() && out[skipped + 1] == "0") skipped++;
+  if (!CHECK_EQ(points.size(), in.size() - skipped)) return;
+  for (size_t i = 0; i < points.size(); i++) {
+    const size_t row = i + skipped;
+    CHECK_EQ(std::to_string(points[i].in), in[row]);
+    CHECK_EQ(std::to_string(points[i].out), out[row]);
+    CHECK_EQ(std::to_string(points[i].bits), bits[row]);
+    CHECK_EQ(Sha256Hex(points[i].window, kWindowSize), windows[row]);
+    const uint8_t* digest = indexer.span_digests().data() + 32 * i;
+    CHECK_EQ("sha256:" + Hex(digest, 32), digests[row]);
+  }
+  CHECK_EQ(std::to_string(indexer.tar_end()),
+           Values(json, "uncompressedSize").at(0));
+  CHECK_EQ(std::to_string(indexer.compressed_size()),
+           Values(json, "compressedSize").at(0));
+}
+
+// A ztoc holds the blob and the digests as they are.
+void CompareWithZtoc(const LayerIndexer& indexer, const std::string& ztoc) {
+  const CheckpointList& points = indexer.checkpoints();
+  std::string blob(points.BlobSize(CheckpointList::Version::kV2), '\0');
+  points.Serialize(CheckpointList::Version::kV2,
+                   reinterpret_cast<uint8_t*>(&blob[0]));
+  CHECK(ztoc.find(blob) != std::string::npos);
+  for (size_t i = 0; i < points.size(); i++) {
+    const uint8_t* digest = indexer.span_digests().data() + 32 * i;
+    CHECK(ztoc.find("sha256:" + Hex(digest, 32)) != std::string::npos);
+  }
+}
+
+void TestRows(const std::string& corpus, Engine engine) {
+  std::istringstream rows(ReadFile(corpus + "/expected.tsv"));
+  std::string row;
+  std::getline(rows, row);  // the column names
+  int indexed = 0;
+  int compared = 0;
+  while (std::getline(rows, row)) {
+    std::istringstream columns(row);
+    std::string blob, span_size, builds;
+    columns >> blob >> span_size >> builds;
+    if (blob.find(".tar.gz") == std::string::npos) continue;
+    const std::string layer = ReadFile(corpus + "/blob/" + blob);
+    const std::string name = blob + "." + span_size;
+    LayerIndexer indexer;
+    const Status status =
+        Index(layer, std::stoull(span_size), engine, &indexer);
+    if (!CHECK_EQ(status.ok(), builds == "yes")) {
+      std::fprintf(stderr, "  %s\n", name.c_str());
+    }
+    if (!status.ok()) continue;
+    indexed++;
+    const std::string json = ReadFile(corpus + "/info/" + name + ".json");
+    const std::string ztoc = ReadFile(corpus + "/ztoc/" + name + ".ztoc");
+    const bool known = blob.find("emptymember") == std::string::npos;
+    if (!json.empty()) CompareWithDump(indexer, json);
+    if (!ztoc.empty() && known) CompareWithZtoc(indexer, ztoc);
+    if (!json.empty() || !ztoc.empty()) compared++;
+  }
+  std::printf("golden: %d layers indexed, %d compared in full\n", indexed,
+              compared);
+  CHECK(compared > 0);
+}
+
+}  // namespace
+}  // namespace soci::test
+
+int main() {
+  const char* corpus = std::getenv("SEEKABLE_OCI_CORPUS");
+  if (corpus == nullptr) {
+    std::printf("golden: skipped, SEEKABLE_OCI_CORPUS is not set\n");
+    return 0;
+  }
+  soci::test::TestRows(corpus, soci::Engine::kZlib);
+  soci::test::TestRows(corpus, soci::Engine::kFast);
+  return soci::test::Report("golden");
+}
