@@ -1,0 +1,152 @@
+/**
+ * A layout inside a tar archive. It is read in place; what is written waits in a
+ * folder beside the archive until `commit` writes a new archive over the old one.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+
+import { FileSource } from '../source/file-source.js';
+import type { RangeSource } from '../source/range-source.js';
+import {
+  ARCHIVE_END,
+  type ArchiveMember,
+  archiveHeader,
+  archivePadding,
+  indexArchive,
+} from './archive-index.js';
+import { writeFileAtomically } from './atomic-file.js';
+import { DirectoryFiles, fileSize, type LayoutFiles, missingFile } from './layout-files.js';
+import { SliceSource } from './slice-source.js';
+
+interface OpenArchive {
+  readonly source: FileSource;
+  readonly members: ReadonlyMap<string, ArchiveMember>;
+}
+
+interface Staging {
+  readonly root: string;
+  readonly files: DirectoryFiles;
+}
+
+export class ArchiveFiles implements LayoutFiles {
+  readonly name: string;
+  readonly key: string;
+  readonly #path: string;
+  #archive: Promise<OpenArchive | undefined> | undefined;
+  /** Archives that commits replaced: sources that were opened before still read them. */
+  readonly #replaced: FileSource[] = [];
+  #staging: Promise<Staging> | undefined;
+  readonly #staged = new Set<string>();
+
+  /** @param path Absolute path of the archive, which need not exist before a commit. */
+  constructor(path: string, name: string) {
+    this.#path = path;
+    this.name = name;
+    this.key = `archive ${path}`;
+  }
+
+  async size(path: string): Promise<number | undefined> {
+    if (this.#staged.has(path)) {
+      return await (await this.#staging!).files.size(path);
+    }
+    return (await this.#open())?.members.get(path)?.size;
+  }
+
+  async open(path: string, signal?: AbortSignal): Promise<RangeSource> {
+    if (this.#staged.has(path)) {
+      return await (await this.#staging!).files.open(path, signal);
+    }
+    const archive = await this.#open();
+    const member = archive?.members.get(path);
+    if (archive === undefined || member === undefined) {
+      throw missingFile(this.name, path);
+    }
+    return new SliceSource(archive.source, `${this.name}/${path}`, member.offset, member.size);
+  }
+
+  async write(
+    path: string,
+    chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    this.#staging ??= this.#stage();
+    this.#staging.catch(() => {
+      this.#staging = undefined;
+    });
+    await (await this.#staging).files.write(path, chunks, signal);
+    this.#staged.add(path);
+  }
+
+  async commit(signal?: AbortSignal): Promise<void> {
+    if (this.#staged.size === 0) {
+      return;
+    }
+    await writeFileAtomically(this.#path, this.#serialize(signal), signal);
+    const old = await this.#archive;
+    if (old !== undefined) {
+      this.#replaced.push(old.source);
+    }
+    this.#archive = undefined;
+    await this.#discardStaging();
+  }
+
+  async close(): Promise<void> {
+    await this.#discardStaging();
+    const current = await this.#archive?.catch(() => undefined);
+    this.#archive = undefined;
+    const open = current === undefined ? this.#replaced : [...this.#replaced, current.source];
+    await Promise.all(open.splice(0).map(source => source.close()));
+  }
+
+  async #stage(): Promise<Staging> {
+    const root = await mkdtemp(join(dirname(this.#path), `.${basename(this.#path)}.`));
+    return { root, files: new DirectoryFiles(root, this.name) };
+  }
+
+  async #discardStaging(): Promise<void> {
+    const staging = await this.#staging?.catch(() => undefined);
+    this.#staging = undefined;
+    this.#staged.clear();
+    if (staging !== undefined) {
+      await rm(staging.root, { recursive: true, force: true });
+    }
+  }
+
+  #open(): Promise<OpenArchive | undefined> {
+    this.#archive ??= this.#read();
+    this.#archive.catch(() => {
+      this.#archive = undefined;
+    });
+    return this.#archive;
+  }
+
+  async #read(): Promise<OpenArchive | undefined> {
+    if ((await fileSize(this.#path)) === undefined) {
+      return undefined;
+    }
+    const source = await FileSource.open(this.#path);
+    try {
+      return { source, members: await indexArchive(source) };
+    } catch (error) {
+      await source.close();
+      throw error;
+    }
+  }
+
+  /** The layout's files and nothing else: a docker `manifest.json` beside them would describe the old content. */
+  async *#serialize(signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+    const old = [...((await this.#open())?.members.keys() ?? [])].filter(path => path.startsWith('blobs/'));
+    const blobs = new Set([...old, ...this.#staged].filter(path => path.startsWith('blobs/')));
+    for (const path of ['oci-layout', 'index.json', ...[...blobs].sort()]) {
+      const source = await this.open(path, signal);
+      try {
+        yield archiveHeader(path, source.size);
+        yield* source.stream({ signal });
+        yield archivePadding(source.size);
+      } finally {
+        await source.close();
+      }
+    }
+    yield ARCHIVE_END;
+  }
+}

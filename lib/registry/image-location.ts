@@ -1,0 +1,76 @@
+/**
+ * Where an image is, as people write it: `registry/repo:tag`, `…@sha256:…`,
+ * `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]` (with `@sha256:…` in the place of a tag).
+ */
+import { resolve } from 'node:path';
+
+import { SociError } from '../errors.js';
+import { ArchiveFiles } from './archive-files.js';
+import { isDigest } from './digest.js';
+import { DirectoryFiles } from './layout-files.js';
+import { LayoutRepository } from './layout-repository.js';
+import { type ImageReference, parseReference, referenceTarget } from './reference.js';
+import { RegistryRepository, type RegistryRepositoryOptions } from './registry-repository.js';
+import type { Repository } from './repository.js';
+import type { RegistryTransport } from './transport.js';
+
+export type ImageLocation =
+  | { readonly kind: 'registry'; readonly reference: ImageReference }
+  | {
+      readonly kind: 'layout' | 'archive';
+      /** As written. */
+      readonly path: string;
+      /** Tag, full name or digest; undefined for the only image. */
+      readonly reference?: string;
+    };
+
+/** @throws SociError ERR_SOCI_REFERENCE */
+export function parseImageLocation(text: string): ImageLocation {
+  const scheme = /^(oci|oci-archive):(?!\/\/)(.*)$/s.exec(text);
+  if (scheme === null) {
+    return { kind: 'registry', reference: parseReference(text) };
+  }
+  const kind = scheme[1] === 'oci' ? 'layout' : 'archive';
+  // Like skopeo: the first colon ends the path, so that tags may be whole references; C:\ is a drive.
+  const parts = /^((?:[A-Za-z]:[\\/])?[^:@]*)(?:(:|@)(.*))?$/s.exec(scheme[2]!);
+  const [, path = '', separator, reference] = parts ?? [];
+  if (path === '' || reference === '') {
+    throw new SociError(
+      'ERR_SOCI_REFERENCE',
+      `${JSON.stringify(text)}: expected ${scheme[1]}:PATH[:TAG] or ${scheme[1]}:PATH@DIGEST`,
+      {
+        data: { reference: text },
+      },
+    );
+  }
+  if (separator === '@' && !isDigest(reference!)) {
+    // An @ in a file name is more likely than a digest that is none.
+    return { kind, path: `${path}@${reference}` };
+  }
+  return { kind, path, ...(reference === undefined ? {} : { reference }) };
+}
+
+export interface OpenedLocation {
+  readonly repository: Repository;
+  /** What to give to `resolve` and `getManifest`. */
+  readonly reference: string | undefined;
+}
+
+/** Makes no request and touches no file. The repository must be closed; the transport stays open. */
+export function openImageLocation(
+  location: string | ImageLocation,
+  transport: RegistryTransport,
+  options: RegistryRepositoryOptions = {},
+): OpenedLocation {
+  const parsed = typeof location === 'string' ? parseImageLocation(location) : location;
+  if (parsed.kind === 'registry') {
+    const repository = new RegistryRepository(transport, parsed.reference, options);
+    return { repository, reference: referenceTarget(parsed.reference) };
+  }
+  const path = resolve(parsed.path);
+  const files =
+    parsed.kind === 'layout'
+      ? new DirectoryFiles(path, `oci:${parsed.path}`)
+      : new ArchiveFiles(path, `oci-archive:${parsed.path}`);
+  return { repository: new LayoutRepository(files), reference: parsed.reference };
+}

@@ -1,0 +1,109 @@
+/**
+ * The index.json of a layout: its roots, by tag or unnamed. Edited as the JSON
+ * that it is, so that members we do not know survive; updates within this
+ * process are done one after the other.
+ */
+import type { RangeSource } from '../source/range-source.js';
+import type { Descriptor } from './descriptor.js';
+import type { LayoutFiles } from './layout-files.js';
+import { MAX_MANIFEST_BYTES, parseManifest } from './manifest.js';
+import { OCI_INDEX } from './media-types.js';
+
+export const REF_NAME = 'org.opencontainers.image.ref.name';
+/** containerd's and buildx's annotation with the full reference. */
+const CONTAINERD_NAME = 'io.containerd.image.name';
+const INDEX = 'index.json';
+const LAYOUT = 'oci-layout';
+
+const updates = new Map<string, Promise<unknown>>();
+
+/** Runs `work` when everything before it under the same key has ended. */
+async function inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
+  const before = updates.get(key) ?? Promise.resolve();
+  const mine = before.then(work, work);
+  updates.set(key, mine);
+  try {
+    return await mine;
+  } finally {
+    if (updates.get(key) === mine) {
+      updates.delete(key);
+    }
+  }
+}
+
+export function refName(descriptor: Descriptor): string | undefined {
+  return descriptor.annotations?.[REF_NAME];
+}
+
+/** Whether `descriptor` is what `tag` names: its ref.name, or the whole reference that containerd notes. */
+export function isNamed(descriptor: Descriptor, tag: string): boolean {
+  return refName(descriptor) === tag || descriptor.annotations?.[CONTAINERD_NAME] === tag;
+}
+
+async function readAll(source: RangeSource, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  try {
+    // parseManifest words the error of a file that is too large.
+    return await source.read(0, Math.min(source.size, MAX_MANIFEST_BYTES + 1), { signal });
+  } finally {
+    await source.close();
+  }
+}
+
+export class LayoutIndex {
+  readonly #files: LayoutFiles;
+
+  constructor(files: LayoutFiles) {
+    this.#files = files;
+  }
+
+  /** Undefined when there is no layout (yet). */
+  async read(signal?: AbortSignal): Promise<readonly Descriptor[] | undefined> {
+    const bytes = await this.#bytes(signal);
+    return bytes === undefined ? undefined : this.#parse(bytes);
+  }
+
+  /** Adds `descriptor`, in the place of what had the same tag; the layout is made if there is none. */
+  async add(descriptor: Descriptor, tag: string | undefined, signal?: AbortSignal): Promise<void> {
+    await inTurn(this.#files.key, async () => {
+      const bytes = await this.#bytes(signal);
+      const known = bytes === undefined ? [] : this.#parse(bytes);
+      const document: Record<string, unknown> =
+        bytes === undefined
+          ? { schemaVersion: 2, mediaType: OCI_INDEX }
+          : JSON.parse(new TextDecoder().decode(bytes));
+      const entries = [...((document['manifests'] as unknown[] | undefined) ?? [])];
+      const place = known.findIndex(entry =>
+        tag === undefined
+          ? entry.digest === descriptor.digest && refName(entry) === undefined
+          : refName(entry) === tag,
+      );
+      if (tag === undefined && place >= 0) {
+        return;
+      }
+      const annotations =
+        tag === undefined ? descriptor.annotations : { ...descriptor.annotations, [REF_NAME]: tag };
+      const entry = annotations === undefined ? descriptor : { ...descriptor, annotations };
+      entries.splice(place < 0 ? entries.length : place, place < 0 ? 0 : 1, entry);
+      if ((await this.#files.size(LAYOUT)) === undefined) {
+        await this.#files.write(LAYOUT, [Buffer.from('{"imageLayoutVersion":"1.0.0"}')], signal);
+      }
+      await this.#files.write(
+        INDEX,
+        [Buffer.from(JSON.stringify({ ...document, manifests: entries }))],
+        signal,
+      );
+    });
+  }
+
+  async #bytes(signal: AbortSignal | undefined): Promise<Uint8Array | undefined> {
+    if ((await this.#files.size(INDEX)) === undefined) {
+      return undefined;
+    }
+    return await readAll(await this.#files.open(INDEX, signal), signal);
+  }
+
+  #parse(bytes: Uint8Array): readonly Descriptor[] {
+    const parsed = parseManifest(bytes, OCI_INDEX, `${this.#files.name}/${INDEX}`);
+    return parsed.kind === 'index' ? parsed.manifests : [];
+  }
+}

@@ -1,0 +1,469 @@
+/** A repository of a registry, reached over the distribution API. */
+import { SociError } from '../errors.js';
+import type { AbortableOptions, RangeSource } from '../source/range-source.js';
+import { RegistryBlobSource } from './blob-source.js';
+import { BlobUpload } from './blob-upload.js';
+import type { Descriptor } from './descriptor.js';
+import { isDigest, requireSha256, sha256Digest, verifyContent } from './digest.js';
+import type { Endpoint, HostCapability } from './endpoint.js';
+import type { ExchangeAnswer } from './exchange.js';
+import { nextPage } from './link-header.js';
+import { artifactTypeOf, MAX_MANIFEST_BYTES, parseManifest } from './manifest.js';
+import { essence, isIndexType, isManifestType, MANIFEST_ACCEPT, OCI_INDEX } from './media-types.js';
+import { type ImageReference, isTag, referenceTarget } from './reference.js';
+import { addReferrer, listReferrers, referrersTag, selectReferrers } from './referrers.js';
+import { protocolError } from './registry-error.js';
+import {
+  type BlobContent,
+  DEFAULT_MAX_BLOB_BYTES,
+  type GetBlobOptions,
+  type ManifestContent,
+  type PushBlobOptions,
+  type PushManifestOptions,
+  type PushResult,
+  type ReferrersOptions,
+  type Repository,
+} from './repository.js';
+import { repositoryScope } from './scope.js';
+import type { RegistryCall, RegistryTransport } from './transport.js';
+import { readVerified, VerifiedSource } from './verified-source.js';
+
+export interface RegistryRepositoryOptions {
+  /** Upload blobs in chunks of this many bytes. Default: in one piece. */
+  readonly chunkSize?: number;
+}
+
+const MAX_TAG_PAGES = 1000;
+const MAX_TAGS = 1_000_000;
+const MAX_TAG_PAGE_BYTES = 8 * 1024 * 1024;
+
+export class RegistryRepository implements Repository {
+  readonly name: string;
+  readonly registry: string;
+  readonly repository: string;
+  readonly #transport: RegistryTransport;
+  readonly #options: RegistryRepositoryOptions;
+  /** What the registry has shown about its referrers API: asked once, then known. */
+  #referrersApi: boolean | undefined;
+
+  /** @param transport Shared by repositories; closed by who made it. */
+  constructor(
+    transport: RegistryTransport,
+    reference: Pick<ImageReference, 'registry' | 'repository'>,
+    options: RegistryRepositoryOptions = {},
+  ) {
+    const { chunkSize } = options;
+    if (chunkSize !== undefined && (!Number.isSafeInteger(chunkSize) || chunkSize < 1)) {
+      throw new SociError(
+        'ERR_SOCI_INVALID_ARGUMENT',
+        `chunkSize must be a number of bytes, got ${chunkSize}`,
+      );
+    }
+    this.#transport = transport;
+    this.#options = options;
+    this.registry = reference.registry;
+    this.repository = reference.repository;
+    this.name = `${reference.registry}/${reference.repository}`;
+  }
+
+  async resolve(reference?: string, options: AbortableOptions = {}): Promise<Descriptor> {
+    const target = this.#target(reference);
+    const answer = await this.#pull(isDigest(target) ? 'pull' : 'resolve', {
+      method: 'HEAD',
+      url: this.#manifestPath(target),
+      headers: { accept: MANIFEST_ACCEPT },
+      expect: [200],
+      signal: options.signal,
+    });
+    await answer.discard();
+    const mediaType = essence(answer.header('content-type'));
+    const digest = answer.header('docker-content-digest') ?? (isDigest(target) ? target : undefined);
+    const size = Number(answer.header('content-length') ?? Number.NaN);
+    const known = isManifestType(mediaType) || isIndexType(mediaType);
+    if (!known || digest === undefined || !isDigest(digest) || !Number.isSafeInteger(size) || size <= 0) {
+      // Not every registry answers HEAD in full, and some have no Docker-Content-Digest: the bytes tell.
+      return (await this.getManifest(target, options)).descriptor;
+    }
+    if (isDigest(target) && digest !== target) {
+      throw protocolError('HEAD', answer.url, `asked for ${target}, Docker-Content-Digest says ${digest}`);
+    }
+    return { mediaType, digest, size };
+  }
+
+  async getManifest(
+    reference?: string | Descriptor,
+    options: AbortableOptions = {},
+  ): Promise<ManifestContent> {
+    const wanted = typeof reference === 'object' ? reference : undefined;
+    const target = wanted?.digest ?? this.#target(reference as string | undefined);
+    if (isDigest(target)) {
+      requireSha256(target, this.name);
+    }
+    if (wanted !== undefined && wanted.size > MAX_MANIFEST_BYTES) {
+      throw this.#tooLarge(wanted, MAX_MANIFEST_BYTES);
+    }
+    return await this.#eachEndpoint(isDigest(target) ? 'pull' : 'resolve', options.signal, async endpoint => {
+      const answer = await this.#send(endpoint, {
+        method: 'GET',
+        url: this.#manifestPath(target),
+        headers: { accept: MANIFEST_ACCEPT },
+        expect: [200],
+        signal: options.signal,
+      });
+      const bytes = await answer.bytes(MAX_MANIFEST_BYTES);
+      return this.#manifestContent(bytes, target, wanted, answer);
+    });
+  }
+
+  async hasBlob(digest: string, options: AbortableOptions = {}): Promise<boolean> {
+    return await this.#blobExists(digest, 'pull', options.signal);
+  }
+
+  async getBlob(descriptor: Descriptor, options: GetBlobOptions = {}): Promise<Uint8Array> {
+    const limit = options.maxBytes ?? DEFAULT_MAX_BLOB_BYTES;
+    if (descriptor.size > limit) {
+      throw this.#tooLarge(descriptor, limit);
+    }
+    return await this.#eachEndpoint('pull', options.signal, async endpoint => {
+      const source = new RegistryBlobSource(this.#transport, this.#blob(descriptor), [endpoint]);
+      try {
+        return await readVerified(source, descriptor, options.signal);
+      } finally {
+        await source.close();
+      }
+    });
+  }
+
+  async openBlob(descriptor: Descriptor, options: AbortableOptions = {}): Promise<RangeSource> {
+    options.signal?.throwIfAborted();
+    const endpoints = await this.#transport.endpoints(this.registry, 'pull');
+    return new VerifiedSource(
+      new RegistryBlobSource(this.#transport, this.#blob(descriptor), endpoints),
+      descriptor,
+    );
+  }
+
+  async pushBlob(
+    descriptor: Descriptor,
+    content: BlobContent,
+    options: PushBlobOptions = {},
+  ): Promise<PushResult> {
+    requireSha256(descriptor.digest, `${this.name}: blob`);
+    const size = content instanceof Uint8Array ? content.length : content.size;
+    if (size !== descriptor.size) {
+      throw new SociError(
+        'ERR_SOCI_DIGEST_MISMATCH',
+        `${descriptor.digest}: expected ${descriptor.size} bytes, found ${size}`,
+        {
+          data: { digest: descriptor.digest, size: descriptor.size, received: size },
+        },
+      );
+    }
+    if (content instanceof Uint8Array) {
+      verifyContent(content, descriptor.digest, descriptor.size, `${this.name}: blob`);
+    }
+    if (await this.#blobExists(descriptor.digest, 'push', options.signal)) {
+      return 'existed';
+    }
+    const endpoint = await this.#pushEndpoint();
+    const { chunkSize } = this.#options;
+    return await new BlobUpload(this.#transport, endpoint, this.repository, descriptor, content, {
+      ...options,
+      chunkSize,
+    }).run();
+  }
+
+  async pushManifest(
+    bytes: Uint8Array,
+    mediaType: string,
+    options: PushManifestOptions = {},
+  ): Promise<Descriptor> {
+    const digest = sha256Digest(bytes);
+    const manifest = parseManifest(bytes, mediaType, `${this.name}@${digest}`);
+    const { subject } = manifest;
+    const answer = await this.#put(options.tag ?? digest, bytes, mediaType, options.signal);
+    const stored = answer.header('docker-content-digest');
+    if (stored !== undefined && stored !== digest) {
+      throw protocolError(
+        'PUT',
+        answer.url,
+        `stored as ${JSON.stringify(stored.slice(0, 100))}, expected ${digest}`,
+      );
+    }
+    const artifactType = artifactTypeOf(manifest);
+    const descriptor: Descriptor = {
+      mediaType,
+      digest,
+      size: bytes.length,
+      ...(subject !== undefined && manifest.annotations !== undefined
+        ? { annotations: manifest.annotations }
+        : {}),
+      ...(subject !== undefined && artifactType !== undefined ? { artifactType } : {}),
+    };
+    if (subject !== undefined && answer.header('oci-subject') !== undefined) {
+      this.#referrersApi = true;
+    } else if (subject !== undefined) {
+      const access = this.#tagSchema(await this.#pushEndpoint(), subject.digest, options.signal);
+      await addReferrer(access, descriptor, options.signal);
+    }
+    return descriptor;
+  }
+
+  async listTags(options: AbortableOptions = {}): Promise<string[]> {
+    return await this.#eachEndpoint('resolve', options.signal, async endpoint => {
+      const tags = new Set<string>();
+      let url: string | URL | undefined = `${this.repository}/tags/list`;
+      for (let page = 0; url !== undefined; page++) {
+        const answer = await this.#send(endpoint, {
+          method: 'GET',
+          url,
+          expect: [200],
+          signal: options.signal,
+        });
+        for (const tag of parseTags(await answer.bytes(MAX_TAG_PAGE_BYTES), answer.url)) {
+          tags.add(tag);
+        }
+        if (page === MAX_TAG_PAGES || tags.size > MAX_TAGS) {
+          throw new SociError('ERR_SOCI_LIMIT', `${this.name}: more than ${MAX_TAGS} tags`, {
+            data: { limit: MAX_TAGS },
+          });
+        }
+        url = nextPage(answer);
+      }
+      return [...tags].sort();
+    });
+  }
+
+  async referrers(digest: string, options: ReferrersOptions = {}): Promise<Descriptor[]> {
+    requireSha256(digest, `${this.name}: subject`);
+    return await this.#eachEndpoint('resolve', options.signal, async endpoint => {
+      const found = await this.#referrersAt(endpoint, digest, options);
+      if (found.length === 0 && endpoint.mirror) {
+        // Mirrors copy images, seldom what refers to them: only the registry's "none" is an answer.
+        throw new SociError(
+          'ERR_SOCI_REGISTRY_NOT_FOUND',
+          `${endpoint.root.host}: no referrers of ${digest}`,
+        );
+      }
+      return found;
+    });
+  }
+
+  async commit(): Promise<void> {}
+
+  async close(): Promise<void> {}
+
+  #target(reference: string | undefined): string {
+    const target = reference ?? referenceTarget({ registry: this.registry, repository: this.repository });
+    if (!isDigest(target) && !isTag(target)) {
+      throw new SociError(
+        'ERR_SOCI_REFERENCE',
+        `${this.name}: ${JSON.stringify(target.slice(0, 200))} is neither a tag nor a digest`,
+      );
+    }
+    return target;
+  }
+
+  #manifestPath(target: string): string {
+    return `${this.repository}/manifests/${target}`;
+  }
+
+  #blob(descriptor: Descriptor): ConstructorParameters<typeof RegistryBlobSource>[1] {
+    const { registry, repository } = this;
+    return {
+      registry,
+      repository,
+      digest: requireSha256(descriptor.digest, this.name),
+      size: descriptor.size,
+    };
+  }
+
+  #tooLarge(descriptor: Descriptor, limit: number): SociError {
+    return new SociError(
+      'ERR_SOCI_LIMIT',
+      `${this.name}@${descriptor.digest}: ${descriptor.size} bytes, more than the limit of ${limit}`,
+      { data: { digest: descriptor.digest, size: descriptor.size, limit } },
+    );
+  }
+
+  #manifestContent(
+    bytes: Uint8Array,
+    target: string,
+    wanted: Descriptor | undefined,
+    answer: ExchangeAnswer,
+  ): ManifestContent {
+    const where = `${this.name}${isDigest(target) ? '@' : ':'}${target}`;
+    const digest = isDigest(target) ? target : sha256Digest(bytes);
+    verifyContent(bytes, digest, wanted?.size, where);
+    const announced = answer.header('docker-content-digest');
+    if (!isDigest(target) && announced?.startsWith('sha256:') === true && announced !== digest) {
+      throw new SociError(
+        'ERR_SOCI_DIGEST_MISMATCH',
+        `${where}: Docker-Content-Digest says ${announced.slice(0, 100)}, the bytes are ${digest}`,
+        {
+          data: { digest, announced: announced.slice(0, 100) },
+        },
+      );
+    }
+    const manifest = parseManifest(bytes, wanted?.mediaType ?? essence(answer.header('content-type')), where);
+    return {
+      descriptor: { ...wanted, mediaType: manifest.mediaType, digest, size: bytes.length },
+      bytes,
+      manifest,
+    };
+  }
+
+  async #blobExists(
+    digest: string,
+    purpose: 'pull' | 'push',
+    signal: AbortSignal | undefined,
+  ): Promise<boolean> {
+    const call = {
+      method: 'HEAD',
+      url: `${this.repository}/blobs/${requireSha256(digest, this.name)}`,
+      scopes: [repositoryScope(this.repository, purpose)],
+      expect: [200],
+      signal,
+    } as const;
+    try {
+      const answer =
+        purpose === 'push'
+          ? await this.#send(await this.#pushEndpoint(), call)
+          : await this.#pull('pull', call);
+      await answer.discard();
+      return true;
+    } catch (error) {
+      if (error instanceof SociError && error.code === 'ERR_SOCI_REGISTRY_NOT_FOUND') {
+        return false;
+      }
+      throw error;
+    }
+  }
+
+  async #put(
+    target: string,
+    bytes: Uint8Array,
+    mediaType: string,
+    signal: AbortSignal | undefined,
+  ): Promise<ExchangeAnswer> {
+    const answer = await this.#send(await this.#pushEndpoint(), {
+      method: 'PUT',
+      url: this.#manifestPath(this.#target(target)),
+      scopes: [repositoryScope(this.repository, 'push')],
+      headers: { 'content-type': mediaType, 'content-length': String(bytes.length) },
+      body: bytes,
+      expect: [200, 201, 202, 204],
+      signal,
+    });
+    await answer.discard();
+    return answer;
+  }
+
+  #tagSchema(
+    endpoint: Endpoint,
+    digest: string,
+    signal: AbortSignal | undefined,
+  ): Parameters<typeof addReferrer>[0] {
+    const tag = referrersTag(digest);
+    return {
+      read: async () => {
+        try {
+          const answer = await this.#send(endpoint, {
+            method: 'GET',
+            url: this.#manifestPath(tag),
+            headers: { accept: OCI_INDEX },
+            expect: [200],
+            signal,
+          });
+          const bytes = await answer.bytes(MAX_MANIFEST_BYTES);
+          const index = parseManifest(bytes, OCI_INDEX, `${this.name}:${tag}`);
+          return index.kind === 'index' ? index.manifests : [];
+        } catch (error) {
+          if (error instanceof SociError && error.code === 'ERR_SOCI_REGISTRY_NOT_FOUND') {
+            return [];
+          }
+          throw error;
+        }
+      },
+      write: async index => {
+        await this.#put(tag, index, OCI_INDEX, signal);
+      },
+    };
+  }
+
+  async #referrersAt(endpoint: Endpoint, digest: string, options: ReferrersOptions): Promise<Descriptor[]> {
+    const { artifactType, signal } = options;
+    if (this.#referrersApi !== false || endpoint.mirror) {
+      const found = await listReferrers(
+        this.#transport,
+        endpoint,
+        this.repository,
+        digest,
+        artifactType,
+        signal,
+      );
+      if (!endpoint.mirror) {
+        this.#referrersApi = found !== undefined;
+      }
+      if (found !== undefined) {
+        return found;
+      }
+    }
+    return selectReferrers(await this.#tagSchema(endpoint, digest, signal).read(), artifactType);
+  }
+
+  async #pushEndpoint(): Promise<Endpoint> {
+    const endpoints = await this.#transport.endpoints(this.registry, 'push');
+    // What is pushed goes to the registry itself, if it may be pushed to: mirrors follow by themselves.
+    return endpoints.at(-1)!;
+  }
+
+  async #pull(
+    capability: HostCapability,
+    call: Omit<RegistryCall, 'repository' | 'scopes'>,
+  ): Promise<ExchangeAnswer> {
+    return await this.#eachEndpoint(capability, call.signal, endpoint => this.#send(endpoint, call));
+  }
+
+  #send(
+    endpoint: Endpoint,
+    call: Omit<RegistryCall, 'repository' | 'scopes'> & { readonly scopes?: readonly string[] },
+  ): Promise<ExchangeAnswer> {
+    const scopes = call.scopes ?? [repositoryScope(this.repository, 'pull')];
+    return this.#transport.send(endpoint, { ...call, scopes, repository: this.repository });
+  }
+
+  /** The first endpoint's result; the registry's own error when all fail. */
+  async #eachEndpoint<T>(
+    capability: HostCapability,
+    signal: AbortSignal | undefined,
+    ask: (endpoint: Endpoint) => Promise<T>,
+  ): Promise<T> {
+    signal?.throwIfAborted();
+    const endpoints = await this.#transport.endpoints(this.registry, capability);
+    for (let index = 0; ; index++) {
+      try {
+        return await ask(endpoints[index]!);
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (index === endpoints.length - 1) {
+          throw error;
+        }
+      }
+    }
+  }
+}
+
+function parseTags(body: Uint8Array, url: URL): string[] {
+  let answer: unknown;
+  try {
+    answer = JSON.parse(new TextDecoder().decode(body));
+  } catch {
+    throw protocolError('GET', url, 'the list of tags is not JSON');
+  }
+  const tags = (answer as { readonly tags?: unknown } | null)?.tags ?? [];
+  if (!Array.isArray(tags) || !tags.every(tag => typeof tag === 'string')) {
+    throw protocolError('GET', url, 'the list of tags has no array of tags');
+  }
+  return tags as string[];
+}

@@ -1,0 +1,55 @@
+/**
+ * A blob as a RangeSource whose `stream()` also proves that the bytes are the
+ * blob: the end is only reported if the digest is right. Range reads pass
+ * through; their reader has span digests for that.
+ */
+import type { AbortableOptions, RangeSource } from '../source/range-source.js';
+import type { Descriptor } from './descriptor.js';
+import { ContentVerifier, requireSha256 } from './digest.js';
+
+export class VerifiedSource implements RangeSource {
+  readonly size: number;
+  readonly name: string;
+  readonly #source: RangeSource;
+  readonly #digest: string;
+
+  /** @throws SociError ERR_SOCI_DIGEST_INVALID */
+  constructor(source: RangeSource, descriptor: Descriptor) {
+    this.#source = source;
+    this.#digest = requireSha256(descriptor.digest, source.name);
+    this.name = source.name;
+    this.size = descriptor.size;
+  }
+
+  read(offset: number, length: number, options?: AbortableOptions): Promise<Uint8Array> {
+    return this.#source.read(offset, length, options);
+  }
+
+  async *stream(options?: AbortableOptions): AsyncGenerator<Uint8Array, void, undefined> {
+    const verifier = new ContentVerifier(this.#digest, this.size, this.name);
+    for await (const chunk of this.#source.stream(options)) {
+      verifier.update(chunk);
+      yield chunk;
+    }
+    verifier.finish();
+  }
+
+  close(): Promise<void> {
+    return this.#source.close();
+  }
+}
+
+/** All of `source`, verified. The caller has checked that its size may be taken into memory. */
+export async function readVerified(
+  source: RangeSource,
+  descriptor: Descriptor,
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
+  const bytes = new Uint8Array(descriptor.size);
+  let filled = 0;
+  for await (const chunk of new VerifiedSource(source, descriptor).stream({ signal })) {
+    bytes.set(chunk, filled);
+    filled += chunk.length;
+  }
+  return bytes;
+}
