@@ -10,9 +10,11 @@ import { type Fault, FaultyServer, type ServedObject } from '../helpers/http-ser
 
 const BODY = new Uint8Array(randomBytes(1_000_000));
 const OBJECT: ServedObject = { body: BODY, etag: '"v1"', lastModified: 'Thu, 01 Jan 2026 00:00:00 GMT' };
-const QUICK: HttpSourceOptions = {
-  retry: { minDelay: 1, maxDelay: 4, retries: 3 },
-  transport: { timeouts: { headers: 150, bodyIdle: 150 } },
+const QUICK: HttpSourceOptions = { retry: { minDelay: 1, maxDelay: 4, retries: 3 } };
+/** For servers that fall silent: short for us, long for a busy machine. */
+const IMPATIENT: HttpSourceOptions = {
+  ...QUICK,
+  transport: { timeouts: { headers: 500, bodyIdle: 500 } },
 };
 
 const CHUNKED_206 =
@@ -113,7 +115,8 @@ t.test('failures that pass are retried', async t => {
   ];
   for (const [name, faults] of passing) {
     await t.test(name, async t => {
-      const { server, source } = await opened(t);
+      const silent = faults.some(({ delay, stall }) => delay !== undefined || stall !== undefined);
+      const { server, source } = await opened(t, silent ? IMPATIENT : QUICK);
       server.faults.push(...faults);
       same(t, await source.read(100, 100_000), 100, 100_100);
       t.equal(source.stats.retries, faults.length);
@@ -385,7 +388,7 @@ t.test('stream()', async t => {
   });
 
   t.test('resumes mid-body', async t => {
-    const { server, source } = await opened(t, { retry: { retries: 4, minDelay: 1 } });
+    const { server, source } = await opened(t, { ...IMPATIENT, retry: { retries: 4, minDelay: 1 } });
     server.faults.push({ cut: 300_000 }, { status: 503 }, { reset: 200_000 }, { stall: 100_000 });
     same(t, await collect(source.stream()), 0, BODY.length);
     t.same(
@@ -409,11 +412,11 @@ t.test('stream()', async t => {
 
   t.test('holds little when its consumer is slow, and closes the connection when left', async t => {
     const body = new Uint8Array(64 * 1024 * 1024);
-    const { server, source } = await opened(t, {}, { body });
+    const { server, source } = await opened(t, IMPATIENT, { body });
     for await (const chunk of source.stream()) {
       t.ok(chunk.length > 0);
       // Longer than bodyIdle: a consumer that takes its time is no stalled server.
-      await new Promise(resolve => setTimeout(resolve, 400));
+      await new Promise(resolve => setTimeout(resolve, 800));
       break;
     }
     t.ok(source.stats.bytes < 2 * 1024 * 1024, `${source.stats.bytes} bytes were taken from the socket`);
@@ -421,12 +424,12 @@ t.test('stream()', async t => {
   });
 
   t.test('a slow consumer gets everything', async t => {
-    const { source } = await opened(t);
+    const { source } = await opened(t, IMPATIENT);
     let pauses = 0;
     const chunks: Uint8Array[] = [];
     for await (const chunk of source.stream()) {
       chunks.push(chunk);
-      if (pauses++ < 2) await new Promise(resolve => setTimeout(resolve, 250));
+      if (pauses++ < 2) await new Promise(resolve => setTimeout(resolve, 800));
     }
     same(t, Buffer.concat(chunks), 0, BODY.length);
     t.equal(source.stats.retries, 0);
