@@ -93,11 +93,14 @@ t.test('the caller’s headers never reach another origin', async t => {
   url.username = 'user';
   url.password = SECRET;
   const mirror = storage.put('/blob', BODY);
-  // Out to storage, back to the registry, and there served: trust must not come back either.
+  // Out to storage, on within it, back to the registry, and there served: trust must not come back.
   registry.decide = ({ path }) => (path === '/v2/blob' ? { redirect: '/v2/step' } : step(path));
   const step = (path: string): { redirect: string } | undefined =>
     path === '/v2/step' ? { redirect: `${storage.origin}/back` } : undefined;
-  storage.decide = ({ path }) => (path === '/back' ? { redirect: `${registry.origin}/final` } : undefined);
+  storage.decide = ({ path }) => {
+    if (path === '/back') return { redirect: '/within' };
+    return path === '/within' ? { redirect: `${registry.origin}/final` } : undefined;
+  };
   registry.put('/final', BODY);
   const headers = { Authorization: `Bearer ${SECRET}`, Cookie: `id=${SECRET}`, 'X-Api-Key': SECRET };
   const source = await HttpSource.open(url, { ...QUICK, headers });

@@ -111,6 +111,7 @@ t.test('where requests may go', async t => {
       const back = followRedirect(target, 'https://host.example/a');
       t.equal(back.trusted, false, 'trust does not come back with the origin');
       t.equal(back.authorization, undefined);
+      t.equal(followRedirect(target, '/elsewhere').trusted, false, 'nor with a hop inside the other origin');
     }
     t.equal(
       followRedirect(parseTarget('http://h/'), 'https://h/').trusted,
