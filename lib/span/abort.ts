@@ -4,6 +4,8 @@
  * signal that lives longer than the wait.
  */
 
+import { defaultMaxListeners, getMaxListeners, setMaxListeners } from 'node:events';
+
 /** Settles like `promise`, or rejects with the signal's reason as soon as it is aborted. */
 export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
@@ -24,6 +26,8 @@ export class LinkedController extends AbortController {
 
   constructor(parent: AbortSignal | undefined) {
     super();
+    allowManyListeners(this.signal);
+    if (parent !== undefined) allowManyListeners(parent);
     this.#parent = parent;
     if (parent?.aborted) this.#forward();
     else parent?.addEventListener('abort', this.#forward, { once: true });
@@ -32,4 +36,12 @@ export class LinkedController extends AbortController {
   unlink(): void {
     this.#parent?.removeEventListener('abort', this.#forward);
   }
+}
+
+/**
+ * One signal for many reads, and one read that waits for many spans, are no
+ * leak: without this Node warns of one from the eleventh listener on.
+ */
+function allowManyListeners(signal: AbortSignal): void {
+  if (getMaxListeners(signal) === defaultMaxListeners) setMaxListeners(0, signal);
 }

@@ -121,7 +121,7 @@ export class Chain {
       spanCache.set(spanKey(id, span.index, this.#block), piece.bytes);
       counters.decodedSpans++;
       counters.decodedBytes += length;
-      this.#window = windowAfter(this.#window, piece.bytes).slice();
+      this.#window = new Uint8Array(windowAfter(this.#window, piece.bytes));
       this.#piece = undefined;
       this.#position += length;
       this.#block++;

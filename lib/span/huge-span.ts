@@ -179,7 +179,7 @@ export class HugeSpan {
   /** Never stops inside a block, so that the decoder always stands between two. */
   async #fill(decoder: SlicedDecoder, bytes: Uint8Array): Promise<void> {
     await decoder.fill(bytes, 0, new AbortController().signal);
-    this.#window = windowAfter(this.#window, bytes).slice();
+    this.#window = new Uint8Array(windowAfter(this.#window, bytes));
   }
 
   /** Fetches the span into a temporary file; once more when the digest is wrong. */

@@ -15,7 +15,7 @@ import { nextStep, planSteps, type RunLimits, runRange, type SpanState, type Ste
 import { settings } from './settings.js';
 import { SharedWork } from './shared-work.js';
 import { spanCache, spanKey } from './span-cache.js';
-import { checkPlausible, decodeWholeSpan } from './span-decoding.js';
+import { decodeWholeSpan } from './span-decoding.js';
 import { compressedLength, decodedLength, fetchStart, type Span, type SpanTable } from './span-table.js';
 import { windowFollows, windowMismatch } from './windows.js';
 
@@ -94,14 +94,6 @@ export class SpanReader {
     };
     const chained = verifyWindows === 'chain' && table.compression === 'gzip';
     this.#chain = chained ? new Chain(owner) : undefined;
-    const firstWindow = table.spanCount > 0 ? table.window(0) : undefined;
-    if (firstWindow?.some(byte => byte !== 0)) {
-      throw new SociError(
-        'ERR_SOCI_WINDOW_MISMATCH',
-        `the window of span 0 of ${source.name} is not zeros, though nothing precedes the first span`,
-        { data: { span: 0 } },
-      );
-    }
   }
 
   /** A snapshot of what reading has cost so far. */
@@ -111,24 +103,10 @@ export class SpanReader {
 
   /** The bytes [start, end) of the tar stream. */
   async read(start: number, end: number, options: AbortableOptions = {}): Promise<Uint8Array> {
-    this.checkReadable(start, end);
+    this.#checkRange(start, end);
     const target = new Uint8Array(end - start);
     await this.readParts([{ start, target }], options);
     return target;
-  }
-
-  /**
-   * Refuses, before anything is allocated for it, a range that is not in the
-   * tar stream or that its spans cannot hold, small as they are compressed.
-   *
-   * @throws SociError ERR_SOCI_INVALID_ARGUMENT, ERR_SOCI_SPAN_LENGTH
-   */
-  checkReadable(start: number, end: number): void {
-    this.#checkRange(start, end);
-    const spans = spansOf(this.#table, start, end);
-    for (let i = spans.first; i < spans.end; i++) {
-      checkPlausible(this.#table, this.#table.span(i), this.#source.name);
-    }
   }
 
   /** Fills `target` with the bytes from `start` of the tar stream. What it holds after a failure is undefined. */
@@ -238,7 +216,6 @@ export class SpanReader {
     const queue = this.#intervals(
       parts.map(part => ({ start: part.start, end: part.start + part.target.length })),
     );
-    for (const { start, target } of parts) this.checkReadable(start, start + target.length);
     let missing = parts.reduce((sum, part) => sum + part.target.length, 0);
     const copy = (from: number, bytes: Uint8Array): void => {
       if (!read.signal.aborted) missing -= copyInto(parts, from, bytes);

@@ -8,33 +8,16 @@ import { SociError, type SociErrorOptions } from '../errors.js';
 import { decodePool } from './decode-pool.js';
 import { digestBytes, digestMismatch, sameDigest, sha256 } from './digest.js';
 import { memoryFeed, SlicedDecoder } from './sliced-decoder.js';
-import { compressedLength, decodedLength, fetchStart, type Span, type SpanTable } from './span-table.js';
+import { decodedLength, fetchStart, type Span, type SpanTable } from './span-table.js';
 
 /** A span of up to this many bytes, compressed and decoded, is one job: about 20 ms. */
 const ONE_JOB_BYTES = 8 * 1024 * 1024;
-
-/** RFC 1951: a length/distance pair of 2 bits stands for 258 bytes, so one byte for no more than this many. */
-const MAX_EXPANSION = 1032;
 
 /** How a decoder starts at the beginning of `span`, whose input begins at `fetchStart`. */
 export function decoderStart(table: SpanTable, span: Span): SpanDecoderOptions {
   return fetchStart(table, span) < span.compressedStart
     ? { engine: 'zlib', start: 'gzip', bits: 0, window: undefined }
     : { engine: 'zlib', start: 'raw', bits: span.bits, window: table.window(span.index) };
-}
-
-/**
- * Refuses, before anything is allocated or fetched, a span that claims more
- * output than its compressed bytes can hold.
- */
-export function checkPlausible(table: SpanTable, span: Span, name: string): void {
-  const most = compressedLength(span) * (table.compression === 'gzip' ? MAX_EXPANSION : 1);
-  if (decodedLength(span) <= most) return;
-  throw new SociError(
-    'ERR_SOCI_SPAN_LENGTH',
-    `${describe(name, span)}: ${compressedLength(span)} compressed bytes cannot hold ${decodedLength(span)}`,
-    { data: { span: span.index, most, claimed: decodedLength(span) } },
-  );
 }
 
 /** @param input the bytes from `fetchStart(span)` to the span's end */
@@ -48,8 +31,8 @@ export async function decodeWholeSpan(
   const digestOffset = span.compressedStart - fetchStart(table, span);
   const digest = digestBytes(span.digest);
   if (table.compression === 'uncompressed') {
-    // A copy: the source may have lent its own memory, and the cache keeps this.
-    const output = input.slice();
+    // A copy (a Buffer's slice is none): the source may have lent its own memory, and the cache keeps this.
+    const output = new Uint8Array(input);
     await checkDigest(span, output, digest, name);
     return output.subarray(0, decodedLength(span));
   }

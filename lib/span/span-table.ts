@@ -1,6 +1,8 @@
 /**
  * The part of a ztoc that reading spans needs: where each span begins and
- * ends, its digest, and the window its decoder starts with. A `Ztoc` is one.
+ * ends, its digest, and the window its decoder starts with. A `Ztoc` is one,
+ * and has seen to it that spans follow each other without gaps, that none
+ * claims more output than deflate can hold, and that window 0 is zeros.
  */
 import type { Span, Ztoc } from '../ztoc/ztoc.js';
 

@@ -1,0 +1,121 @@
+/** Which requests a read makes: joining, half-open ranges, what is not fetched. */
+import fc from 'fast-check';
+import t from 'tap';
+import { nextStep, planSteps, runRange, type SpanState, spansOf } from '../../lib/span/plan.js';
+import type { Span, SpanTable } from '../../lib/span/span-table.js';
+
+const NO_LIMITS = { requestBytes: Number.POSITIVE_INFINITY, decodedBytes: Number.POSITIVE_INFINITY };
+
+/** A table of spans of these sizes; every other one begins inside a byte and so shares it. */
+function table(sizes: readonly { compressed: number; decoded: number }[], implied = false): SpanTable {
+  const spans: Span[] = [];
+  let compressedStart = 10;
+  let uncompressedStart = 0;
+  sizes.forEach(({ compressed, decoded }, index) => {
+    const bits = index % 2 === 0 ? 0 : 3;
+    spans.push({
+      index,
+      compressedStart: compressedStart - (bits === 0 ? 0 : 1),
+      compressedEnd: compressedStart + compressed,
+      uncompressedStart,
+      uncompressedEnd: uncompressedStart + decoded,
+      digest: '',
+      bits,
+    });
+    compressedStart += compressed;
+    uncompressedStart += decoded;
+  });
+  return {
+    compression: 'gzip',
+    compressedSize: compressedStart,
+    uncompressedSize: uncompressedStart,
+    spanCount: spans.length,
+    impliedFirstCheckpoint: implied,
+    span: index => spans[index] as Span,
+    spanOf: offset => spans.findLastIndex(span => span.uncompressedStart <= offset),
+    window: () => undefined,
+  };
+}
+
+const FIVE = table(Array.from({ length: 5 }, () => ({ compressed: 40, decoded: 100 })));
+
+t.test('the spans of a range are half-open', async t => {
+  t.same(spansOf(FIVE, 0, 1), { first: 0, end: 1 });
+  t.same(spansOf(FIVE, 0, 100), { first: 0, end: 1 }, 'a range that ends on a boundary stays in front of it');
+  t.same(spansOf(FIVE, 100, 101), { first: 1, end: 2 }, 'one that begins there stays behind it');
+  t.same(spansOf(FIVE, 99, 101), { first: 0, end: 2 });
+  t.same(spansOf(FIVE, 0, 500), { first: 0, end: 5 });
+  for (const at of [0, 100, 500]) t.same(spansOf(FIVE, at, at), { first: 0, end: 0 }, `nothing at ${at}`);
+});
+
+t.test('empty spans at one offset: the one that holds the bytes is meant', async t => {
+  const spans = table([
+    { compressed: 20, decoded: 0 },
+    { compressed: 40, decoded: 100 },
+    { compressed: 20, decoded: 0 },
+    { compressed: 40, decoded: 100 },
+  ]);
+  t.same(spansOf(spans, 0, 100), { first: 1, end: 2 });
+  t.same(spansOf(spans, 100, 101), { first: 3, end: 4 });
+  t.same(spansOf(spans, 99, 101), { first: 1, end: 4 }, 'those in between come along');
+});
+
+t.test('neighbours are one run, fetched once with the byte they share', async t => {
+  t.same(
+    nextStep(FIVE, 0, 5, () => 'missing', NO_LIMITS),
+    { state: 'missing', first: 0, end: 5 },
+  );
+  t.same(runRange(FIVE, 0, 5), { start: 10, end: 210 });
+  t.same(runRange(FIVE, 1, 3), { start: 49, end: 130 }, 'span 1 begins inside byte 49');
+  t.same(runRange(table([{ compressed: 40, decoded: 100 }], true), 0, 1), { start: 0, end: 50 });
+});
+
+t.test('cached, shared and huge spans end a run', async t => {
+  const states: SpanState[] = ['missing', 'cached', 'missing', 'in-flight', 'huge'];
+  t.same(
+    planSteps(FIVE, 0, 5, index => states[index] as SpanState, NO_LIMITS),
+    states.map((state, index) => ({ state, first: index, end: index + 1 })),
+  );
+});
+
+t.test('limits divide a run, but never below one span', async t => {
+  const steps = (limits: Partial<typeof NO_LIMITS>) =>
+    planSteps(FIVE, 0, 5, () => 'missing', { ...NO_LIMITS, ...limits }).map(({ first, end }) => [first, end]);
+  t.same(steps({ decodedBytes: 200 }), [
+    [0, 2],
+    [2, 4],
+    [4, 5],
+  ]);
+  t.same(steps({ requestBytes: 1 }).length, 5);
+});
+
+t.test('every plan covers its spans once, in order, and joins all it may', async () => {
+  const sizes = fc.array(
+    fc.record({ compressed: fc.integer({ min: 2, max: 50 }), decoded: fc.integer({ min: 0, max: 50 }) }),
+    { minLength: 1, maxLength: 20 },
+  );
+  const state = fc.constantFrom<SpanState>('missing', 'cached', 'in-flight', 'huge');
+  fc.assert(
+    fc.property(
+      sizes,
+      fc.array(state, { minLength: 20, maxLength: 20 }),
+      fc.integer({ min: 1, max: 200 }),
+      (spans, states, bound) => {
+        const steps = planSteps(table(spans), 0, spans.length, i => states[i] as SpanState, {
+          requestBytes: bound,
+          decodedBytes: bound,
+        });
+        let at = 0;
+        for (const step of steps) {
+          if (step.first !== at || step.end <= at) return false;
+          for (; at < step.end; at++) if (states[at] !== step.state) return false;
+        }
+        const unlimited = planSteps(table(spans), 0, spans.length, i => states[i] as SpanState, NO_LIMITS);
+        const joined = unlimited.every(
+          ({ state, end }) => state !== 'missing' || states[end] !== 'missing' || end === spans.length,
+        );
+        return at === spans.length && joined;
+      },
+    ),
+  );
+});

@@ -1,0 +1,269 @@
+/** What a process shares among all layers: settings, decode pool, memory budget, cache, shared work, disk. */
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import t from 'tap';
+import { abortable } from '../../lib/span/abort.js';
+import { DecodePool } from '../../lib/span/decode-pool.js';
+import { sha256 } from '../../lib/span/digest.js';
+import { MemoryBudget } from '../../lib/span/memory-budget.js';
+import { configure, settings } from '../../lib/span/settings.js';
+import { SharedWork } from '../../lib/span/shared-work.js';
+import { SpanCache, spanKey } from '../../lib/span/span-cache.js';
+import { TempFile, tempBytesReserved } from '../../lib/span/temp-file.js';
+import { WINDOW_BYTES, windowAfter, windowFollows } from '../../lib/span/windows.js';
+import { gate } from './counting-source.js';
+import { noise } from './sample-layers.js';
+
+t.test('configure', async t => {
+  const before = settings();
+  t.teardown(() => configure({ ...before }));
+  t.equal(configure({ cacheBytes: 0 }).cacheBytes, 0);
+  t.equal(settings().memoryBytes, before.memoryBytes, 'what is not given stays');
+  const wrong: [object, RegExp][] = [
+    [{ cacheBites: 1 }, /cacheBites/],
+    [{ cacheBytes: -1 }, /cacheBytes/],
+    [{ cacheBytes: 1.5 }, /cacheBytes/],
+    [{ decodeConcurrency: 0 }, /decodeConcurrency/],
+    [{ maxSpanBytes: '1' }, /maxSpanBytes/],
+    [{ memoryBytes: undefined }, /memoryBytes/],
+    [{ tempDirectory: '' }, /tempDirectory/],
+    [{ toString: 1 }, /toString/],
+  ];
+  for (const [changes, message] of wrong) {
+    t.throws(() => configure({ maxSpanBytes: 77, ...changes }), {
+      code: 'ERR_SOCI_INVALID_ARGUMENT',
+      message,
+    });
+    t.equal(settings().maxSpanBytes, before.maxSpanBytes, 'a refused change changes nothing');
+  }
+});
+
+t.test('the pool runs so many jobs at once, in order', async t => {
+  let width = 2;
+  const pool = new DecodePool(() => width);
+  const begun: number[] = [];
+  const gates = Array.from({ length: 5 }, gate);
+  const jobs = gates.map(({ opened }, i) =>
+    pool.run(async () => {
+      begun.push(i);
+      await opened;
+    }),
+  );
+  await turn();
+  t.same(begun, [0, 1]);
+  gates[1]?.open();
+  await jobs[1];
+  await turn();
+  t.same(begun, [0, 1, 2]);
+  width = 4;
+  pool.admit();
+  await turn();
+  t.same(begun, [0, 1, 2, 3, 4], 'a wider pool admits at once');
+  for (const { open } of gates) open();
+  await Promise.all(jobs);
+
+  width = 1;
+  await t.rejects(
+    pool.run(async () => {
+      throw new Error('job');
+    }),
+    { message: 'job' },
+  );
+  t.equal(await pool.run(async () => 1), 1, 'a failed job gives its place back');
+  const blocked = gate();
+  const running = pool.run(() => blocked.opened);
+  const controller = new AbortController();
+  const waiting = pool.run(async () => t.fail('it never runs'), controller.signal);
+  controller.abort('gone');
+  await t.rejects(
+    waiting.catch(reason => Promise.reject(new Error(reason))),
+    { message: 'gone' },
+  );
+  blocked.open();
+  await running;
+});
+
+t.test('the budget grants leases in order, and one that is too large alone', async t => {
+  const budget = new MemoryBudget(() => 100, new SpanCache(0));
+  const order: string[] = [];
+  const first = await budget.acquire(60);
+  const large = budget.acquire(1000).then(lease => {
+    order.push('large');
+    return lease;
+  });
+  const small = budget.acquire(10).then(lease => {
+    order.push('small');
+    return lease;
+  });
+  const controller = new AbortController();
+  const left = budget.acquire(10, controller.signal);
+  await turn();
+  t.same(order, [], 'a small one does not overtake');
+  controller.abort(new Error('left'));
+  await t.rejects(left, { message: 'left' });
+  first.release(30);
+  await turn();
+  t.same(order, []);
+  first.release();
+  first.release();
+  (await large).release();
+  (await small).release();
+  t.same(order, ['large', 'small']);
+  t.equal(budget.held, 0, 'releasing twice gives back once');
+});
+
+t.test('a lease that is given up lets the next ones in', async t => {
+  const budget = new MemoryBudget(() => 100, new SpanCache(0));
+  const first = await budget.acquire(60);
+  const controller = new AbortController();
+  const large = budget.acquire(90, controller.signal);
+  const small = budget.acquire(40);
+  controller.abort(new Error('left'));
+  await t.rejects(large);
+  (await small).release();
+  first.release();
+  t.equal(budget.held, 0);
+});
+
+t.test('leases push cached spans out, the oldest first', async t => {
+  const cache = new SpanCache(1000);
+  const budget = new MemoryBudget(() => 100, cache);
+  for (let i = 0; i < 4; i++) cache.set(spanKey(1, i, 0), new Uint8Array(20));
+  cache.get(spanKey(1, 0, 0));
+  const lease = await budget.acquire(50);
+  t.equal(cache.size, 40);
+  t.ok(cache.has(spanKey(1, 0, 0)), 'what was used last stays');
+  t.notOk(cache.has(spanKey(1, 1, 0)));
+  lease.release();
+});
+
+t.test('the cache is bounded in bytes and forgets readers', async t => {
+  const cache = new SpanCache(100);
+  cache.set(spanKey(1, 0, 0), new Uint8Array(60));
+  cache.set(spanKey(2, 0, 0), new Uint8Array(60));
+  t.equal(cache.size, 60);
+  cache.set(spanKey(2, 1, 0), new Uint8Array(101));
+  t.notOk(cache.has(spanKey(2, 1, 0)), 'what alone exceeds the bound is not kept');
+  cache.set(spanKey(22, 0, 0), new Uint8Array(10));
+  cache.deleteReader(2);
+  t.same([cache.has(spanKey(2, 0, 0)), cache.has(spanKey(22, 0, 0))], [false, true]);
+  cache.resize(5);
+  t.equal(cache.size, 0);
+  cache.resize(0);
+  cache.set(spanKey(1, 0, 0), new Uint8Array(1));
+  t.equal(cache.size, 0, '0 keeps nothing');
+});
+
+t.test('shared work outlives the waiters that leave, but not the last one', async t => {
+  const { opened, open } = gate();
+  let signal: AbortSignal | undefined;
+  let abandoned = 0;
+  const work = new SharedWork(
+    async s => {
+      signal = s;
+      await abortable(opened, s);
+      return 'done';
+    },
+    () => abandoned++,
+  );
+  const leaver = new AbortController();
+  const left = work.wait(leaver.signal);
+  const stays = work.wait();
+  leaver.abort(new Error('left'));
+  await t.rejects(left, { message: 'left' });
+  t.notOk(signal?.aborted);
+  open();
+  t.equal(await stays, 'done');
+  t.equal(abandoned, 0);
+
+  const second = new SharedWork(
+    s => abortable(new Promise<void>(() => {}), s),
+    () => abandoned++,
+  );
+  const controllers = [new AbortController(), new AbortController()];
+  const waits = controllers.map(({ signal }) => second.wait(signal));
+  for (const controller of controllers) controller.abort(new Error('left'));
+  for (const wait of waits) await t.rejects(wait, { message: 'left' });
+  await second.finished();
+  t.same([second.abandoned, abandoned], [true, 1]);
+});
+
+t.test('abortable leaves no listener behind', async t => {
+  const controller = new AbortController();
+  let listeners = 0;
+  const { signal } = controller;
+  const add = signal.addEventListener.bind(signal);
+  const remove = signal.removeEventListener.bind(signal);
+  signal.addEventListener = (...args: Parameters<typeof add>) => {
+    listeners++;
+    add(...args);
+  };
+  signal.removeEventListener = (...args: Parameters<typeof remove>) => {
+    listeners--;
+    remove(...args);
+  };
+  await abortable(Promise.resolve(), signal);
+  await abortable(Promise.reject(new Error('x')), signal).catch(() => {});
+  await turn();
+  t.equal(listeners, 0);
+});
+
+t.test('windows', async t => {
+  const stream = noise(200_000);
+  const zeros = Buffer.alloc(WINDOW_BYTES);
+  const at = (offset: number) => Buffer.concat([zeros, stream.subarray(0, offset)]).subarray(-WINDOW_BYTES);
+  for (const [from, to] of [
+    [0, 0],
+    [0, 10],
+    [10, 32768],
+    [100, 60_000],
+    [60_000, 60_001],
+    [60_000, 60_000],
+  ] as const) {
+    const output = stream.subarray(from, to);
+    t.ok(
+      windowAfter(at(from), output).every((byte, i) => byte === at(to)[i]),
+      `${from} to ${to}`,
+    );
+    t.ok(windowFollows(at(to), at(from), output));
+    for (const byte of [0, 1, WINDOW_BYTES - (to - from) - 1, WINDOW_BYTES - 1]) {
+      if (byte < 0) continue;
+      const forged = Buffer.from(at(to));
+      forged[byte] = (forged[byte] as number) ^ 255;
+      t.notOk(windowFollows(forged, at(from), output), `${from} to ${to}, byte ${byte}`);
+    }
+  }
+  t.notOk(windowFollows(at(10).subarray(1), at(0), stream.subarray(0, 10)), 'a window has 32 KiB');
+});
+
+t.test('SHA-256 is the same however long the input', async t => {
+  const { createHash } = await import('node:crypto');
+  for (const length of [0, 1, 1_000_000, 8 * 1024 * 1024 + 1]) {
+    const bytes = noise(length);
+    t.same(Buffer.from(await sha256(bytes)), createHash('sha256').update(bytes).digest(), `${length} bytes`);
+  }
+});
+
+t.test('temporary files have no name, and a bound', async t => {
+  const before = settings();
+  const directory = await mkdtemp(join(tmpdir(), 'span-'));
+  t.teardown(async () => {
+    configure({ ...before });
+    await rm(directory, { recursive: true });
+  });
+  configure({ tempDirectory: directory, tempBytes: 100 });
+  const file = await TempFile.create(60);
+  t.same(await readdir(directory), [], 'unlinked at once');
+  await file.write(Buffer.from('abcdef'), 3);
+  t.same(Buffer.from(await file.read(5, 4)).toString(), 'cdef');
+  await t.rejects(file.read(5, 5), { code: 'ERR_SOCI_SOURCE_SHORT' });
+  await t.rejects(TempFile.create(41), { code: 'ERR_SOCI_LIMIT' });
+  const second = await TempFile.create(40);
+  await Promise.all([file.close(), file.close(), second.close()]);
+  t.equal(tempBytesReserved(), 0, 'closing twice gives back once');
+  configure({ tempDirectory: join(directory, 'missing') });
+  await t.rejects(TempFile.create(10), { code: 'ENOENT' });
+  t.equal(tempBytesReserved(), 0, 'a file that could not be made takes nothing');
+});
