@@ -9,6 +9,7 @@
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isUint8Array } from 'node:util/types';
 import { SociError, type SociErrorCode } from './errors.js';
 
 export type EngineName = 'zlib';
@@ -369,11 +370,11 @@ function checkEngine(engine: EngineName): void {
 }
 
 function checkBytes(name: string, value: Uint8Array | undefined, length: number): void {
-  if (value === undefined || (value instanceof Uint8Array && value.length === length)) return;
+  if (value === undefined || (isUint8Array(value) && value.length === length)) return;
   throw invalid(
     name,
     `a Uint8Array of ${length} bytes`,
-    value instanceof Uint8Array ? `${value.length} bytes` : value,
+    isUint8Array(value) ? `${value.length} bytes` : value,
   );
 }
 
@@ -470,6 +471,7 @@ export async function decodeSpan(job: SpanJob, options: { signal?: AbortSignal }
   signal?.addEventListener('abort', abort, { once: true });
   try {
     await addon.decodeSpan(prepared, flag);
+    signal?.throwIfAborted();
   } catch (error) {
     if (signal?.aborted) throw signal.reason;
     throw fromNative(error, 'span', site);
@@ -506,6 +508,7 @@ function addonSpanJob(job: SpanJob, output: Uint8Array): AddonSpanJob {
 /** Memory that nobody else knows of while the addon writes to it. */
 function allocate(output: Uint8Array | number): Uint8Array {
   if (typeof output === 'number') checkInteger('output', output, 0);
+  else if (!isUint8Array(output)) throw invalid('output', 'a Uint8Array or a length', output);
   const length = typeof output === 'number' ? output : output.length;
   try {
     return new Uint8Array(length);
