@@ -3,11 +3,11 @@
  * The command `seekable-oci`: runs what the command line asks for and turns the
  * outcome into an exit status and at most one line on standard error.
  */
-import { readFileSync } from 'node:fs';
 import { ExitStatus, UsageError } from './command.js';
 import { readCommandLine } from './command-line.js';
 import { printable } from './printable.js';
 import { OutputClosed, writeOut } from './standard-output.js';
+import { version } from './version.js';
 
 const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
@@ -34,11 +34,6 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
 // Every write reports its own failure; this only keeps the event from being fatal.
 process.stdout.on('error', () => undefined);
 process.stderr.on('error', () => undefined);
-
-function version(): string {
-  const file = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(file) as { version: string }).version;
-}
 
 async function run(argv: readonly string[]): Promise<void> {
   const request = await readCommandLine(argv);
