@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""Writes the seed corpora: small inputs that reach every state of the parsers,
+so that a short run starts where the interesting code is."""
+import io, pathlib, random, struct, tarfile, zlib
+
+ROOT = pathlib.Path(__file__).parent / 'corpus'
+rng = random.Random(1)
+
+
+def seed(target, name, data):
+    folder = ROOT / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(data)
+
+
+def text(size):
+    return bytes(rng.choice(b'abcdef \n') for _ in range(size))
+
+
+def raw(data, level=6, strategy=zlib.Z_DEFAULT_STRATEGY, flush_every=0):
+    deflate = zlib.compressobj(level, zlib.DEFLATED, -15, 8, strategy)
+    step = flush_every or max(len(data), 1)
+    out = b''
+    for at in range(0, len(data), step):
+        out += deflate.compress(data[at:at + step])
+        if flush_every:
+            out += deflate.flush(zlib.Z_SYNC_FLUSH)
+    return out + deflate.flush()
+
+
+def header(flags=0):
+    out = bytes([0x1f, 0x8b, 8, flags, 0, 0, 0, 0, 0, 255])
+    if flags & 4:
+        out += struct.pack('<H', 5) + b'extra'
+    if flags & 8:
+        out += b'name\0'
+    if flags & 16:
+        out += b'comment\0'
+    if flags & 2:
+        out += struct.pack('<H', zlib.crc32(out) & 0xffff)
+    return out
+
+
+def member(data, flags=0, **options):
+    trailer = struct.pack('<II', zlib.crc32(data), len(data) & 0xffffffff)
+    return header(flags) + raw(data, **options) + trailer
+
+
+def tar(format):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode='w', format=format) as archive:
+        for name, kind, size in [('d/', tarfile.DIRTYPE, 0), ('d/file', tarfile.REGTYPE, 700),
+                                 ('d/' + 'n' * 150, tarfile.REGTYPE, 3), ('link', tarfile.SYMTYPE, 0)]:
+            info = tarfile.TarInfo(name)
+            info.type, info.size, info.linkname = kind, size, 't' * (120 if kind == tarfile.SYMTYPE else 0)
+            if format == tarfile.PAX_FORMAT:
+                info.pax_headers = {'SCHILY.xattr.user.k': 'v', 'size': str(size)}
+            archive.addfile(info, io.BytesIO(text(size)))
+    return out.getvalue()[:12 * 1024]
+
+
+layers = {
+    'plain': member(text(5000)),
+    'fixed': member(text(3000), strategy=zlib.Z_FIXED, flush_every=300),
+    'stored': member(text(2000), level=0),
+    'zeros': member(bytes(60000)),
+    'empty': member(b''),
+    'fields': member(text(500), flags=30),
+    'members': member(b'') + member(text(900), flags=8) + member(b'') + member(text(900), flush_every=100),
+    'trailing': member(text(100)) + bytes(20),
+    'bad-crc': member(text(100))[:-8] + bytes(8),
+}
+for name, layer in layers.items():
+    for span, chunks in [(0, b'\x00\x05\x40'), (8, b'\xff\xff\xff')]:
+        seed('indexer', f'{name}-{span}', bytes([span, 3]) + chunks + layer)
+    seed('span_decode', f'{name}-gzip', bytes([1, 0, 16, 3]) + b'\x03\x40\xff' + layer)
+    seed('span_decode', f'{name}-raw', bytes([16, 7, 16, 0]) + b'\x03\x40\xff' + layer[10:])
+for bits in range(1, 8):
+    seed('span_decode', f'bits-{bits}', bytes([16 + 2 * bits, 7, 1, 0]) + b'\x00\x00\x00' + raw(text(200)))
+for flags in (0, 2, 4, 8, 16, 30):
+    seed('gzip_frame', f'flags-{flags}', b'\x00\x03\x90' + header(flags) + b'rest')
+seed('gzip_frame', 'zlib', b'\x00\x00\x00' + zlib.compress(b'x'))
+
+
+def escape(number_bytes):
+    return number_bytes.replace(b'\xfe', b'').replace(b'\xff', b'\xfe')
+
+
+def blob(points, skip=0):
+    out = struct.pack('<iq', len(points), 1 << 22)
+    for at, (i, o, b) in enumerate(points):
+        if at >= skip:
+            out += escape(struct.pack('<qqB', i, o, b)) + b'\xff\x00'
+    return out
+
+
+seed('zinfo_blob', 'v2', blob([(10, 0, 0), (100, 900, 3), (200, 1900, 7)]))
+seed('zinfo_blob', 'v1', blob([(10, 0, 0), (100, 900, 3)], skip=1))
+seed('zinfo_blob', 'v1-one', blob([(10, 0, 0)], skip=1))
+seed('zinfo_blob', 'falls', blob([(10, 0, 0), (100, 900, 3), (100, 800, 8)]))
+seed('zinfo_blob', 'count', struct.pack('<iq', -2, 1))
+
+# 'C' where the checksum goes lets the target fill it in after mutations.
+for name, format in [('gnu', tarfile.GNU_FORMAT), ('pax', tarfile.PAX_FORMAT)]:
+    data = bytearray(tar(format))
+    for at in range(0, len(data) - 511, 512):
+        if data[at + 257:at + 262] == b'ustar':
+            data[at + 148] = ord('C')
+    seed('tar_scanner', name, b'\x20\xff\x05' + bytes(data))
+old = bytearray(512)
+old[:4], old[124:135], old[148] = b'old/', b'00000001000', ord('C')
+seed('tar_scanner', 'old-directory', b'\x00\x90\x7f' + bytes(old) + bytes(1536))
