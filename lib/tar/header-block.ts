@@ -32,7 +32,7 @@ const CHECKSUM_END = 156;
 const TYPEFLAG = 156;
 
 /**
- * @param block 512 bytes that are not all zero
+ * @param block 512 bytes
  * @param offset of the block in the tar stream, for messages
  * @throws SociError ERR_SOCI_TAR_HEADER
  */
@@ -96,6 +96,9 @@ export function headerError(offset: number, reason: string, data: Record<string,
 
 function verifyChecksum(block: Uint8Array, offset: number): void {
   if (hasHeaderChecksum(block)) return;
+  if (block.every(byte => byte === 0)) {
+    throw headerError(offset, 'a single block of zeros with more blocks behind it; two end an archive');
+  }
   const found = toByteString(block, CHECKSUM_START, CHECKSUM_END);
   const expected = sumBytes(block).toString(8);
   throw headerError(

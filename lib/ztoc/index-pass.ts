@@ -68,7 +68,9 @@ async function run(input: LayerInput, options: IndexPassOptions): Promise<IndexP
     }
     compression ??= 'uncompressed'; // no byte at all
     indexer ??= start(compression, options);
-    const result = await indexer.finish();
+    const result = await indexer.finish().catch(error => {
+      throw records.explain(error);
+    });
     signal?.throwIfAborted();
     return { ...result, compression };
   } catch (error) {
@@ -96,8 +98,8 @@ function start(compression: Compression, options: IndexPassOptions): NativeIndex
 async function feedAll(indexer: NativeIndexer, chunk: Uint8Array, records: RecordReader): Promise<void> {
   let rest = chunk;
   while (rest.length > 0) {
-    const { consumed, headers } = await indexer.feed(rest);
-    if (headers !== undefined) records.take(headers);
+    const { consumed, headers, produced } = await indexer.feed(rest);
+    records.take(headers, produced);
     rest = rest.subarray(consumed);
   }
 }
@@ -105,13 +107,17 @@ async function feedAll(indexer: NativeIndexer, chunk: Uint8Array, records: Recor
 /** Unpacks the indexer's header records: { uint64 LE offset, uint32 LE length, bytes } each. */
 class RecordReader {
   readonly #parser = new TarHeaderParser();
+  #streamEnd = 0;
   readonly #onEntry: (entry: TocEntry) => void;
 
   constructor(onEntry: (entry: TocEntry) => void) {
     this.#onEntry = onEntry;
   }
 
-  take(records: Uint8Array): void {
+  /** @param produced bytes of the tar stream so far */
+  take(records: Uint8Array | undefined, produced: number): void {
+    this.#streamEnd = produced;
+    if (records === undefined) return;
     const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
     let at = 0;
     while (at < records.length) {
@@ -124,5 +130,16 @@ class RecordReader {
       const entry = this.#parser.push({ offset, bytes: records.subarray(start, at) });
       if (entry !== undefined) this.#onEntry(entry);
     }
+  }
+  /** A header error that comes at the stream's end, after every record parsed, is about what is missing. */
+  explain(error: unknown): unknown {
+    if (!(error instanceof SociError) || error.code !== 'ERR_SOCI_TAR_HEADER') return error;
+    const offset = this.#streamEnd;
+    if (error.data['offset'] !== offset) return error;
+    const expected = this.#parser.position;
+    const due =
+      expected > offset ? `the next header was due at ${expected}` : `inside the header at ${expected}`;
+    const message = `the tar stream ends at byte ${offset}, in the middle of an entry: ${due}`;
+    return new SociError('ERR_SOCI_LAYER_TRUNCATED', message, { data: { offset, expected }, cause: error });
   }
 }

@@ -19,7 +19,7 @@ export function layerName(input: LayerInput): string | undefined {
 }
 
 export function isRangeSource(input: LayerInput): input is RangeSource {
-  const candidate = input as Partial<RangeSource>;
+  const candidate = (input ?? {}) as Partial<RangeSource>;
   return typeof candidate.stream === 'function' && typeof candidate.read === 'function';
 }
 
@@ -66,8 +66,9 @@ class Gatherer {
 
   constructor(input: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, signal: AbortSignal | undefined) {
     this.#input = input;
-    if (Symbol.asyncIterator in input) this.#iterator = input[Symbol.asyncIterator]();
-    else if (Symbol.iterator in input) this.#iterator = input[Symbol.iterator]();
+    const iterable = typeof input === 'object' && input !== null;
+    if (iterable && Symbol.asyncIterator in input) this.#iterator = input[Symbol.asyncIterator]();
+    else if (iterable && Symbol.iterator in input) this.#iterator = input[Symbol.iterator]();
     else {
       const message = 'a layer must be a RangeSource, a Uint8Array, a Readable or an iterable of Uint8Arrays';
       throw new SociError('ERR_SOCI_INVALID_ARGUMENT', message);
