@@ -2,8 +2,12 @@
 // instructions. Every Apple processor has it; elsewhere the kernel is asked.
 #include "sha256_blocks.h"
 
-#if defined(__aarch64__) && defined(__GNUC__) && \
-    (defined(__linux__) || defined(__APPLE__))
+// Clang before 16 declares the intrinsics only where the whole file may use
+// them.
+#if defined(__aarch64__) && defined(__GNUC__) &&     \
+    (defined(__linux__) || defined(__APPLE__)) &&    \
+    (!defined(__clang__) || __clang_major__ >= 16 || \
+     defined(__ARM_FEATURE_SHA2))
 #define SOCI_ARM_SHA2 1
 #include <arm_neon.h>
 #ifdef __linux__
