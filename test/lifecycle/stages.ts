@@ -1,0 +1,391 @@
+/**
+ * What teardown.test.ts runs in processes of their own, one stage each: the
+ * process is left, or a worker is stopped, at a chosen moment of the addon's
+ * work. A stage passes if the process ends with code 0; what it waits for, it
+ * asserts itself.
+ */
+import assert from 'node:assert/strict';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { gzipSync } from 'node:zlib';
+import {
+  AbortedError,
+  createIndexer,
+  createSpanDecoder,
+  decodeSpan,
+  type IndexerOptions,
+  type SpanDecoderOptions,
+  type SpanJob,
+} from '../../lib/binding.js';
+import type { SociError } from '../../lib/errors.js';
+
+const MIB = 1024 * 1024;
+const gc = globalThis.gc ?? (() => {});
+
+/** Some 10 ms of work: zeros expand a thousandfold, so that a job ends at its 4 MiB of output. */
+const BODY = Buffer.alloc(32 * MIB);
+const LAYER = gzipSync(BODY, { level: 1 });
+
+const GZIP: IndexerOptions = {
+  compression: 'gzip',
+  spanSize: MIB,
+  diffId: true,
+  engine: 'zlib',
+  maxCheckpoints: 1000,
+};
+const START: SpanDecoderOptions = { engine: 'zlib', start: 'gzip', bits: 0, window: undefined };
+
+function spanJob(input: Uint8Array = LAYER, output: Uint8Array | number = BODY.length): SpanJob {
+  return { ...START, input, digest: undefined, digestOffset: 0, output };
+}
+
+/** One call of every kind, all under way. */
+function startEverything(): Promise<unknown>[] {
+  const finishing = createIndexer({ ...GZIP, compression: 'uncompressed' });
+  finishing.feedSync(Buffer.alloc(MIB));
+  return [
+    createIndexer(GZIP).feed(LAYER),
+    createSpanDecoder(START).run(LAYER, new Uint8Array(4 * MIB), 0),
+    decodeSpan(spanJob()),
+    decodeSpan(spanJob(), { signal: new AbortController().signal }),
+    decodeSpan(spanJob(LAYER, new Uint8Array(BODY.length))),
+    finishing.finish(),
+    createIndexer(GZIP).feed(LAYER),
+    createIndexer(GZIP).feed(LAYER),
+  ];
+}
+
+/** Detaches `array` and has its memory freed at once: what a worker's exit does to a transferred buffer. */
+function freeMemoryOf(array: Uint8Array): void {
+  structuredClone(array.buffer, { transfer: [array.buffer as ArrayBuffer] });
+  assert.equal(array.byteLength, 0);
+  gc();
+  gc();
+}
+
+async function assertAllRefused(pending: Promise<unknown>[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(pending)) {
+    assert.ok(outcome.status === 'rejected');
+    assert.equal((outcome.reason as SociError).code, 'ERR_SOCI_INVALID_ARGUMENT');
+  }
+}
+
+async function inWorker(stage: string, end: (worker: Worker) => unknown): Promise<void> {
+  const worker = new Worker(fileURLToPath(import.meta.url), { workerData: { stage } });
+  const exited = new Promise<void>((resolve, reject) => {
+    worker.once('error', reject).once('exit', () => resolve());
+  });
+  worker.once('message', () => end(worker));
+  await exited;
+}
+
+const stages: Record<string, () => unknown> = {
+  async created() {
+    createIndexer(GZIP);
+    createSpanDecoder(START);
+  },
+
+  async 'created-collected'() {
+    for (let i = 0; i < 50; i++) {
+      createIndexer(GZIP);
+      createSpanDecoder(START);
+      gc();
+      await nextTurn();
+    }
+  },
+
+  async 'never-finished'() {
+    await createIndexer(GZIP).feed(LAYER);
+    gc();
+  },
+
+  'not-awaited'() {
+    for (const pending of startEverything()) pending.then(() => {});
+  },
+
+  async 'exit-mid-work'() {
+    startEverything();
+    await nextTurn();
+    process.exit(0);
+  },
+
+  'exit-at-once'() {
+    startEverything();
+    process.exit(0);
+  },
+
+  'started-while-exiting'() {
+    process.on('exit', () => startEverything());
+  },
+
+  async 'uncaught-mid-work'() {
+    process.on('uncaughtException', () => process.exit(0));
+    startEverything();
+    await nextTurn();
+    throw new Error('on purpose');
+  },
+
+  async 'worker-terminated-mid-work'() {
+    for (let i = 0; i < 5; i++) await inWorker('worker: start everything', worker => worker.terminate());
+  },
+
+  async 'worker-terminated-in-a-loop-of-work'() {
+    for (let delay = 0; delay < 60; delay += 15) {
+      await inWorker('worker: work for ever', worker => setTimeout(() => worker.terminate(), delay));
+    }
+  },
+
+  async 'worker-exits-mid-work'() {
+    await inWorker('worker: start everything and exit', () => {});
+  },
+
+  async 'worker-throws-mid-work'() {
+    await assert.rejects(
+      inWorker('worker: start everything and throw', () => {}),
+      /on purpose/,
+    );
+  },
+
+  async 'parent-exits-while-workers-work'() {
+    await Promise.all(
+      Array.from({ length: 3 }, () => {
+        const worker = new Worker(fileURLToPath(import.meta.url), {
+          workerData: { stage: 'worker: work for ever' },
+        });
+        return new Promise(resolve => worker.once('message', resolve));
+      }),
+    );
+    process.exit(0);
+  },
+
+  async 'sixteen-workers'() {
+    await Promise.all(Array.from({ length: 16 }, () => inWorker('worker: finish everything', () => {})));
+  },
+
+  async 'abort-before'() {
+    const indexer = createIndexer(GZIP);
+    indexer.abort();
+    await assert.rejects(indexer.feed(LAYER), AbortedError);
+    const decoder = createSpanDecoder(START);
+    decoder.abort();
+    await assert.rejects(decoder.run(LAYER, new Uint8Array(10), 0), AbortedError);
+    await assert.rejects(decodeSpan(spanJob(), { signal: AbortSignal.abort() }), { name: 'AbortError' });
+  },
+
+  async 'abort-during'() {
+    // More calls than pool threads: some of them run, some wait.
+    const indexers = Array.from({ length: 12 }, () => createIndexer(GZIP));
+    const decoders = Array.from({ length: 12 }, () => createSpanDecoder(START));
+    const controllers = Array.from({ length: 12 }, () => new AbortController());
+    const pending = [
+      ...indexers.map(indexer => indexer.feed(LAYER)),
+      ...decoders.map(decoder => decoder.run(LAYER, new Uint8Array(4 * MIB), 0)),
+      ...controllers.map(({ signal }) => decodeSpan(spanJob(), { signal })),
+    ];
+    for (const object of [...indexers, ...decoders, ...controllers]) object.abort();
+    const outcomes = await Promise.allSettled<unknown>(pending);
+    // A few may have been done before the abort; a signal speaks for all of its calls.
+    for (const outcome of outcomes.slice(0, 24)) {
+      assert.ok(outcome.status === 'fulfilled' || outcome.reason instanceof AbortedError);
+    }
+    for (const [i, { signal }] of controllers.entries()) {
+      const outcome = outcomes[24 + i];
+      assert.ok(outcome?.status === 'rejected' && outcome.reason === signal.reason);
+    }
+  },
+
+  async 'abort-after'() {
+    const indexer = createIndexer(GZIP);
+    const { consumed } = await indexer.feed(LAYER);
+    assert.ok(consumed > 0);
+    indexer.abort();
+    indexer.abort();
+    const controller = new AbortController();
+    await decodeSpan(spanJob(), { signal: controller.signal });
+    controller.abort();
+    const finished = createIndexer({ ...GZIP, compression: 'uncompressed' });
+    await finished.finish();
+    finished.abort();
+  },
+
+  async 'input-freed-during-work'() {
+    for (let i = 0; i < 4; i++) {
+      const [fed, ran, decoded] = [0, 1, 2].map(() => Uint8Array.from(LAYER)) as [
+        Uint8Array,
+        Uint8Array,
+        Uint8Array,
+      ];
+      const window = new Uint8Array(32768);
+      const pending = [
+        createIndexer(GZIP).feed(fed),
+        createSpanDecoder({ ...START, start: 'raw', window }).run(
+          ran.subarray(10),
+          new Uint8Array(4 * MIB),
+          0,
+        ),
+        decodeSpan({ ...spanJob(decoded.subarray(10)), start: 'raw', window }),
+      ];
+      for (const array of [fed, ran, decoded, window]) freeMemoryOf(array);
+      const output = (await Promise.all<unknown>(pending))[2] as Uint8Array;
+      assert.ok(BODY.equals(output));
+    }
+  },
+
+  async 'output-freed-during-work'() {
+    for (let i = 0; i < 4; i++) {
+      const whole = new Uint8Array(BODY.length);
+      const piece = new Uint8Array(4 * MIB);
+      const pending = [decodeSpan(spanJob(LAYER, whole)), createSpanDecoder(START).run(LAYER, piece, 0)];
+      freeMemoryOf(whole);
+      freeMemoryOf(piece);
+      await assertAllRefused(pending);
+    }
+  },
+
+  async 'input-transferred-to-a-worker-that-exits'() {
+    const indexer = createIndexer(GZIP);
+    const chunk = Uint8Array.from(LAYER);
+    const pending = indexer.feed(chunk);
+    await inWorker('worker: exit on message', worker =>
+      worker.postMessage(chunk, [chunk.buffer as ArrayBuffer]),
+    );
+    assert.equal(chunk.byteLength, 0);
+    assert.ok((await pending).produced > 0);
+  },
+
+  async 'output-resized-during-work'() {
+    const Resizable = ArrayBuffer as unknown as new (
+      length: number,
+      options: { maxByteLength: number },
+    ) => ArrayBuffer & { resize(length: number): void };
+    const memory = new Resizable(BODY.length, { maxByteLength: BODY.length });
+    const output = new Uint8Array(memory);
+    const piece = new Resizable(4 * MIB, { maxByteLength: 4 * MIB });
+    const input = new Resizable(LAYER.length, { maxByteLength: LAYER.length });
+    new Uint8Array(input).set(LAYER);
+    const shrunk = [
+      decodeSpan(spanJob(LAYER, output)),
+      createSpanDecoder(START).run(LAYER, new Uint8Array(piece), 0),
+    ];
+    const kept = createIndexer(GZIP).feed(new Uint8Array(input));
+    memory.resize(0);
+    piece.resize(MIB);
+    input.resize(0);
+    await assertAllRefused(shrunk);
+    assert.ok((await kept).produced > 0);
+  },
+
+  async 'collected-during-work'() {
+    const pending = startEverything();
+    for (let i = 0; i < 5; i++) {
+      gc();
+      await nextTurn();
+    }
+    await Promise.all(pending);
+    gc();
+  },
+
+  async 'loaded-twice'() {
+    type Class = new (options: object) => { feed(chunk: Uint8Array): Promise<{ produced: number }> };
+    const require = createRequire(import.meta.url);
+    const file = (require('node-gyp-build') as { path(root: string): string }).path(process.cwd());
+    const directory = mkdtempSync(path.join(tmpdir(), 'seekable-oci-'));
+    const copy = path.join(directory, 'copy.node');
+    copyFileSync(file, copy);
+    const [first, second] = [file, copy].map(name => require(name) as { Indexer: Class });
+    assert.ok(first !== undefined && second !== undefined && first.Indexer !== second.Indexer);
+    const options = { ...GZIP, gzip: true, impliedFirstCheckpoint: false, checkpointsAt: undefined };
+    const [a, b] = [new first.Indexer(options), new second.Indexer(options)];
+    const fed = await Promise.all([a.feed(LAYER), b.feed(LAYER), createIndexer(GZIP).feed(LAYER)]);
+    assert.ok(fed.every(({ produced }) => produced === fed[0].produced));
+    assert.throws(() => first.Indexer.prototype.feed.call(b, LAYER), /Illegal invocation/);
+    rmSync(directory, { recursive: true });
+  },
+
+  async 'dropped-indexers-are-collected'() {
+    // Blocks of some hundred literals, a checkpoint and its 32 KiB at each, 16 MB: 100 times that is 1.6 GB. Script
+    // allocates next to nothing here, so without being told of it the collector would not run.
+    const literals = Buffer.from(
+      Array.from({ length: 65536 }, (_, i) => (Math.imul(i, 2654435761) >>> 24) ^ i),
+    );
+    const blocks = gzipSync(literals, { memLevel: 1, level: 1 });
+    for (let i = 0; i < 100; i++) {
+      await createIndexer({ ...GZIP, spanSize: 1 }).feed(blocks);
+      await nextTurn();
+    }
+    const peak = process.resourceUsage().maxRSS / 1024;
+    assert.ok(peak < 600, `${Math.round(peak)} MiB at the peak`);
+  },
+
+  async 'no-leak'() {
+    const round = async () => {
+      const indexer = createIndexer(GZIP);
+      await indexer.feed(LAYER.subarray(0, 4096));
+      await assert.rejects(indexer.finish());
+      const given = new Uint8Array(MIB);
+      const decoder = createSpanDecoder(START);
+      await decoder.run(LAYER, given, 0);
+      await decodeSpan(spanJob(LAYER, 1000), { signal: new AbortController().signal });
+      await decodeSpan(spanJob(LAYER, given));
+      await assert.rejects(decodeSpan(spanJob(BODY.subarray(0, 1000), 10)));
+      decoder.abort();
+      await assert.rejects(decoder.run(LAYER, given, 0));
+    };
+    const settled = async () => {
+      for (let i = 0; i < 5; i++) {
+        gc();
+        await nextTurn();
+      }
+      return process.memoryUsage().rss / MIB;
+    };
+    const rounds = async (count: number) => {
+      for (let i = 0; i < count; i++) await round();
+      return settled();
+    };
+    await rounds(100);
+    const before = await rounds(50);
+    const after = await rounds(250);
+    // One lost inflate state or window per round would be 10 MiB, one lost buffer of a job 250.
+    assert.ok(after - before < 8, `grew by ${(after - before).toFixed(1)} MiB in 250 rounds`);
+  },
+
+  async 'worker: start everything'() {
+    startEverything();
+    parentPort?.postMessage('started');
+  },
+
+  async 'worker: start everything and exit'() {
+    startEverything();
+    process.exit(0);
+  },
+
+  async 'worker: start everything and throw'() {
+    startEverything();
+    await nextTurn();
+    throw new Error('on purpose');
+  },
+
+  async 'worker: work for ever'() {
+    parentPort?.postMessage('started');
+    for (;;) await Promise.all(startEverything());
+  },
+
+  async 'worker: finish everything'() {
+    await Promise.all(startEverything());
+  },
+
+  async 'worker: exit on message'() {
+    parentPort?.once('message', () => process.exit(0));
+    parentPort?.postMessage('started');
+  },
+};
+
+const name = isMainThread ? process.argv[2] : (workerData as { stage: string }).stage;
+const stage = stages[name ?? ''];
+if (stage === undefined) throw new Error(`no stage ${name}`);
+await stage();
