@@ -194,8 +194,6 @@ export class Layer {
     end: number,
     signal: AbortSignal | undefined,
   ): Promise<Buffer> {
-    const from = file.entry.offset;
-    this.#reader.checkReadable(from + start, from + end);
     // Uninitialised: a read either fills all of it or fails.
     const target = Buffer.allocUnsafeSlow(end - start);
     await this.#readInto(file, start, target, signal);

@@ -4,7 +4,7 @@
  * signal that lives longer than the wait.
  */
 
-import { defaultMaxListeners, getMaxListeners, setMaxListeners } from 'node:events';
+import { setMaxListeners } from 'node:events';
 
 /** Settles like `promise`, or rejects with the signal's reason as soon as it is aborted. */
 export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
@@ -43,5 +43,9 @@ export class LinkedController extends AbortController {
  * leak: without this Node warns of one from the eleventh listener on.
  */
 function allowManyListeners(signal: AbortSignal): void {
-  if (getMaxListeners(signal) === defaultMaxListeners) setMaxListeners(0, signal);
+  try {
+    setMaxListeners(Number.POSITIVE_INFINITY, signal);
+  } catch {
+    // Somebody else's AbortSignal, which counts no listeners.
+  }
 }

@@ -397,14 +397,16 @@ export class SpanReader {
   }
 
   #checkRange(start: number, end: number): void {
-    const { uncompressedSize } = this.#table;
+    // A last span that begins beyond the end of the archive is empty, but the one before it reaches up to there.
+    const { spanCount } = this.#table;
+    const size = spanCount === 0 ? 0 : this.#table.span(spanCount - 1).uncompressedEnd;
     if (Number.isSafeInteger(start) && Number.isSafeInteger(end) && 0 <= start && start <= end) {
-      if (end <= uncompressedSize) return;
+      if (end <= size) return;
     }
     throw new SociError(
       'ERR_SOCI_INVALID_ARGUMENT',
-      `Expected a range inside the tar stream of ${uncompressedSize} bytes but received ${start} to ${end}`,
-      { data: { start, end, uncompressedSize } },
+      `Expected a range inside the tar stream of ${size} bytes but received ${start} to ${end}`,
+      { data: { start, end, size } },
     );
   }
 

@@ -99,12 +99,16 @@ export function forgeWindow(ztoc: Ztoc, span: number, at = 32000): Ztoc {
   return Ztoc.decode(bytes);
 }
 
-/** The ztoc with a text replaced by another of the same length, everywhere. */
+/** The ztoc with a text replaced by another of the same length, everywhere but in windows. */
 export function forgeText(ztoc: Ztoc, from: string, to: string): Ztoc {
   if (from.length !== to.length) throw new Error('the length must not change');
   const bytes = Buffer.from(ztoc.bytes);
+  const windows = [ztoc.window(0), ztoc.window(ztoc.spanCount - 1)] as const;
+  const first = (windows[0]?.byteOffset ?? 0) - ztoc.bytes.byteOffset;
+  const end = (windows[1]?.byteOffset ?? 0) - ztoc.bytes.byteOffset + 32768;
   let found = 0;
   for (let at = bytes.indexOf(from); at >= 0; at = bytes.indexOf(from, at + 1)) {
+    if (windows[0] !== undefined && at >= first && at < end) continue;
     bytes.write(to, at, 'latin1');
     found++;
   }

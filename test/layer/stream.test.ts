@@ -1,0 +1,132 @@
+/** Files as streams: in order, ahead, in bounded memory, and gone when they are destroyed. */
+import { once } from 'node:events';
+import type { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import t from 'tap';
+import { type Layer, openLayer } from '../../lib/layer/layer.js';
+import { configure, settings } from '../../lib/span/settings.js';
+import { CountingSource } from '../span/counting-source.js';
+import { forgeDigest, noise, type Sample, sample, tarOf, textLike } from '../span/sample-layers.js';
+
+const DEFAULTS = settings();
+t.afterEach(() => {
+  configure({ ...DEFAULTS });
+});
+
+const BODY = Buffer.concat([textLike(1_500_000), noise(1_500_000)]);
+const standard = await sample(
+  await tarOf([
+    { name: 'file', body: BODY },
+    { name: 'empty', body: Buffer.alloc(0) },
+  ]),
+);
+
+async function open(one: Sample): Promise<{ layer: Layer; source: CountingSource }> {
+  const source = new CountingSource(one.layer);
+  return { source, layer: await openLayer(source, one.ztoc) };
+}
+
+async function collect(stream: Readable): Promise<Buffer> {
+  return Buffer.concat(await stream.toArray());
+}
+
+t.test('a stream gives the file, or a range of it', async t => {
+  for (const maxSpanBytes of [DEFAULTS.maxSpanBytes, 10_000]) {
+    configure({ maxSpanBytes });
+    const { layer } = await open(standard);
+    t.ok(BODY.equals(await collect(layer.createReadStream('file'))));
+    for (const [start, end] of [
+      [0, 1],
+      [65_000, 66_000],
+      [1_000_000, 2_500_000],
+      [BODY.length - 1, BODY.length + 1],
+      [7, 7],
+    ] as const) {
+      const bytes = await collect(layer.createReadStream('file', { start, end }));
+      t.ok(BODY.subarray(start, end).equals(bytes), `${start} to ${end}`);
+    }
+    t.equal((await collect(layer.createReadStream('empty'))).length, 0);
+    await layer.close();
+  }
+});
+
+t.test('every span is fetched once, neighbours together', async t => {
+  const { layer, source } = await open(standard);
+  await collect(layer.createReadStream('file'));
+  const sorted = source.ranges.sort(([a], [b]) => a - b);
+  const total = sorted.reduce((sum, [start, end]) => sum + end - start, 0);
+  t.ok(total < standard.layer.length + sorted.length, 'but for the bytes that spans share');
+  t.ok(sorted.length <= 3, `${sorted.length} requests: the first span alone, the rest in pieces`);
+  await layer.close();
+});
+
+t.test("errors are the stream's", async t => {
+  const { layer } = await open({ ...standard, ztoc: forgeDigest(standard.ztoc, 20) });
+  await t.rejects(collect(layer.createReadStream('missing')), { code: 'ENOENT' });
+  await t.rejects(collect(layer.createReadStream('file', { start: -1 })), {
+    code: 'ERR_SOCI_INVALID_ARGUMENT',
+  });
+  const stream = layer.createReadStream('file');
+  let bytes = 0;
+  stream.on('data', chunk => {
+    bytes += (chunk as Buffer).length;
+  });
+  const [error] = await once(stream, 'error').catch((reason: unknown) => [reason]);
+  t.match(error, { code: 'ERR_SOCI_SPAN_DIGEST' });
+  t.ok(bytes <= standard.ztoc.span(20).uncompressedStart, 'nothing from the wrong span or behind it');
+  await layer.close();
+});
+
+t.test('destroying a stream, and its signal, end what it has under way', async t => {
+  for (const how of ['destroy', 'signal']) {
+    const { layer, source } = await open(standard);
+    source.intercept = () => new Promise(() => {});
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    const stream = layer.createReadStream('file', { signal: controller.signal });
+    stream.resume();
+    await delay(5);
+    t.ok(source.reads.length > 0);
+    const failed = once(stream, 'error').catch((error: unknown) => [error]);
+    if (how === 'destroy') stream.destroy(reason);
+    else controller.abort(reason);
+    t.same(await failed, [reason]);
+    t.ok(
+      source.reads.every(({ signal }) => signal?.aborted),
+      how,
+    );
+    await layer.close();
+  }
+  const { layer, source } = await open(standard);
+  const early = layer.createReadStream('file', { signal: AbortSignal.abort(new Error('before')) });
+  await t.rejects(collect(early), { message: 'before' });
+  t.equal(source.reads.length, 0);
+  for await (const chunk of layer.createReadStream('file')) {
+    t.ok((chunk as Buffer).length > 0);
+    break;
+  }
+  await layer.close();
+});
+
+t.test('a slow reader of a large file holds a few spans', async t => {
+  configure({ cacheBytes: 0 });
+  const large = await sample(await tarOf([{ name: 'zeros', body: Buffer.alloc(200 << 20) }]), {
+    spanSize: 4 << 20,
+  });
+  const { layer } = await open(large);
+  globalThis.gc?.();
+  const before = process.memoryUsage().arrayBuffers;
+  let most = 0;
+  let bytes = 0;
+  for await (const chunk of layer.createReadStream('zeros')) {
+    if (bytes % (16 << 20) === 0) {
+      await delay(5);
+      globalThis.gc?.();
+      most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+    }
+    bytes += (chunk as Buffer).length;
+  }
+  t.equal(bytes, 200 << 20);
+  t.ok(most < 80 << 20, `${most} bytes at most`);
+  await layer.close();
+});
