@@ -63,9 +63,10 @@ export async function applyFault(
   fault: Fault,
   request: RegistryRequest,
   serve: (request: RegistryRequest) => Promise<Reply>,
+  closing: AbortSignal,
 ): Promise<Reply> {
   if (fault.delay !== undefined) {
-    await sleep(fault.delay);
+    await sleep(fault.delay, undefined, { signal: closing });
   }
   if (fault.reply !== undefined) {
     return typeof fault.reply === 'function' ? await fault.reply(request) : fault.reply;

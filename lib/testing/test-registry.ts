@@ -44,6 +44,7 @@ export class TestRegistry {
   readonly #server: ReturnType<typeof createServer>;
   readonly #tls: boolean;
   readonly #faults: ArmedFault[] = [];
+  readonly #closing = new AbortController();
   #auth: RegistryAuthenticator | undefined;
 
   private constructor(options: TestRegistryOptions) {
@@ -99,6 +100,7 @@ export class TestRegistry {
 
   /** Ends all connections and stops listening. */
   async close(): Promise<void> {
+    this.#closing.abort();
     await new Promise<void>(resolve => {
       this.#server.close(() => resolve());
       this.#server.closeAllConnections();
@@ -129,7 +131,10 @@ export class TestRegistry {
       return;
     }
     const serve = (served: RegistryRequest): Promise<Reply> => this.#route(served);
-    const reply = fault === undefined ? await serve(request) : await applyFault(fault, request, serve);
+    const reply =
+      fault === undefined
+        ? await serve(request)
+        : await applyFault(fault, request, serve, this.#closing.signal);
     await this.#send(request, reply, fault, response);
   }
 
@@ -205,7 +210,7 @@ export class TestRegistry {
         return;
       }
       if (!response.write(part)) {
-        await new Promise<void>(resolve => response.once('drain', resolve).once('close', resolve));
+        await writable(response);
       }
       if (left === 0) {
         break;
@@ -217,4 +222,15 @@ export class TestRegistry {
       response.destroy();
     }
   }
+}
+
+/** Resolves when more may be written or nothing will be read any more. */
+function writable(response: ServerResponse): Promise<void> {
+  return new Promise(resolve => {
+    const done = (): void => {
+      response.off('drain', done).off('close', done);
+      resolve();
+    };
+    response.on('drain', done).on('close', done);
+  });
 }
