@@ -21,3 +21,9 @@ export function decodeByteString(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the test is for plain ASCII
   return /^[\x00-\x7f]*$/.test(text) ? text : Buffer.from(text, 'latin1').toString('utf8');
 }
+
+/** For messages: JSON escapes show what a terminal would hide, and a peer's megabyte of name stays out of logs. */
+export function quoteByteString(text: string): string {
+  const quoted = JSON.stringify(decodeByteString(text.slice(0, 256)));
+  return text.length <= 256 ? quoted : `${quoted}…`;
+}

@@ -4,6 +4,7 @@
  * owners or modes is found out when the file's header passes by.
  */
 import { SociError } from '../errors.js';
+import { quoteByteString } from './byte-string.js';
 import type { EntryFields, PaxPair, TocEntry } from './entry.js';
 import { headerError } from './header-block.js';
 import { TarHeaderParser } from './header-parser.js';
@@ -61,7 +62,7 @@ export function verifyEntry(expected: TocEntry, found: TocEntry): void {
   const { field } = difference;
   throw new SociError(
     'ERR_SOCI_TAR_HEADER_MISMATCH',
-    `the tar header of ${JSON.stringify(expected.name)} at offset ${expected.headerOffset} of the tar stream does not ` +
+    `the tar header of ${quoteByteString(expected.fields.name)} at offset ${expected.headerOffset} of the tar stream does not ` +
       `match the ztoc: ${field} is ${difference.found}, the ztoc says ${difference.expected}`,
     { data: { entry: expected.name, offset: expected.headerOffset, ...difference } },
   );
@@ -105,10 +106,9 @@ function firstPaxDifference(
 }
 
 function showPax(key: string, value: string | undefined): string {
-  return value === undefined ? `no record ${JSON.stringify(key)}` : JSON.stringify(`${key}=${value}`);
+  return value === undefined ? `no record ${quoteByteString(key)}` : quoteByteString(`${key}=${value}`);
 }
 
-/** Byte strings as JSON text: the escapes show what a terminal would hide. */
 function printable(value: string | number): string | number {
-  return typeof value === 'number' ? value : JSON.stringify(value);
+  return typeof value === 'number' ? value : quoteByteString(value);
 }

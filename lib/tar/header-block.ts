@@ -39,35 +39,21 @@ const TYPEFLAG = 156;
 export function parseHeaderBlock(block: Uint8Array, offset: number): HeaderBlock {
   verifyChecksum(block, offset);
   const layout = layoutOf(block);
-  const number = (field: string, start: number, end: number): Int64 => {
-    const value = parseNumeric(block, start, end);
-    if (value === undefined) {
-      const found = JSON.stringify(toByteString(block, start, end));
-      throw headerError(offset, `its ${field} field is not a number: ${found}`, { field });
-    }
-    return value;
-  };
-  let name = text(block, 0, 100);
-  const header = {
-    typeflag: block[TYPEFLAG] as number,
-    linkname: text(block, 157, 257),
-    size: number('size', 124, 136),
-    mode: number('mode', 100, 108),
-    uid: number('uid', 108, 116),
-    gid: number('gid', 116, 124),
-    mtime: number('mtime', 136, 148),
-  };
-  if (layout === 'v7') return { ...header, name, uname: '', gname: '', devmajor: 0, devminor: 0 };
-
-  const prefix = prefixOf(block, layout, number);
-  if (prefix !== '') name = `${prefix}/${name}`;
+  const name = text(block, 0, 100);
+  const prefix = layout === 'v7' ? '' : prefixOf(block, layout, offset);
   return {
-    ...header,
-    name,
-    uname: text(block, 265, 297),
-    gname: text(block, 297, 329),
-    devmajor: number('devmajor', 329, 337),
-    devminor: number('devminor', 337, 345),
+    typeflag: block[TYPEFLAG] as number,
+    name: prefix === '' ? name : `${prefix}/${name}`,
+    linkname: text(block, 157, 257),
+    size: number(block, 'size', 124, 136, offset),
+    mode: number(block, 'mode', 100, 108, offset),
+    uid: number(block, 'uid', 108, 116, offset),
+    gid: number(block, 'gid', 116, 124, offset),
+    mtime: number(block, 'mtime', 136, 148, offset),
+    uname: layout === 'v7' ? '' : text(block, 265, 297),
+    gname: layout === 'v7' ? '' : text(block, 297, 329),
+    devmajor: layout === 'v7' ? 0 : number(block, 'devmajor', 329, 337, offset),
+    devminor: layout === 'v7' ? 0 : number(block, 'devminor', 337, 345, offset),
   };
 }
 
@@ -122,40 +108,54 @@ function sumBytes(block: Uint8Array): number {
 }
 
 function layoutOf(block: Uint8Array): Layout {
-  const magic = toByteString(block, 257, 263);
-  if (magic === 'ustar\0') return toByteString(block, 508, 512) === 'tar\0' ? 'star' : 'ustar';
-  return magic === 'ustar ' && toByteString(block, 263, 265) === ' \0' ? 'gnu' : 'v7';
+  if (!hasText(block, 257, 'ustar')) return 'v7';
+  if (block[262] === 0) return hasText(block, 508, 'tar\0') ? 'star' : 'ustar';
+  return hasText(block, 262, '  \0') ? 'gnu' : 'v7';
 }
 
-function prefixOf(
-  block: Uint8Array,
-  layout: Layout,
-  number: (f: string, s: number, e: number) => Int64,
-): string {
+function hasText(block: Uint8Array, offset: number, text: string): boolean {
+  for (let i = 0; i < text.length; i += 1) {
+    if (block[offset + i] !== text.charCodeAt(i)) return false;
+  }
+  return true;
+}
+
+function prefixOf(block: Uint8Array, layout: Layout, offset: number): string {
   if (layout === 'ustar') return text(block, 345, 500);
   if (layout === 'star') {
-    number('atime', 476, 488);
-    number('ctime', 488, 500);
+    number(block, 'atime', 476, 488, offset);
+    number(block, 'ctime', 488, 500, offset);
     return text(block, 345, 476);
   }
   // GNU has no prefix: atime and ctime lie there. Go's writer before 1.8 put a
   // prefix there all the same (golang.org/issue/12594), so Go's reader takes
   // the bytes for one when they are not times.
-  const times: readonly (readonly [number, number])[] = [
-    [345, 357],
-    [357, 369],
-  ];
-  if (times.every(([start, end]) => block[start] === 0 || parseNumeric(block, start, end) !== undefined))
-    return '';
-  const prefix = text(block, 345, 500);
-  for (let i = 0; i < prefix.length; i += 1) {
-    const byte = prefix.charCodeAt(i);
-    if (byte >= 0x80 || byte === 0) return '';
-  }
-  return prefix;
+  const times = isTime(block, 345, 357) && isTime(block, 357, 369);
+  const prefix = times ? '' : text(block, 345, 500);
+  return isAscii(prefix) ? prefix : '';
 }
 
+function isTime(block: Uint8Array, start: number, end: number): boolean {
+  return block[start] === 0 || parseNumeric(block, start, end) !== undefined;
+}
+
+function isAscii(byteString: string): boolean {
+  for (let i = 0; i < byteString.length; i += 1) {
+    if (byteString.charCodeAt(i) >= 0x80) return false;
+  }
+  return true;
+}
+
+function number(block: Uint8Array, field: string, start: number, end: number, offset: number): Int64 {
+  const value = parseNumeric(block, start, end);
+  if (value !== undefined) return value;
+  const found = JSON.stringify(toByteString(block, start, end));
+  throw headerError(offset, `its ${field} field is not a number: ${found}`, { field });
+}
+
+/** Up to the first NUL. */
 function text(block: Uint8Array, start: number, end: number): string {
-  const nul = block.indexOf(0, start);
-  return toByteString(block, start, nul < 0 || nul > end ? end : nul);
+  let length = 0;
+  while (start + length < end && block[start + length] !== 0) length += 1;
+  return length === 0 ? '' : toByteString(block, start, start + length);
 }

@@ -6,7 +6,7 @@
  * file's data when its header is checked.
  */
 import { SociError } from '../errors.js';
-import { decodeByteString, toByteString } from './byte-string.js';
+import { decodeByteString, quoteByteString, toByteString } from './byte-string.js';
 import {
   type EntryFields,
   type EntryType,
@@ -264,7 +264,7 @@ function unsupported(
   const entry = decodeByteString(name);
   return new SociError(
     'ERR_SOCI_TAR_UNSUPPORTED',
-    `a ztoc cannot describe ${JSON.stringify(entry)} at offset ${offset} of the tar stream: ${what}`,
+    `a ztoc cannot describe ${quoteByteString(name)} at offset ${offset} of the tar stream: ${what}`,
     { data: { entry, reason, typeflag, offset } },
   );
 }

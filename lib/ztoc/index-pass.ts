@@ -6,7 +6,7 @@ import { createIndexer, type IndexResult, type NativeIndexer } from '../binding.
 import { SociError } from '../errors.js';
 import type { TocEntry } from '../tar/entry.js';
 import { TarHeaderParser } from '../tar/header-parser.js';
-import { type LayerInput, layerChunks, layerName } from './layer-input.js';
+import { isRangeSource, type LayerInput, layerChunks, layerName } from './layer-input.js';
 import type { ZtocLimits } from './limits.js';
 import type { Compression } from './schema.js';
 import { sniffCompression } from './sniff-compression.js';
@@ -68,10 +68,12 @@ async function run(input: LayerInput, options: IndexPassOptions): Promise<IndexP
     }
     compression ??= 'uncompressed'; // no byte at all
     indexer ??= start(compression, options);
+    records.parse();
     const result = await indexer.finish().catch(error => {
       throw records.explain(error);
     });
     signal?.throwIfAborted();
+    checkComplete(input, result.compressedSize);
     return { ...result, compression };
   } catch (error) {
     indexer?.abort();
@@ -79,6 +81,13 @@ async function run(input: LayerInput, options: IndexPassOptions): Promise<IndexP
   } finally {
     signal?.removeEventListener('abort', abort);
   }
+}
+
+/** A plain tar that ends early between two entries would look whole. */
+function checkComplete(input: LayerInput, found: number): void {
+  if (!isRangeSource(input) || input.size === found) return;
+  const message = `the source gave ${found} bytes, it is said to have ${input.size}`;
+  throw new SociError('ERR_SOCI_SOURCE_SHORT', message, { data: { expected: input.size, found } });
 }
 
 function start(compression: Compression, options: IndexPassOptions): NativeIndexer {
@@ -98,8 +107,17 @@ function start(compression: Compression, options: IndexPassOptions): NativeIndex
 async function feedAll(indexer: NativeIndexer, chunk: Uint8Array, records: RecordReader): Promise<void> {
   let rest = chunk;
   while (rest.length > 0) {
-    const { consumed, headers, produced } = await indexer.feed(rest);
-    records.take(headers, produced);
+    const feeding = indexer.feed(rest);
+    // What the last feed found is parsed here while the next one works on the pool.
+    try {
+      records.parse();
+    } catch (error) {
+      indexer.abort();
+      await feeding.catch(() => {});
+      throw error;
+    }
+    const { consumed, headers, produced } = await feeding;
+    records.put(headers, produced);
     rest = rest.subarray(consumed);
   }
 }
@@ -107,6 +125,7 @@ async function feedAll(indexer: NativeIndexer, chunk: Uint8Array, records: Recor
 /** Unpacks the indexer's header records: { uint64 LE offset, uint32 LE length, bytes } each. */
 class RecordReader {
   readonly #parser = new TarHeaderParser();
+  #records: Uint8Array | undefined;
   #streamEnd = 0;
   readonly #onEntry: (entry: TocEntry) => void;
 
@@ -115,9 +134,16 @@ class RecordReader {
   }
 
   /** @param produced bytes of the tar stream so far */
-  take(records: Uint8Array | undefined, produced: number): void {
+  put(records: Uint8Array | undefined, produced: number): void {
+    this.#records = records;
     this.#streamEnd = produced;
+  }
+
+  /** Parses what was put last. */
+  parse(): void {
+    const records = this.#records;
     if (records === undefined) return;
+    this.#records = undefined;
     const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
     let at = 0;
     while (at < records.length) {

@@ -4,7 +4,7 @@
  * asks, so that 100,000 files cost a few megabytes and not a few hundred.
  */
 import { SociError } from '../errors.js';
-import { decodeByteString } from '../tar/byte-string.js';
+import { decodeByteString, quoteByteString } from '../tar/byte-string.js';
 import {
   type EntryFields,
   type EntryType,
@@ -121,9 +121,9 @@ export class Toc {
     this.#types[index] = type;
     const headerOffset = this.#headerOffset(index);
     const refuse = (reason: string): SociError => {
-      const name = decodeByteString(this.name(index).slice(0, 256));
-      const data = { index, entry: name, offset, size, headerOffset };
-      return invalid(`entry ${index} (${JSON.stringify(name)}) ${reason}`, data);
+      const name = this.name(index);
+      const data = { index, entry: decodeByteString(name), offset, size, headerOffset };
+      return invalid(`entry ${index} (${quoteByteString(name)}) ${reason}`, data);
     };
     if (type < 0) throw refuse(`is of unknown type ${JSON.stringify(storedType.slice(0, 64))}`);
     if (size < 0) throw refuse(`has a size of ${size}`);

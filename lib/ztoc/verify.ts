@@ -6,6 +6,7 @@
  */
 import type { IndexResult } from '../binding.js';
 import { SociError } from '../errors.js';
+import { quoteByteString } from '../tar/byte-string.js';
 import type { TocEntry } from '../tar/entry.js';
 import { compareEntry } from '../tar/entry-header.js';
 import { splitDigests } from './build.js';
@@ -66,13 +67,13 @@ function verifyEntryAt(name: string | undefined, ztoc: Ztoc, index: number, foun
       'entryCount',
       index,
       ztoc.entryCount,
-      `one more: ${JSON.stringify(found.name)}`,
+      `one more: ${quoteByteString(found.fields.name)}`,
     );
   }
   const entry = ztoc.entry(index);
   const difference = compareEntry(entry, found);
   if (difference === undefined) return;
-  throw mismatch(name, difference.field, index, difference.expected, difference.found, entry.name);
+  throw mismatch(name, difference.field, index, difference.expected, difference.found, entry);
 }
 
 function verifySpans(name: string | undefined, ztoc: Ztoc, result: IndexResult): void {
@@ -158,12 +159,12 @@ function mismatch(
   index: number | undefined,
   expected: number | string,
   found: number | string,
-  entry?: string,
+  entry?: TocEntry,
 ): SociError {
   const layer = name === undefined ? '' : `${name}: `;
   const which =
     entry !== undefined
-      ? ` of entry ${index} (${JSON.stringify(entry)})`
+      ? ` of entry ${index} (${quoteByteString(entry.fields.name)})`
       : index === undefined
         ? ''
         : ` ${index}`;
@@ -176,7 +177,7 @@ function mismatch(
         expected,
         found,
         ...(index === undefined ? {} : { index }),
-        ...(entry === undefined ? {} : { entry }),
+        ...(entry === undefined ? {} : { entry: entry.name }),
       },
     },
   );

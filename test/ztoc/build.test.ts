@@ -270,6 +270,18 @@ t.test('a failing input fails the build with its own error', async t => {
   await t.rejects(buildZtoc(fixture('tiny-z6.tar.gz'), { onProgress: () => { throw boom; } }), boom); // biome-ignore format: one line
 });
 
+t.test('a source that gives fewer bytes than it has is noticed', async t => {
+  const tar = concat(header({ name: 'a' }), header({ name: 'b' }));
+  const source = Object.assign(new BufferSource(tar, 'cut'), {
+    stream: () => asynchronously([tar.subarray(0, 512)]),
+  });
+  t.match(await errorOf(buildZtoc(source)), {
+    code: 'ERR_SOCI_SOURCE_SHORT',
+    message: /^cut: /,
+    data: { expected: 1024, found: 512 },
+  });
+});
+
 t.test('an aborted build rejects with the reason and lets go of its input', async t => {
   const reason = new Error('enough');
   const aborted = AbortSignal.abort(reason);
