@@ -27,3 +27,12 @@ export async function trial(name: string, parameters: Readonly<Record<string, un
   const output = await run(process.execPath, ['--expose-gc', script, name, JSON.stringify(parameters)]);
   return JSON.parse(output) as Measures;
 }
+
+/** A yardstick of bench/native/: it prints nanoseconds, we count milliseconds. */
+export async function yardstick(program: string, args: readonly string[]): Promise<Measures> {
+  const { nanoseconds, cpu, bytes } = JSON.parse(await run(program, args)) as Record<string, number>;
+  if (nanoseconds === undefined || cpu === undefined || bytes === undefined) {
+    throw new Error(`${program}: expected nanoseconds, cpu and bytes`);
+  }
+  return { milliseconds: nanoseconds / 1e6, cpu: cpu / 1e6, bytes };
+}

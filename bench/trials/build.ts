@@ -13,11 +13,13 @@ export async function buildTrial(parameters: BuildParameters): Promise<Record<st
   const { layer, spanSize, diffId } = parameters;
   const source = await FileSource.open(layer);
   const start = performance.now();
+  const cpu = process.cpuUsage();
   const { ztoc } = await buildZtoc(source, { spanSize, diffId });
   const size = ztoc.encode().length;
   const milliseconds = performance.now() - start;
+  const { user, system } = process.cpuUsage(cpu);
   await source.close();
-  return { milliseconds, ztocBytes: size, spans: ztoc.spanCount };
+  return { milliseconds, cpu: (user + system) / 1000, ztocBytes: size, spans: ztoc.spanCount };
 }
 
 const FILE_BYTES = 16 * 1024 * 1024;
