@@ -80,7 +80,8 @@ export async function indexArchive(
   const members = new Map<string, ArchiveMember>();
   let longName: string | undefined;
   let pax = new Map<string, string>();
-  for (let at = 0, count = 0; at + BLOCK <= archive.size; count++) {
+  let at = 0;
+  for (let count = 0; at + BLOCK <= archive.size; count++) {
     const header = await archive.read(at, BLOCK, { signal });
     if (header.every(byte => byte === 0)) {
       return members;
@@ -123,6 +124,10 @@ export async function indexArchive(
       pax = new Map();
     }
     at = start + Math.ceil(size / BLOCK) * BLOCK;
+  }
+  // Some writers leave out the two zero blocks at the end, but none stops within a block.
+  if (at !== archive.size) {
+    throw fail('the archive is cut short', at);
   }
   return members;
 }
