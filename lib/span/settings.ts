@@ -19,10 +19,11 @@ export interface Settings {
   readonly memoryBytes: number;
   /**
    * A span larger than this, compressed or decoded, is not held in memory: its
-   * compressed bytes go to a temporary file. Default 64 MiB.
+   * compressed bytes go to a temporary file. Default 64 MiB. A layer keeps to
+   * the value it was opened with.
    */
   readonly maxSpanBytes: number;
-  /** Compressed bytes that neighbouring spans may add up to in one request. Default 32 MiB. */
+  /** Compressed bytes that neighbouring spans may add up to in one request. Default 16 MiB. */
   readonly maxRequestBytes: number;
   /** Requests that one read keeps under way. Default 4. */
   readonly readConcurrency: number;
@@ -48,7 +49,7 @@ let current: Settings = {
   cacheBytes: 128 * MIB,
   memoryBytes: 256 * MIB,
   maxSpanBytes: 64 * MIB,
-  maxRequestBytes: 32 * MIB,
+  maxRequestBytes: 16 * MIB,
   readConcurrency: 4,
   tempBytes: 16 * GIB,
   tempDirectory: tmpdir(),

@@ -223,10 +223,7 @@ t.test('windows', async t => {
     [60_000, 60_000],
   ] as const) {
     const output = stream.subarray(from, to);
-    t.ok(
-      windowAfter(at(from), output).every((byte, i) => byte === at(to)[i]),
-      `${from} to ${to}`,
-    );
+    t.equal(Buffer.compare(windowAfter(at(from), output), at(to)), 0, `${from} to ${to}`);
     t.ok(windowFollows(at(to), at(from), output));
     for (const byte of [0, 1, WINDOW_BYTES - (to - from) - 1, WINDOW_BYTES - 1]) {
       if (byte < 0) continue;
