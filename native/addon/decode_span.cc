@@ -65,7 +65,7 @@ class DecodeSpanJob final : public PoolJob {
   // Moves everything that is read to memory of the job's own.
   bool OwnInputs() {
     const size_t window = options_.window == nullptr ? 0 : kWindowSize;
-    if (!memory_.Reserve(input_.size + window + 1)) return false;
+    if (!memory_.Reserve(input_.size + window)) return false;
     memcpy(memory_.data(), input_.data, input_.size);
     input_.data = memory_.data();
     if (window != 0) {

@@ -122,6 +122,7 @@ std::unique_ptr<PoolJob> NewJob(Args&&... args) {
 // none.
 class JobMemory {
  public:
+  // After this data() is not nullptr, not even for a size of 0.
   bool Reserve(size_t size);
   uint8_t* data() const { return data_.get(); }
   size_t capacity() const { return capacity_; }

@@ -9,6 +9,9 @@ import t from 'tap';
 
 const STAGES = fileURLToPath(new URL('./stages.js', import.meta.url));
 
+// A busy machine and a sanitizer multiply what are 100 ms per stage.
+t.setTimeout(300_000);
+
 /** Sanitizers keep freed memory back for a while, so nothing can be said about how much is in use. */
 const sanitized = /asan|tsan/.test(process.env['LD_PRELOAD'] ?? '')
   ? { skip: 'memory is not measurable' }
