@@ -11,9 +11,9 @@ import { SociError } from '../errors.js';
 import { abortable } from './abort.js';
 import { digestBytes, digestMismatch, sameDigest, sha256 } from './digest.js';
 import type { Fetcher, ReadCounters } from './fetcher.js';
-import { BLOCK_BYTES, fileFeed, type HugeSpan } from './huge-span.js';
+import { BLOCK_BYTES, fileFeed, HugeSpan } from './huge-span.js';
 import { type Lease, memoryBudget } from './memory-budget.js';
-import { nextStep, runRange } from './plan.js';
+import { nextStep, planSteps, runRange, type SpanState } from './plan.js';
 import { SharedWork } from './shared-work.js';
 import { type InputFeed, memoryFeed, SlicedDecoder } from './sliced-decoder.js';
 import { spanCache, spanKey } from './span-cache.js';
@@ -88,6 +88,23 @@ export class Chain {
     }
   }
 
+  /** What passing all spans in front of `endSpan` would fetch; undefined when the chain has passed them. */
+  cost(endSpan: number): { requests: number; bytes: number } | undefined {
+    if (endSpan <= this.#span) return undefined;
+    const { table } = this.#owner;
+    const from = Math.max(this.#span + (this.#fed ? 1 : 0), this.#run?.end ?? 0);
+    let requests = 0;
+    let bytes = 0;
+    for (const { state, first, end } of planSteps(table, from, endSpan, i => this.#stateOf(i), RUN_LIMITS)) {
+      const range = runRange(table, first, end);
+      const header = first === 0 ? range.start : 0;
+      bytes += range.end - range.start + header;
+      if (state === 'missing') requests++;
+      else requests += HugeSpan.requests(range.end - range.start) + (header > 0 ? 1 : 0);
+    }
+    return { requests, bytes };
+  }
+
   /** Whether `bytes` are what the layer holds in `block` of a span that the chain has passed. */
   async agrees(span: number, block: number, bytes: Uint8Array): Promise<boolean> {
     const expected = this.#digests[span]?.[block];
@@ -138,6 +155,11 @@ export class Chain {
     }
   }
 
+  /** To the chain every span that is not huge is missing: it never uses what was decoded from a checkpoint. */
+  #stateOf(index: number): SpanState {
+    return this.#owner.isHuge(this.#owner.table.span(index)) ? 'huge' : 'missing';
+  }
+
   #enqueue(feed: InputFeed): void {
     this.#feeds.push(feed);
     this.#fed = true;
@@ -177,8 +199,7 @@ export class Chain {
     if (this.#run === undefined || span.index >= this.#run.end) {
       const last = table.spanOf(Math.max(this.#target - 1, span.uncompressedStart)) + 1;
       const to = Math.max(span.index + 1, last);
-      const state = (index: number) => (this.#owner.isHuge(table.span(index)) ? 'huge' : 'missing');
-      const { end } = nextStep(table, span.index, to, state, RUN_LIMITS);
+      const { end } = nextStep(table, span.index, to, index => this.#stateOf(index), RUN_LIMITS);
       const range = runRange(table, span.index, end);
       // The header in front of span 0 belongs to no span, but a decoder without a checkpoint begins there.
       const start = span.index === 0 ? 0 : range.start;

@@ -126,9 +126,11 @@ export class SpanReader {
    */
   async readParts(parts: readonly ReadPart[], options: AbortableOptions = {}): Promise<void> {
     let end = 0;
+    let needed = 0;
     for (const { start, target } of parts) {
       if (start < end) throw new SociError('ERR_SOCI_INVALID_ARGUMENT', 'Expected ascending parts of a read');
       end = start + target.length;
+      if (target.length > 0) needed = end;
       this.#checkRange(start, end);
       this.#counters.askedBytes += target.length;
     }
@@ -137,7 +139,7 @@ export class SpanReader {
     const read = new LinkedController(options.signal);
     this.#reads.add(read);
     try {
-      await this.#chain?.advanceTo(end, read.signal);
+      await this.#chain?.advanceTo(needed, read.signal);
       await this.#readPlanned(parts, read);
     } catch (error) {
       // Those who still wait for a span of this read leave, and nothing is copied any more.
@@ -152,10 +154,15 @@ export class SpanReader {
 
   /** What reading these ranges of the tar stream would cost; fetches nothing. */
   plan(ranges: readonly { readonly start: number; readonly end: number }[]): ReadPlan {
+    const intervals = this.#intervals(ranges);
+    const firstSpan = intervals[0]?.first ?? 0;
+    const endSpan = intervals.at(-1)?.end ?? 0;
+    const chained = this.#chain?.cost(endSpan);
+    // What the chain decodes on its way is cached, so that the read itself fetches nothing more.
+    if (chained !== undefined) return { firstSpan, endSpan, ...chained, cachedSpans: 0 };
     let requests = 0;
     let bytes = 0;
     let cachedSpans = 0;
-    const intervals = this.#intervals(ranges);
     const limits = this.#runLimits();
     for (const { first, end } of intervals) {
       for (const step of planSteps(this.#table, first, end, index => this.#stateOf(index), limits)) {
@@ -168,13 +175,7 @@ export class SpanReader {
         }
       }
     }
-    return {
-      firstSpan: intervals[0]?.first ?? 0,
-      endSpan: intervals.at(-1)?.end ?? 0,
-      requests,
-      bytes,
-      cachedSpans,
-    };
+    return { firstSpan, endSpan, requests, bytes, cachedSpans };
   }
 
   /**
@@ -231,7 +232,8 @@ export class SpanReader {
         await this.#perform(step, parts, copy, read.signal);
       }
     };
-    await Promise.all(Array.from({ length: settings().readConcurrency }, worker));
+    const spans = queue.reduce((sum, { first, end }) => sum + end - first, 0);
+    await Promise.all(Array.from({ length: Math.min(settings().readConcurrency, spans) }, worker));
     if (missing !== 0) {
       throw new SociError('ERR_SOCI_SPAN_LENGTH', `${missing} bytes of the tar stream are in no span`, {
         data: { missing },

@@ -160,7 +160,13 @@ t.test('a forged window is found for short spans and across members too', async 
 
 t.test('the chain', async t => {
   const { reader, source } = readerOf(ztoc, 'chain');
-  t.ok(tar.subarray(...inside(6)).equals(await reader.read(...inside(6))));
+  await reader.read(...([inside(6)[0], inside(6)[0]] as const));
+  t.equal(source.reads.length, 0, 'nothing is proven for nothing');
+  const [start, end] = inside(6);
+  const plan = reader.plan([{ start, end }]);
+  t.ok(tar.subarray(start, end).equals(await reader.read(start, end)));
+  t.match(reader.stats, { requests: plan.requests, fetchedBytes: plan.bytes }, 'as planned');
+  t.match(reader.plan([{ start, end }]), { requests: 0, bytes: 0, cachedSpans: 1 });
   t.equal(source.ranges[0]?.[0], 0, 'from the start of the layer');
   t.equal(source.ranges.at(-1)?.[1], ztoc.span(6).compressedEnd, 'to the span that was asked for');
   const { fetchedBytes, requests } = reader.stats;
