@@ -45,6 +45,11 @@ SOCI_ALWAYS_INLINE void Copy16(uint8_t* to, const uint8_t* from) {
   std::memcpy(to, &v, sizeof(v));
 }
 
+// Bits of a distance whose code word is found in the primary table, and of any.
+constexpr unsigned kMaxDistanceExtra = 13;  // RFC 1951 §3.2.5
+constexpr unsigned kShortDistanceBits = kDistanceRoot + kMaxDistanceExtra;
+constexpr unsigned kLongDistanceBits = kMaxCodeLength + kMaxDistanceExtra;
+
 SOCI_ALWAYS_INLINE uint64_t LowBits(uint64_t v, unsigned n) {
   return v & ((uint64_t{1} << n) - 1);
 }
@@ -53,7 +58,7 @@ SOCI_ALWAYS_INLINE uint64_t LowBits(uint64_t v, unsigned n) {
 // follow the code word in `hold` (as it was before the entry was taken).
 SOCI_ALWAYS_INLINE unsigned EntryValue(HuffmanEntry entry, uint64_t hold) {
   return (entry >> 16) +
-         static_cast<unsigned>(LowBits(hold, entry & 63) >> (entry >> 8 & 15));
+         static_cast<unsigned>(LowBits(hold, entry & 255) >> (entry >> 8 & 15));
 }
 
 // Copies a match inside the output; may write up to 63 bytes past its end.
@@ -73,8 +78,8 @@ SOCI_ALWAYS_INLINE void CopyMatch(uint8_t* out, size_t length,
   } else if (distance == 1) {
     std::memset(out, *from, (length + 15) & ~size_t{15});
   } else {
-    // A period shorter than a word repeats in steps of that period: each copy
-    // reads only bytes that earlier ones have made final.
+    // A period shorter than a word repeats in steps of that period: the first
+    // bytes of each copy are final, the next copy corrects the rest.
     const size_t step = distance < 8 ? distance : 8;
     do {
       Copy8(out, from);
@@ -108,7 +113,7 @@ SOCI_ALWAYS_INLINE FastLoopExit Loop(FastLoopState* state,
   const uint8_t* in = state->in;
   uint8_t* out = state->out;
   uint64_t hold = state->hold;
-  // Only the low 6 bits count: subtracting a whole entry leaves rubbish above.
+  // Only the low 8 bits count: subtracting a whole entry leaves rubbish above.
   uint32_t bits = state->bits;
   const uint8_t* const in_stop = in_end - kFastInputMargin;
   uint8_t* const out_stop = out_end - kFastOutputMargin;
@@ -128,6 +133,10 @@ SOCI_ALWAYS_INLINE FastLoopExit Loop(FastLoopState* state,
   const auto take = [&](HuffmanEntry entry) __attribute__((always_inline)) {
     hold >>= entry & 63;
     bits -= entry;
+  };
+
+  const auto bits_left = [&]() __attribute__((always_inline)) {
+    return static_cast<uint8_t>(bits);
   };
 
   refill();
@@ -176,20 +185,24 @@ SOCI_ALWAYS_INLINE FastLoopExit Loop(FastLoopState* state,
     }
 
     const size_t length = EntryValue(entry, before);
-    // At most 15 + 13 bits of distance and then the next entry.
-    if (__builtin_expect((bits & 63) < 28 + kLitLenRoot, 0)) refill();
+    // What is left after literals and a length may not suffice for a distance
+    // and the lookup behind it; but it nearly always does, so look first.
     entry = distances[hold & distance_mask];
     if (__builtin_expect(entry & kExceptionFlag, 0)) {
       if (!(entry & kSubtableFlag)) {
         exit = FastLoopExit::kInvalid;
         break;
       }
+      if (bits_left() < kLongDistanceBits + kLitLenRoot) refill();
       take(entry);
       entry = distances[(entry >> 16) + LowBits(hold, entry >> 8 & 15)];
       if (entry & kExceptionFlag) {
         exit = FastLoopExit::kInvalid;
         break;
       }
+    } else if (__builtin_expect(bits_left() < kShortDistanceBits + kLitLenRoot,
+                                0)) {
+      refill();
     }
     before = hold;
     take(entry);
@@ -213,7 +226,7 @@ SOCI_ALWAYS_INLINE FastLoopExit Loop(FastLoopState* state,
   state->in = in;
   state->out = out;
   state->hold = hold;
-  state->bits = bits & 63;
+  state->bits = bits_left();
   return exit;
 }
 
@@ -224,9 +237,18 @@ FastLoopExit LoopPortable(FastLoopState* state, const uint8_t* in_end,
 }
 
 #if defined(__x86_64__)
-__attribute__((target("bmi2"))) FastLoopExit LoopBmi2(
-    FastLoopState* state, const uint8_t* in_end, uint8_t* out_end,
-    const FarHistory& far, const HuffmanTables& tables) {
+// Left alone, GCC moves the constants of LowBits out of the loop, where they
+// take registers, and then no longer sees that its mask is one BZHI.
+#if defined(__clang__)
+#define SOCI_KEEP_CONSTANTS
+#else
+#define SOCI_KEEP_CONSTANTS __attribute__((optimize("no-move-loop-invariants")))
+#endif
+
+__attribute__((target("bmi,bmi2"), aligned(64)))
+SOCI_KEEP_CONSTANTS FastLoopExit
+LoopBmi2(FastLoopState* state, const uint8_t* in_end, uint8_t* out_end,
+         const FarHistory& far, const HuffmanTables& tables) {
   return Loop(state, in_end, out_end, far, tables);
 }
 #endif
@@ -235,7 +257,8 @@ __attribute__((target("bmi2"))) FastLoopExit LoopBmi2(
 
 FastLoop ChooseFastLoop() {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("bmi2")) return LoopBmi2;
+  if (__builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2"))
+    return LoopBmi2;
 #endif
   return LoopPortable;
 }
