@@ -104,7 +104,7 @@ export class RegistryBlobSource implements RangeSource {
         size,
         headers: this.#transport.blobHeaders(endpoint, repository, [repositoryScope(repository, 'pull')]),
         transport: this.#transport.blobTransport(endpoint),
-        retry: this.#transport.retry,
+        retry: this.#transport.retryPolicy(endpoint),
       });
       this.#sources.set(endpoint, source);
     }
@@ -120,6 +120,7 @@ export class RegistryBlobSource implements RangeSource {
     if (final || index + 1 >= this.#endpoints.length) {
       throw wordedAsRegistry(error);
     }
+    this.#transport.failed(this.#endpoints[index]!, error);
     this.#first = Math.max(this.#first, index + 1);
   }
 }

@@ -31,6 +31,8 @@ export class BlobUpload {
   readonly #descriptor: Descriptor;
   readonly #content: BlobContent;
   readonly #options: UploadOptions;
+  /** The registry's OCI-Chunk-Min-Length in bytes. */
+  #minimumChunk = 0;
 
   constructor(
     transport: RegistryTransport,
@@ -83,6 +85,7 @@ export class BlobUpload {
         expect: mounting ? [201, 202] : [202],
       });
       await answer.discard();
+      this.#minimumChunk = Number(answer.header('oci-chunk-min-length') ?? 0) || 0;
       return answer;
     } catch (error) {
       const status = error instanceof SociError ? error.data['status'] : undefined;
@@ -143,8 +146,9 @@ export class BlobUpload {
     let offset = 0;
     let failures = 0;
     const { size } = this.#descriptor;
+    const chunk = Math.min(Math.max(wanted, this.#minimumChunk), MAX_CHUNK);
     while (offset < size) {
-      const end = Math.min(size, offset + Math.min(wanted, MAX_CHUNK));
+      const end = Math.min(size, offset + chunk);
       try {
         const answer = await this.#patch(location, offset, end);
         location = this.#location(answer);

@@ -5,14 +5,14 @@
  * client certificate and skipVerify hold for its own host only.
  */
 import { type LookupAddress, lookup } from 'node:dns';
-import { isIP, type LookupFunction } from 'node:net';
+import type { LookupFunction } from 'node:net';
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
 
 import { Agent, Dispatcher, ProxyAgent } from 'undici';
 
 import type { TlsOptions } from './endpoint.js';
 import { type Environment, proxyFor } from './proxy.js';
-import { isLinkLocalAddress } from './trusted-url.js';
+import { forbiddenHost, isLinkLocalAddress } from './trusted-url.js';
 
 interface ConnectOptions {
   readonly timeout: number;
@@ -73,10 +73,10 @@ export class EndpointConnections extends Dispatcher {
 
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
     const origin = new URL(String(options.origin));
-    const host = origin.hostname.replace(/^\[|\]$/g, '');
     const own = origin.hostname === this.#home.hostname;
-    if (!own && isIP(host) !== 0 && isLinkLocalAddress(host)) {
-      throw new Error(`${origin.host} is a link-local or metadata address`);
+    const forbidden = forbiddenHost(origin, this.#home);
+    if (forbidden !== undefined) {
+      throw new Error(`${origin.host} is ${forbidden}`);
     }
     return this.#agent(own, proxyFor(origin, this.#env)).dispatch(options, handler);
   }

@@ -14,6 +14,8 @@ export interface RegistryErrorEntry {
   readonly message: string;
 }
 
+/** What Go's and nginx's servers answer to plain HTTP on a TLS port. */
+const WANTS_TLS = /HTTP request (?:was sent )?to (?:an )?HTTPS (?:server|port)/i;
 const MAX_ENTRIES = 5;
 const MAX_MESSAGE = 300;
 
@@ -28,8 +30,12 @@ function plain(value: unknown, limit: number): string {
 
 /** The entries of an error body; none when it is not in the specified form. */
 export function parseErrorBody(body: Uint8Array): RegistryErrorEntry[] {
+  const text = new TextDecoder().decode(body);
+  if (WANTS_TLS.test(text)) {
+    return [{ code: '', message: 'the server expects HTTPS' }];
+  }
   try {
-    const document = JSON.parse(new TextDecoder().decode(body)) as Record<string, unknown> | null;
+    const document = JSON.parse(text) as Record<string, unknown> | null;
     const list = document?.['errors'];
     // Token servers and some proxies answer with a single object.
     const entries: unknown[] = Array.isArray(list) ? list : document === null ? [] : [document];

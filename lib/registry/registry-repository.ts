@@ -446,6 +446,7 @@ export class RegistryRepository implements Repository {
         return await ask(endpoints[index]!);
       } catch (error) {
         signal?.throwIfAborted();
+        this.#transport.failed(endpoints[index]!, error);
         if (index === endpoints.length - 1) {
           throw error;
         }

@@ -61,6 +61,8 @@ interface Connected {
   readonly blobs: HttpTransport;
 }
 
+/** A mirror that is down costs a connect timeout, but not for every blob. */
+const REST_MS = 60_000;
 const MAX_REDIRECTS = 5;
 const EXCERPT = 64 * 1024;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
@@ -91,6 +93,7 @@ export class RegistryTransport {
   readonly #retry: RetryPolicy;
   readonly #endpoints = new Map<string, Promise<readonly Endpoint[]>>();
   readonly #connected = new Map<Endpoint, Connected>();
+  readonly #restingUntil = new Map<Endpoint, number>();
   #closed = false;
 
   constructor(options: RegistryOptions = {}) {
@@ -100,8 +103,17 @@ export class RegistryTransport {
     this.#retry = retryPolicy(options.retry);
   }
 
-  get retry(): RetryPolicy {
-    return this.#retry;
+  /** A mirror is asked again once at most: behind it there is somebody else to ask. */
+  retryPolicy(endpoint: Endpoint): RetryPolicy {
+    return endpoint.mirror ? { ...this.#retry, retries: Math.min(1, this.#retry.retries) } : this.#retry;
+  }
+
+  /** Notes a failure of `endpoint`: a mirror that cannot be reached is left alone for a while. */
+  failed(endpoint: Endpoint, error: unknown): void {
+    const code = error instanceof SociError ? error.code : undefined;
+    if (endpoint.mirror && (code === 'ERR_SOCI_HTTP_NETWORK' || code === 'ERR_SOCI_HTTP_TIMEOUT')) {
+      this.#restingUntil.set(endpoint, Date.now() + REST_MS);
+    }
   }
 
   /**
@@ -126,12 +138,13 @@ export class RegistryTransport {
         },
       );
     }
-    return able;
+    const awake = able.filter(endpoint => (this.#restingUntil.get(endpoint) ?? 0) <= Date.now());
+    return awake.length === 0 ? able : awake;
   }
 
   /** Sends one call to one endpoint. The answer's status is one of `call.expect`. */
   async send(endpoint: Endpoint, call: RegistryCall): Promise<ExchangeAnswer> {
-    const retries = new Retries(this.#retry, call.signal ?? new AbortController().signal);
+    const retries = new Retries(this.retryPolicy(endpoint), call.signal ?? new AbortController().signal);
     for (;;) {
       try {
         return await this.#attempt(endpoint, call);

@@ -50,6 +50,18 @@ export function isLoopbackHost(host: string): boolean {
   return isIP(bare) !== 0 && LOOPBACK.check(bare, family(bare));
 }
 
+/** Why a client of `home` must not be sent to `url`; undefined when it may. */
+export function forbiddenHost(url: URL, home: URL): string | undefined {
+  const host = bareHost(url);
+  if (url.hostname !== home.hostname && (isLinkLocalAddress(host) || METADATA_NAMES.has(host))) {
+    return 'a link-local or metadata address';
+  }
+  if (isLoopbackHost(host) && !isLoopbackHost(bareHost(home))) {
+    return 'an address of this machine';
+  }
+  return undefined;
+}
+
 function refused(url: URL | string, role: string, reason: string): SociError {
   const shown = redactUrl(url);
   return new SociError('ERR_SOCI_REGISTRY_AUTH', `${role} ${shown} refused: ${reason}`, {
@@ -69,18 +81,15 @@ export function checkRealm(realm: string | undefined, registry: URL): URL {
   }
   const url = new URL(realm);
   const role = 'Token server';
-  const host = bareHost(url);
   if (url.protocol !== 'https:' && url.protocol !== 'http:') {
     throw refused(url, role, `expected https, found ${url.protocol}`);
   }
   if (url.username !== '' || url.password !== '') {
     throw refused(url, role, 'it names a user');
   }
-  if (isLinkLocalAddress(host) || METADATA_NAMES.has(host)) {
-    throw refused(url, role, 'it is a link-local or metadata address');
-  }
-  if (isLoopbackHost(host) && !isLoopbackHost(bareHost(registry))) {
-    throw refused(url, role, `it is on this machine, but the registry ${registry.host} is not`);
+  const forbidden = forbiddenHost(url, registry);
+  if (forbidden !== undefined) {
+    throw refused(url, role, `it is ${forbidden}`);
   }
   if (url.protocol === 'http:' && registry.protocol !== 'http:') {
     throw refused(url, role, `it is plain HTTP, but the registry ${registry.host} is https`);
@@ -106,7 +115,6 @@ export function checkLocation(location: string | undefined, from: URL): URL {
     throw refuse('it is missing or no URL');
   }
   const url = new URL(location, from);
-  const host = bareHost(url);
   if (url.protocol !== 'https:' && url.protocol !== 'http:') {
     throw refuse(`its scheme is ${url.protocol}`);
   }
@@ -116,11 +124,9 @@ export function checkLocation(location: string | undefined, from: URL): URL {
   if (url.protocol === 'http:' && from.protocol === 'https:') {
     throw refuse(`it leads from https to plain HTTP (${redactUrl(url)})`);
   }
-  if (url.host !== from.host && (isLinkLocalAddress(host) || METADATA_NAMES.has(host))) {
-    throw refuse(`it leads to a link-local or metadata address (${redactUrl(url)})`);
-  }
-  if (isLoopbackHost(host) && !isLoopbackHost(bareHost(from))) {
-    throw refuse(`it leads to this machine (${redactUrl(url)})`);
+  const forbidden = forbiddenHost(url, from);
+  if (forbidden !== undefined) {
+    throw refuse(`it leads to ${forbidden} (${redactUrl(url)})`);
   }
   url.hash = '';
   return url;

@@ -203,6 +203,14 @@ t.test('an awkward registry', async t => {
     t.equal(registry.requests.length, 0);
   });
 
+  t.test('expects HTTPS', async t => {
+    const body = Buffer.from('Client sent an HTTP request to an HTTPS server.\n');
+    registry.inject({ match: MANIFESTS, reply: { status: 400, headers: {}, body } });
+    t.match(await failure(repository.getManifest('v1')), {
+      message: /400 Bad Request \(the server expects HTTPS\)/,
+    });
+  });
+
   t.test('is gone', async t => {
     await registry.close();
     t.match(await failure(repository.getManifest('v1')), {

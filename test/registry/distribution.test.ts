@@ -119,6 +119,14 @@ t.test('uploads', async t => {
     t.same(Buffer.from(await chunked.getBlob(blobOf(bytes))), Buffer.from(bytes));
   });
 
+  t.test('chunks are as large as the registry wants them', async t => {
+    const bytes = sampleBytes(10_000, 8);
+    const chunked = openRepository(transport, registry, 'demo/minimum', { chunkSize: 1000 });
+    registry.inject({ match: { method: 'POST' }, headers: { 'oci-chunk-min-length': '6000' } });
+    t.equal(await chunked.pushBlob(blobOf(bytes), bytes), 'uploaded');
+    t.same(writes(), ['POST', 'PATCH', 'PATCH', 'PUT']);
+  });
+
   t.test('a body too large for a proxy on the way goes up in chunks', async t => {
     const bytes = sampleBytes(5000, 4);
     registry.inject({

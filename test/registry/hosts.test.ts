@@ -142,8 +142,9 @@ t.test('mirrors', async t => {
   const origin = await startRegistry(t);
   const mirror = await startRegistry(t);
   const credentials: string[] = [];
+  const hosts = { [origin.host]: { mirrors: [{ url: mirror.url }] } };
   const transport = startTransport(t, {
-    hosts: { [origin.host]: { mirrors: [{ url: mirror.url }] } },
+    hosts,
     credentials: ({ registry }) => {
       credentials.push(registry);
       return undefined;
@@ -182,8 +183,9 @@ t.test('mirrors', async t => {
     ]) {
       reset();
       mirror.inject(fault);
-      t.equal((await repository.getManifest(image)).descriptor.digest, image.digest);
-      t.same(Buffer.from(await repository.getBlob(blobOf(LAYER))), Buffer.from(LAYER), JSON.stringify(fault));
+      const fresh = openRepository(startTransport(t, { hosts }), origin);
+      t.equal((await fresh.getManifest(image)).descriptor.digest, image.digest);
+      t.same(Buffer.from(await fresh.getBlob(blobOf(LAYER))), Buffer.from(LAYER), JSON.stringify(fault));
     }
     reset();
     mirror.inject({ match: { path: '/blobs/' }, reply: { status: 503, headers: {} } });
@@ -193,6 +195,16 @@ t.test('mirrors', async t => {
     await source.read(5, 5);
     t.equal(mirror.requests.length, 0, 'for good, as far as one blob is concerned');
     await source.close();
+  });
+
+  t.test('are left alone for a while when they cannot be reached', async t => {
+    mirror.inject({ cutAfter: -1 });
+    const fresh = openRepository(startTransport(t, { hosts }), origin);
+    await fresh.getManifest('v1');
+    t.equal(mirror.requests.length, 2, 'one retry: there is somebody else to ask');
+    await fresh.getManifest('v1');
+    await fresh.getBlob(blobOf(LAYER));
+    t.equal(mirror.requests.length, 2);
   });
 
   t.test("whose failure counts is the registry's", async t => {
