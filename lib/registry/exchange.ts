@@ -3,9 +3,12 @@
  * blobs (those go through HttpSource). No retries, no redirects, no
  * credentials: the layers above add them.
  */
+import { channel } from 'node:diagnostics_channel';
+
 import type { Dispatcher } from 'undici';
 
 import { SociError } from '../errors.js';
+import type { HttpRequestEvent } from '../source/http-exchange.js';
 import { redactUrl } from '../source/redact.js';
 
 export interface ExchangeRequest {
@@ -31,6 +34,22 @@ export const DEFAULT_EXCHANGE_TIMEOUTS: ExchangeTimeouts = {
   headers: 60_000,
   body: 120_000,
 };
+
+/** The channel of HttpSource: whoever counts requests wants to see all of them. */
+const requestChannel = channel('seekable-oci:http:request');
+
+function publish(
+  request: ExchangeRequest,
+  status: number | undefined,
+  bytes: number,
+  startedAt: number,
+): void {
+  if (requestChannel.hasSubscribers) {
+    const ms = performance.now() - startedAt;
+    const event: HttpRequestEvent = { url: redactUrl(request.url), range: undefined, status, bytes, ms };
+    requestChannel.publish(event);
+  }
+}
 
 const TIMEOUTS = new Set(['UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT']);
 
@@ -59,14 +78,17 @@ export class ExchangeAnswer {
   readonly #headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly #body: Dispatcher.ResponseData['body'];
   readonly #timeout: number;
+  readonly #startedAt: number;
 
-  constructor(request: ExchangeRequest, data: Dispatcher.ResponseData, timeout: number) {
+  /** @param startedAt `performance.now()` when the request was sent. */
+  constructor(request: ExchangeRequest, data: Dispatcher.ResponseData, timeout: number, startedAt: number) {
     this.status = data.statusCode;
     this.url = request.url;
     this.#request = request;
     this.#headers = data.headers;
     this.#body = data.body;
     this.#timeout = timeout;
+    this.#startedAt = startedAt;
   }
 
   header(name: string): string | undefined {
@@ -118,6 +140,7 @@ export class ExchangeAnswer {
       throw networkError(this.#request, error);
     } finally {
       clearTimeout(timer);
+      publish(this.#request, this.status, length, this.#startedAt);
     }
     return Buffer.concat(chunks, length);
   }
@@ -157,6 +180,7 @@ export async function exchangeOnce(
 ): Promise<ExchangeAnswer> {
   request.signal?.throwIfAborted();
   const { body } = request;
+  const startedAt = performance.now();
   try {
     const data = await dispatcher.request({
       origin: request.url.origin,
@@ -169,8 +193,9 @@ export async function exchangeOnce(
       headersTimeout: timeouts.headers,
       bodyTimeout: timeouts.headers,
     });
-    return new ExchangeAnswer(request, data, timeouts.body);
+    return new ExchangeAnswer(request, data, timeouts.body, startedAt);
   } catch (error) {
+    publish(request, undefined, 0, startedAt);
     request.signal?.throwIfAborted();
     throw networkError(request, error);
   }

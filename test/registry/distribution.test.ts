@@ -1,3 +1,5 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+
 import t from 'tap';
 
 import { sha256Digest } from '../../lib/registry/digest.js';
@@ -5,6 +7,7 @@ import { OCI_INDEX } from '../../lib/registry/media-types.js';
 import { parsePlatform } from '../../lib/registry/platform.js';
 import { listImages, selectManifest } from '../../lib/registry/platform-selection.js';
 import { BufferSource } from '../../lib/source/buffer-source.js';
+import type { HttpRequestEvent } from '../../lib/source/http-exchange.js';
 import {
   blobOf,
   collect,
@@ -157,6 +160,22 @@ t.test('uploads', async t => {
     });
     t.equal(await elsewhere.hasBlob(wrong.digest), false);
   });
+});
+
+t.test('every request is announced on a diagnostics channel, without secrets', async t => {
+  const registry = await startRegistry(t);
+  const repository = openRepository(startTransport(t), registry);
+  const seen: HttpRequestEvent[] = [];
+  const listen = (event: unknown): number => seen.push(event as HttpRequestEvent);
+  subscribe('seekable-oci:http:request', listen);
+  t.teardown(() => unsubscribe('seekable-oci:http:request', listen));
+  const image = await pushImage(repository, LAYER, { tag: 'v1' });
+  await repository.getManifest('v1');
+  await repository.getBlob(blobOf(LAYER));
+  t.equal(seen.length, registry.requests.length);
+  t.match(seen.at(-2), { url: `${registry.url}/v2/demo/app/manifests/v1`, status: 200, bytes: image.size });
+  t.match(seen.at(-1), { status: 200, bytes: LAYER.length });
+  t.notMatch(seen.map(({ url }) => url).join(), /digest=sha256/, 'query values are left out');
 });
 
 t.test('tags come in pages, sorted, once each', async t => {
