@@ -10,7 +10,6 @@
 import { SociError } from '../errors.js';
 import { abortable } from './abort.js';
 import { digestBytes, digestMismatch, sameDigest, sha256 } from './digest.js';
-import type { Fetcher, ReadCounters } from './fetcher.js';
 import { BLOCK_BYTES, fileFeed, HugeSpan } from './huge-span.js';
 import { type Lease, memoryBudget } from './memory-budget.js';
 import { nextStep, planSteps, runRange, type SpanState } from './plan.js';
@@ -18,19 +17,17 @@ import { SharedWork } from './shared-work.js';
 import { type InputFeed, memoryFeed, SlicedDecoder } from './sliced-decoder.js';
 import { spanCache, spanKey } from './span-cache.js';
 import { inSpan } from './span-decoding.js';
+import type { LoaderOwner } from './span-loader.js';
 import { decodedLength, fetchStart, type Span, type SpanTable } from './span-table.js';
-import { WINDOW_BYTES, windowAfter, windowFollows, windowMismatch } from './windows.js';
+import { checkNextWindow, WINDOW_BYTES, windowAfter } from './windows.js';
 
 /** Compressed bytes fetched ahead of the decoder in one request. */
 const RUN_LIMITS = { requestBytes: 8 * 1024 * 1024, decodedBytes: Number.POSITIVE_INFINITY };
 
+const NOTHING = new Uint8Array(0);
+
 /** What the chain needs of the reader it belongs to. */
-export interface ChainOwner {
-  readonly id: number;
-  readonly name: string;
-  readonly table: SpanTable;
-  readonly fetcher: Fetcher;
-  readonly counters: ReadCounters;
+export interface ChainOwner extends LoaderOwner {
   isHuge(span: Span): boolean;
   hugeSpan(index: number): HugeSpan;
 }
@@ -147,7 +144,7 @@ export class Chain {
       this.#span++;
       this.#fed = false;
       this.#fedTo = span.compressedEnd;
-      this.#checkNextWindow();
+      checkNextWindow(table, name, span.index, this.#window, NOTHING);
     } catch (error) {
       throw signal.aborted ? signal.reason : inSpan(name, span, error);
     } finally {
@@ -170,15 +167,6 @@ export class Chain {
       const input = await this.#feeds[0]?.(signal);
       if (input !== undefined || this.#feeds.length === 0) return input;
       this.#feeds.shift();
-    }
-  }
-
-  #checkNextWindow(): void {
-    const { table, name } = this.#owner;
-    if (this.#span >= table.spanCount) return;
-    const window = table.window(this.#span);
-    if (window !== undefined && !windowFollows(window, this.#window, new Uint8Array(0))) {
-      throw windowMismatch(name, this.#span);
     }
   }
 

@@ -7,15 +7,15 @@
  */
 import { createHash } from 'node:crypto';
 import { digestBytes, digestMismatch, sameDigest } from './digest.js';
-import type { Fetcher, ReadCounters } from './fetcher.js';
 import { memoryBudget } from './memory-budget.js';
 import { SharedWork } from './shared-work.js';
 import { type InputFeed, SLICE_BYTES, SlicedDecoder } from './sliced-decoder.js';
 import { spanCache, spanKey } from './span-cache.js';
 import { decoderStart, inSpan } from './span-decoding.js';
-import { decodedLength, fetchStart, type Span, type SpanTable } from './span-table.js';
+import type { LoaderOwner } from './span-loader.js';
+import { decodedLength, fetchStart, type Span } from './span-table.js';
 import { TempFile } from './temp-file.js';
-import { WINDOW_BYTES, windowAfter } from './windows.js';
+import { checkNextWindow, WINDOW_BYTES, windowAfter } from './windows.js';
 
 /** Decoded bytes that are kept and handed on together. */
 export const BLOCK_BYTES = SLICE_BYTES;
@@ -23,21 +23,8 @@ export const BLOCK_BYTES = SLICE_BYTES;
 /** One request on the way to the temporary file. */
 const CHUNK_BYTES = 4 * 1024 * 1024;
 
-/** What a huge span needs of the reader it belongs to. */
-export interface HugeSpanOwner {
-  readonly id: number;
-  readonly name: string;
-  readonly table: SpanTable;
-  readonly fetcher: Fetcher;
-  readonly counters: ReadCounters;
-  /** Throws when `bytes` are not what that block of the layer holds. */
-  checkBlock(span: Span, block: number, bytes: Uint8Array): Promise<void>;
-  /** Throws when the next span's window does not follow; called with the last 32 KiB of this one. */
-  checkEnd(span: Span, window: Uint8Array): void;
-}
-
 export class HugeSpan {
-  readonly #owner: HugeSpanOwner;
+  readonly #owner: LoaderOwner;
   readonly #span: Span;
   readonly #blocks = new Map<number, SharedWork<Uint8Array>>();
   /** All work that has begun, abandoned or not: what `close` waits for. */
@@ -49,7 +36,7 @@ export class HugeSpan {
   /** Decoding goes one at a time: this settles when the last one in line is done. */
   #turn: Promise<void> = Promise.resolve();
 
-  constructor(owner: HugeSpanOwner, span: Span) {
+  constructor(owner: LoaderOwner, span: Span) {
     this.#owner = owner;
     this.#span = span;
   }
@@ -165,7 +152,9 @@ export class HugeSpan {
       const bytes = new Uint8Array(length);
       await this.#fill(decoder, bytes);
       await this.#owner.checkBlock(this.#span, block, bytes);
-      if (start + length === decodedLength(this.#span)) this.#owner.checkEnd(this.#span, this.#window);
+      if (start + length === decodedLength(this.#span)) {
+        checkNextWindow(table, name, this.#span.index, this.#window, new Uint8Array(0));
+      }
       counters.decodedSpans++;
       counters.decodedBytes += length;
       return bytes;

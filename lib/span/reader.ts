@@ -7,17 +7,15 @@
 import { SociError } from '../errors.js';
 import type { AbortableOptions, RangeSource } from '../source/range-source.js';
 import { LinkedController } from './abort.js';
-import { Chain, checkpointMismatch } from './chain.js';
+import { Chain, type ChainOwner, checkpointMismatch } from './chain.js';
 import { Fetcher, newCounters, type ReadCounters, type ReadStats } from './fetcher.js';
 import { BLOCK_BYTES, HugeSpan } from './huge-span.js';
-import { type Lease, memoryBudget } from './memory-budget.js';
 import { nextStep, planSteps, type RunLimits, runRange, type SpanState, type Step, spansOf } from './plan.js';
 import { settings } from './settings.js';
-import { SharedWork } from './shared-work.js';
+import type { SharedWork } from './shared-work.js';
 import { spanCache, spanKey } from './span-cache.js';
-import { decodeWholeSpan } from './span-decoding.js';
-import { compressedLength, decodedLength, fetchStart, type Span, type SpanTable } from './span-table.js';
-import { windowFollows, windowMismatch } from './windows.js';
+import { type LoaderOwner, SpanLoader } from './span-loader.js';
+import { compressedLength, decodedLength, type Span, type SpanTable } from './span-table.js';
 
 /**
  * How far windows are trusted. 'neighbours': every window is compared with
@@ -56,12 +54,11 @@ export class SpanReader {
   readonly #source: RangeSource;
   readonly #table: SpanTable;
   readonly #counters: ReadCounters = newCounters();
-  readonly #fetcher: Fetcher;
+  readonly #owner: LoaderOwner & ChainOwner;
   readonly #chain: Chain | undefined;
-  readonly #inFlight = new Map<number, SharedWork<Uint8Array>>();
+  readonly #loader: SpanLoader;
   readonly #hugeSpans = new Map<number, HugeSpan>();
   readonly #reads = new Set<LinkedController>();
-  readonly #background = new Set<Promise<unknown>>();
   readonly #maxSpanBytes = settings().maxSpanBytes;
   /** Set once the ztoc has been caught lying: nothing it says is used after that. */
   #forged: SociError | undefined;
@@ -82,18 +79,19 @@ export class SpanReader {
     }
     this.#source = source;
     this.#table = table;
-    this.#fetcher = new Fetcher(source, this.#counters);
-    const owner = {
+    this.#owner = {
       id: this.#id,
       name: source.name,
       table,
-      fetcher: this.#fetcher,
+      fetcher: new Fetcher(source, this.#counters),
       counters: this.#counters,
       isHuge: (span: Span) => this.#isHuge(span),
       hugeSpan: (index: number) => this.#hugeSpan(index),
+      checkBlock: (span: Span, block: number, bytes: Uint8Array) => this.#checkBlock(span, block, bytes),
     };
+    this.#loader = new SpanLoader(this.#owner);
     const chained = verifyWindows === 'chain' && table.compression === 'gzip';
-    this.#chain = chained ? new Chain(owner) : undefined;
+    this.#chain = chained ? new Chain(this.#owner) : undefined;
   }
 
   /** A snapshot of what reading has cost so far. */
@@ -207,7 +205,7 @@ export class SpanReader {
 
   async #close(): Promise<void> {
     for (const read of this.#reads) read.abort(this.#closedError());
-    while (this.#background.size > 0) await Promise.all(this.#background);
+    await this.#loader.finished();
     await this.#chain?.finished();
     await Promise.all([...this.#hugeSpans.values()].map(span => span.close()));
     spanCache.deleteReader(this.#id);
@@ -257,12 +255,12 @@ export class SpanReader {
       }
       case 'in-flight': {
         this.#counters.sharedSpans++;
-        const bytes = await this.#inFlight.get(step.first)?.wait(signal);
+        const bytes = await this.#loader.inFlight(step.first)?.wait(signal);
         if (bytes !== undefined) copy(from, bytes);
         return;
       }
       case 'missing': {
-        const works = this.#startRun(step.first, step.end);
+        const works = this.#loader.load(step.first, step.end);
         const one = async (work: SharedWork<Uint8Array>, index: number): Promise<void> =>
           copy(this.#table.span(step.first + index).uncompressedStart, await work.wait(signal));
         await Promise.all(works.map(one));
@@ -278,80 +276,14 @@ export class SpanReader {
     }
   }
 
-  /** Fetches neighbouring spans in one request and decodes each; other readers find them in `#inFlight`. */
-  #startRun(first: number, end: number): SharedWork<Uint8Array>[] {
-    const table = this.#table;
-    const range = runRange(table, first, end);
-    const spans = Array.from({ length: end - first }, (_, i) => table.span(first + i));
-    const decoded = spans.reduce((sum, span) => sum + decodedLength(span), 0);
-    let lease: Lease | undefined;
-    const fetched = new SharedWork(async signal => {
-      lease = await memoryBudget.acquire(range.end - range.start + decoded, signal);
-      return this.#fetcher.fetch(range.start, range.end, signal);
-    });
-    const works = spans.map(span => {
-      const forget = (): void => {
-        if (this.#inFlight.get(span.index) === work) this.#inFlight.delete(span.index);
-      };
-      const work: SharedWork<Uint8Array> = new SharedWork(async signal => {
-        try {
-          const run = await fetched.wait(signal);
-          const input = run.subarray(fetchStart(table, span) - range.start, span.compressedEnd - range.start);
-          return await this.#decode(span, input, signal);
-        } finally {
-          forget();
-          lease?.release(decodedLength(span));
-        }
-      }, forget);
-      this.#inFlight.set(span.index, work);
-      return work;
-    });
-    this.#track(
-      Promise.all([fetched, ...works].map(work => work.finished())).then(() => {
-        lease?.release();
-      }),
-    );
-    return works;
-  }
-
-  async #decode(span: Span, input: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
-    const { name } = this.#source;
-    let output: Uint8Array;
-    try {
-      output = await decodeWholeSpan(this.#table, span, input, name, signal);
-    } catch (error) {
-      if (!(error instanceof SociError) || error.code !== 'ERR_SOCI_SPAN_DIGEST') throw error;
-      // What arrived may have been damaged on its way; only a second time is it the layer or the ztoc.
-      this.#counters.digestRetries++;
-      const again = await this.#fetcher.fetch(fetchStart(this.#table, span), span.compressedEnd, signal);
-      output = await decodeWholeSpan(this.#table, span, again, name, signal);
-    }
-    this.#counters.decodedSpans++;
-    this.#counters.decodedBytes += output.length;
-    this.#checkWindowAfter(span, this.#table.window(span.index), output);
-    await this.#checkChain(span, 0, output);
-    spanCache.set(spanKey(this.#id, span.index, 0), output);
-    return output;
-  }
-
-  /** The window of the span after `span` must be the last 32 KiB of `before` and `output`. */
-  #checkWindowAfter(span: Span, before: Uint8Array | undefined, output: Uint8Array): void {
-    const next = span.index + 1;
-    if (before === undefined || next >= this.#table.spanCount) return;
-    const window = this.#table.window(next);
-    if (window !== undefined && !windowFollows(window, before, output)) {
-      throw windowMismatch(this.#source.name, next);
-    }
-  }
-
-  async #checkChain(span: Span, block: number, bytes: Uint8Array): Promise<void> {
+  async #checkBlock(span: Span, block: number, bytes: Uint8Array): Promise<void> {
     if (this.#chain === undefined || (await this.#chain.agrees(span.index, block, bytes))) return;
     throw checkpointMismatch(this.#source.name, span.index);
   }
 
   #stateOf(index: number): SpanState {
     if (this.#isHuge(this.#table.span(index))) return 'huge';
-    if (this.#inFlight.has(index)) return 'in-flight';
+    if (this.#loader.inFlight(index) !== undefined) return 'in-flight';
     return spanCache.has(spanKey(this.#id, index, 0)) ? 'cached' : 'missing';
   }
 
@@ -362,18 +294,7 @@ export class SpanReader {
   #hugeSpan(index: number): HugeSpan {
     let huge = this.#hugeSpans.get(index);
     if (huge === undefined) {
-      huge = new HugeSpan(
-        {
-          id: this.#id,
-          name: this.#source.name,
-          table: this.#table,
-          fetcher: this.#fetcher,
-          counters: this.#counters,
-          checkBlock: (span, block, bytes) => this.#checkChain(span, block, bytes),
-          checkEnd: (span, window) => this.#checkWindowAfter(span, window, new Uint8Array(0)),
-        },
-        this.#table.span(index),
-      );
+      huge = new HugeSpan(this.#owner, this.#table.span(index));
       this.#hugeSpans.set(index, huge);
     }
     return huge;
@@ -419,11 +340,6 @@ export class SpanReader {
 
   #closedError(): SociError {
     return new SociError('ERR_SOCI_CLOSED', `the reader of ${this.#source.name} is closed`);
-  }
-
-  #track(work: Promise<unknown>): void {
-    this.#background.add(work);
-    work.then(() => this.#background.delete(work));
   }
 }
 

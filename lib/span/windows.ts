@@ -5,6 +5,7 @@
  * hand the two must agree.
  */
 import { SociError } from '../errors.js';
+import type { SpanTable } from './span-table.js';
 
 /** RFC 1951 §3.2.5: no match reaches further back than this. */
 export const WINDOW_BYTES = 32768;
@@ -30,10 +31,29 @@ export function windowFollows(window: Uint8Array, before: Uint8Array, output: Ui
 }
 
 /**
+ * Compares the window of the span after `span` with the bytes before it.
+ *
+ * @param before the window of `span`; undefined: the layer has none
+ * @param output what `span` decodes to
+ * @throws SociError ERR_SOCI_WINDOW_MISMATCH
+ */
+export function checkNextWindow(
+  table: SpanTable,
+  name: string,
+  span: number,
+  before: Uint8Array | undefined,
+  output: Uint8Array,
+): void {
+  if (before === undefined || span + 1 >= table.spanCount) return;
+  const window = table.window(span + 1);
+  if (window !== undefined && !windowFollows(window, before, output)) throw windowMismatch(name, span + 1);
+}
+
+/**
  * The reader reports either the window of `span` or the one its decoder began
  * with as forged: which of the two cannot be told from one span.
  */
-export function windowMismatch(name: string, span: number): SociError {
+function windowMismatch(name: string, span: number): SociError {
   return new SociError(
     'ERR_SOCI_WINDOW_MISMATCH',
     `the window of span ${span} of ${name} is not the last 32 KiB that span ${span - 1} decodes to: ` +

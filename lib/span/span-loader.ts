@@ -1,0 +1,106 @@
+/**
+ * Fetches and decodes spans, each once however many readers want it: those
+ * under way are found here, and a reader that leaves cancels only what nobody
+ * else waits for.
+ */
+import { SociError } from '../errors.js';
+import type { Fetcher, ReadCounters } from './fetcher.js';
+import { type Lease, memoryBudget } from './memory-budget.js';
+import { runRange } from './plan.js';
+import { SharedWork } from './shared-work.js';
+import { spanCache, spanKey } from './span-cache.js';
+import { decodeWholeSpan } from './span-decoding.js';
+import { decodedLength, fetchStart, type Span, type SpanTable } from './span-table.js';
+import { checkNextWindow } from './windows.js';
+
+/** What loading spans, huge ones included, needs of the reader it belongs to. */
+export interface LoaderOwner {
+  readonly id: number;
+  readonly name: string;
+  readonly table: SpanTable;
+  readonly fetcher: Fetcher;
+  readonly counters: ReadCounters;
+  /** Throws when `bytes` are not what that block of the layer holds; an ordinary span is block 0. */
+  checkBlock(span: Span, block: number, bytes: Uint8Array): Promise<void>;
+}
+
+export class SpanLoader {
+  readonly #owner: LoaderOwner;
+  readonly #inFlight = new Map<number, SharedWork<Uint8Array>>();
+  readonly #background = new Set<Promise<unknown>>();
+
+  constructor(owner: LoaderOwner) {
+    this.#owner = owner;
+  }
+
+  /** The load of a span that is under way. */
+  inFlight(index: number): SharedWork<Uint8Array> | undefined {
+    return this.#inFlight.get(index);
+  }
+
+  /** Settles when nothing is under way. */
+  async finished(): Promise<void> {
+    while (this.#background.size > 0) await Promise.all(this.#background);
+  }
+
+  /** Fetches neighbouring spans, none of which is under way, in one request and decodes each. */
+  load(first: number, end: number): SharedWork<Uint8Array>[] {
+    const { table, fetcher } = this.#owner;
+    const range = runRange(table, first, end);
+    const spans = Array.from({ length: end - first }, (_, i) => table.span(first + i));
+    const decoded = spans.reduce((sum, span) => sum + decodedLength(span), 0);
+    let lease: Lease | undefined;
+    const fetched = new SharedWork(async signal => {
+      lease = await memoryBudget.acquire(range.end - range.start + decoded, signal);
+      return fetcher.fetch(range.start, range.end, signal);
+    });
+    const works = spans.map(span => {
+      const forget = (): void => {
+        if (this.#inFlight.get(span.index) === work) this.#inFlight.delete(span.index);
+      };
+      const work: SharedWork<Uint8Array> = new SharedWork(async signal => {
+        try {
+          const run = await fetched.wait(signal);
+          const input = run.subarray(fetchStart(table, span) - range.start, span.compressedEnd - range.start);
+          return await this.#decode(span, input, signal);
+        } finally {
+          forget();
+          lease?.release(decodedLength(span));
+        }
+      }, forget);
+      this.#inFlight.set(span.index, work);
+      return work;
+    });
+    this.#track(
+      Promise.all([fetched, ...works].map(work => work.finished())).then(() => {
+        lease?.release();
+      }),
+    );
+    return works;
+  }
+
+  async #decode(span: Span, input: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
+    const { id, name, table, fetcher, counters } = this.#owner;
+    let output: Uint8Array;
+    try {
+      output = await decodeWholeSpan(table, span, input, name, signal);
+    } catch (error) {
+      if (!(error instanceof SociError) || error.code !== 'ERR_SOCI_SPAN_DIGEST') throw error;
+      // What arrived may have been damaged on its way; only a second time is it the layer or the ztoc.
+      counters.digestRetries++;
+      const again = await fetcher.fetch(fetchStart(table, span), span.compressedEnd, signal);
+      output = await decodeWholeSpan(table, span, again, name, signal);
+    }
+    counters.decodedSpans++;
+    counters.decodedBytes += output.length;
+    checkNextWindow(table, name, span.index, table.window(span.index), output);
+    await this.#owner.checkBlock(span, 0, output);
+    spanCache.set(spanKey(id, span.index, 0), output);
+    return output;
+  }
+
+  #track(work: Promise<unknown>): void {
+    this.#background.add(work);
+    work.then(() => this.#background.delete(work));
+  }
+}
