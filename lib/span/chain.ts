@@ -18,7 +18,7 @@ import { type InputFeed, memoryFeed, SlicedDecoder } from './sliced-decoder.js';
 import { spanCache, spanKey } from './span-cache.js';
 import { inSpan } from './span-decoding.js';
 import type { LoaderOwner } from './span-loader.js';
-import { decodedLength, fetchStart, type Span, type SpanTable } from './span-table.js';
+import { decodedLength, fetchStart, type Span } from './span-table.js';
 import { checkNextWindow, WINDOW_BYTES, windowAfter } from './windows.js';
 
 /** Compressed bytes fetched ahead of the decoder in one request. */
