@@ -69,6 +69,8 @@
         'native/addon/span_options.cc',
         'native/addon/values.cc',
         'native/core/checkpoint.cc',
+        'native/core/crc32.cc',
+        'native/core/crc32_x86.cc',
         'native/core/fast_inflater.cc',
         'native/core/fast_loop.cc',
         'native/core/fast_tables.cc',

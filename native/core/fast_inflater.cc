@@ -5,9 +5,10 @@
 // The unit of reading is an element: a block header, one code length, one
 // literal, one length with its distance. An element is taken from the buffer
 // when all of its bits are there, and not at all otherwise. So when input runs
-// out, everything held belongs to one incomplete element; and at any other
-// event the whole bytes left in the buffer came from this Run's input and are
-// given back. This is what makes `consumed` equal to zlib's for any chunking.
+// out, everything held belongs to one incomplete element; and when an element
+// was taken, the whole bytes left in the buffer came from this Run's input and
+// are given back. This is what makes `consumed` equal to zlib's for any
+// chunking.
 #include "fast_inflater.h"
 
 #include <algorithm>
@@ -154,7 +155,12 @@ Inflater::Result FastInflater::Run(const uint8_t* in, size_t in_len,
       break;
   }
 
-  if (step != Step::kNeedInput) c.GiveBack();
+  if (step == Step::kInvalid) {
+    // The invalid element may have begun in an earlier Run.
+    c.in -= std::min<size_t>(c.bits >> 3, static_cast<size_t>(c.in - in));
+  } else if (step != Step::kNeedInput) {
+    c.GiveBack();
+  }
   hold_ = c.hold;
   bits_ = c.bits;
   result.consumed = static_cast<size_t>(c.in - in);

@@ -1,11 +1,10 @@
 #include "gzip_frame.h"
 
-#include <zlib.h>
-
 #include <algorithm>
 #include <cstring>
 
 #include "bytes.h"
+#include "crc32.h"
 
 namespace soci {
 namespace {
@@ -23,10 +22,6 @@ constexpr uint64_t kFixedSize = 10;
 constexpr uint64_t kFlagsAt = 3;
 
 }  // namespace
-
-uint32_t Crc32(uint32_t crc, const uint8_t* data, size_t len) {
-  return static_cast<uint32_t>(crc32_z(crc, data, len));
-}
 
 // Looks at the next of the ten fixed bytes. MTIME, XFL and OS say nothing that
 // matters here.

@@ -73,7 +73,4 @@ class GzipTrailer {
   size_t taken_ = 0;
 };
 
-// CRC-32 of RFC 1952 §8, continued from `crc` (0 at the start).
-uint32_t Crc32(uint32_t crc, const uint8_t* data, size_t len);
-
 }  // namespace soci

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <new>
 
+#include "crc32.h"
+
 namespace soci {
 namespace {
 

@@ -147,6 +147,7 @@ void Compare(const Bytes& deflate, size_t at, unsigned bits,
     const Inflater::Result got =
         Tested()->Run(in.get(), in_len, out, out_len, history, stop);
     REQUIRE(got.event == want.event);
+    REQUIRE(got.consumed <= in_len);
     REQUIRE(got.produced == want.produced);
     REQUIRE(got.status.code == want.status.code);
     REQUIRE(std::memcmp(out, expected, got.produced) == 0);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "../core/crc32.h"
 #include "check.h"
 
 namespace soci::test {
