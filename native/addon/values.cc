@@ -118,8 +118,12 @@ bool ReadEngine(napi_env env, napi_value value, Engine* out) {
       *out = Engine::kZlib;
       return true;
     }
+    if (strcmp(name, "fast") == 0) {
+      *out = Engine::kFast;
+      return true;
+    }
   }
-  return ThrowExpected(env, "the name of one", "engine");
+  return ThrowExpected(env, "'zlib' or 'fast'", "engine");
 }
 
 bool ReadProperty(napi_env env, napi_value object, const char* name,

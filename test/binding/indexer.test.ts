@@ -63,6 +63,10 @@ t.test('finds the same in any chunking, on the pool and on the calling thread', 
     same(indexAllSync(createIndexer(GZIP_OPTIONS), LAYER, size), `chunks of ${size}`);
   }
   same(await indexAll(createIndexer(GZIP_OPTIONS), LAYER, 1000), 'on the pool');
+  same(
+    await indexAll(createIndexer({ ...GZIP_OPTIONS, engine: 'fast' }), LAYER, 5000),
+    'with the other engine',
+  );
 });
 
 t.test('leaves out the diffID unless asked', async t => {
