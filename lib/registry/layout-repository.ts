@@ -176,8 +176,8 @@ export class LayoutRepository implements Repository {
       if (!known || entry.size > MAX_MANIFEST_BYTES || !(await this.hasBlob(entry.digest, options))) {
         continue;
       }
-      const { manifest } = await this.getManifest(entry, { signal: options.signal });
-      if (manifest.subject?.digest === digest) {
+      const manifest = await this.#parseListed(entry, options.signal);
+      if (manifest?.subject?.digest === digest) {
         const artifactType = artifactTypeOf(manifest);
         const { annotations } = manifest;
         found.push({
@@ -187,7 +187,7 @@ export class LayoutRepository implements Repository {
           ...(annotations === undefined ? {} : { annotations }),
           ...(artifactType === undefined ? {} : { artifactType }),
         });
-      } else if (manifest.kind === 'index' && refName(entry) === referrersTag(digest)) {
+      } else if (manifest?.kind === 'index' && refName(entry) === referrersTag(digest)) {
         found.push(...manifest.manifests);
       }
     }
@@ -215,6 +215,21 @@ export class LayoutRepository implements Repository {
       });
     }
     return entries;
+  }
+
+  /** Undefined for a document of a kind that we do not know: it refers to nothing that matters here. */
+  async #parseListed(
+    entry: Descriptor,
+    signal: AbortSignal | undefined,
+  ): Promise<ManifestContent['manifest'] | undefined> {
+    try {
+      return (await this.getManifest(entry, { signal })).manifest;
+    } catch (error) {
+      if (error instanceof SociError && error.code === 'ERR_SOCI_MANIFEST') {
+        return undefined;
+      }
+      throw error;
+    }
   }
 
   /** The descriptor of a manifest that only its parents name. */

@@ -256,7 +256,8 @@ export class RegistryTransport {
         'user-agent': USER_AGENT,
         ...call.headers,
         ...(home ? endpoint.headers : {}),
-        ...(home && authorization !== undefined ? { authorization } : {}),
+        // Only ever set while the request goes to the endpoint itself.
+        ...(authorization === undefined ? {} : { authorization }),
       };
       const answer = await exchangeOnce(
         connections,

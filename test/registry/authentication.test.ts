@@ -278,6 +278,21 @@ t.test('credentials go nowhere else', async t => {
     );
   });
 
+  t.test('not even back to where they came from, once another host was asked', async t => {
+    registry.clearFaults();
+    const back = createServer((_, response) => {
+      response.writeHead(302, { location: `${registry.url}/v2/demo/app/manifests/chosen-by-others` }).end();
+    });
+    await new Promise<void>(resolve => back.listen(0, '127.0.0.1', resolve));
+    t.teardown(() => back.close());
+    const location = `http://127.0.0.1:${(back.address() as AddressInfo).port}/`;
+    registry.inject({ match: { path: '/manifests/v1' }, reply: { status: 302, headers: { location } } });
+    await failure(repository.getManifest('v1'));
+    const chosen = registry.requests.find(({ path }) => path.endsWith('chosen-by-others'));
+    t.ok(chosen);
+    t.equal(chosen?.headers['authorization'], undefined);
+  });
+
   t.test('nor do secrets into messages', async t => {
     registry.clearFaults();
     registry.inject({

@@ -108,6 +108,13 @@ t.test('uploads', async t => {
     t.same(Buffer.from(await third.getBlob(blobOf(LAYER))), Buffer.from(LAYER));
   });
 
+  t.test('a refused mount is no obstacle', async t => {
+    const refusing = openRepository(transport, registry, 'demo/refusing');
+    registry.inject({ match: ({ query }) => query.has('mount'), reply: { status: 403, headers: {} } });
+    t.equal(await refusing.pushBlob(blobOf(LAYER), LAYER, { mountFrom: ['demo/secret'] }), 'uploaded');
+    t.same(writes(), ['POST', 'POST', 'PUT']);
+  });
+
   t.test('chunks, and where they go on after a failure', async t => {
     const bytes = sampleBytes(10_000, 3);
     const chunked = openRepository(transport, registry, 'demo/chunked', { chunkSize: 4000 });

@@ -79,6 +79,14 @@ for (const scheme of ['oci', 'oci-archive']) {
       const source = await reading.openBlob(blobOf(LAYER));
       t.same(Buffer.from(await source.read(1000, 10)), Buffer.from(LAYER.subarray(1000, 1010)));
       t.same(await collect(source.stream()), Buffer.from(LAYER));
+      for (const [offset, length] of [
+        [LAYER.length - 5, 10],
+        [-1, 1],
+        [0, 2 ** 60],
+        [0.5, 1],
+      ] as const) {
+        t.match(await failure(source.read(offset, length)), { code: 'ERR_SOCI_SOURCE_RANGE' });
+      }
       await source.close();
       t.same(await reading.listTags(), ['v1']);
       t.match(await reading.referrers(image.digest), [{ digest: artifact.digest, artifactType: SOCI }]);
@@ -167,6 +175,12 @@ t.test('a layout on disk', async t => {
   const files = await filesOf(root);
   t.equal(files.length, 2 + 3 + 2 + 1, 'index.json, oci-layout, blobs: no temporary file is left');
 
+  t.test('a failed write leaves no file', async t => {
+    const wrong = { ...blobOf(LAYER), digest: blobOf(Buffer.from('else')).digest };
+    await failure(repository.pushBlob(wrong, new BufferSource(LAYER)));
+    t.same(await filesOf(root), files);
+  });
+
   t.test('members that we do not know survive', async t => {
     const path = join(root, 'index.json');
     const document = JSON.parse(await readFile(path, 'utf8'));
@@ -180,6 +194,17 @@ t.test('a layout on disk', async t => {
       manifests: [{ unknown: true }, {}, {}],
     });
     t.equal((await repository.resolve('docker.io/library/app:1')).digest, index.digest, "containerd's name");
+  });
+
+  t.test('entries that are no images do not hide the others', async t => {
+    const path = join(root, 'index.json');
+    const document = JSON.parse(await readFile(path, 'utf8'));
+    const odd = Buffer.from('{"mediaType":"application/vnd.example"}');
+    const entry = blobOf(odd, document.manifests[0].mediaType);
+    await repository.pushBlob(entry, odd);
+    document.manifests.unshift(entry);
+    await writeFile(path, JSON.stringify(document));
+    t.match(await repository.referrers(index.digest), [{ digest: soci.digest }]);
   });
 
   t.test('damage is found', async t => {
