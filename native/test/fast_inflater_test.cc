@@ -18,7 +18,7 @@ using Event = Inflater::Event;
 class BitWriter {
  public:
   BitWriter& Bits(unsigned value, unsigned count) {
-    for (unsigned i = 0; i < count; i++) Bit(value >> i & 1);
+    for (unsigned i = 0; i < count; i++) Bit(i < 32 ? value >> i & 1 : 0);
     return *this;
   }
   BitWriter& Word(unsigned code, unsigned count) {
