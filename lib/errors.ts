@@ -45,6 +45,7 @@ export const ERROR_CODES = [
   'ERR_SOCI_DEFLATE_DATA',
   'ERR_SOCI_LAYER_TRUNCATED',
   'ERR_SOCI_LAYER_TRAILING_DATA',
+  'ERR_SOCI_ZSTD_DATA',
   'ERR_SOCI_TAR_HEADER',
   'ERR_SOCI_TAR_UNSUPPORTED',
   // ztocs
@@ -54,6 +55,9 @@ export const ERROR_CODES = [
   'ERR_SOCI_ZTOC_MISMATCH',
   // SOCI indexes
   'ERR_SOCI_INDEX_FORMAT',
+  'ERR_SOCI_INDEX_EMPTY',
+  'ERR_SOCI_INDEX_MISMATCH',
+  'ERR_SOCI_NO_ZTOC',
   // Reading through a ztoc
   'ERR_SOCI_SPAN_DIGEST',
   'ERR_SOCI_SPAN_LENGTH',
@@ -62,7 +66,15 @@ export const ERROR_CODES = [
 ] as const;
 
 export type SociErrorCode = (typeof ERROR_CODES)[number];
-export type FileErrorCode = 'ENOENT' | 'ENOTDIR' | 'EISDIR' | 'EINVAL' | 'ELOOP' | 'EBADF';
+export type FileErrorCode =
+  | 'ENOENT'
+  | 'ENOTDIR'
+  | 'EISDIR'
+  | 'EINVAL'
+  | 'ELOOP'
+  | 'EBADF'
+  | 'EACCES'
+  | 'EROFS';
 
 export interface SociErrorOptions {
   data?: Readonly<Record<string, unknown>>;
@@ -91,6 +103,8 @@ const FILE_ERROR_TEXT: Readonly<Record<FileErrorCode, string>> = {
   EINVAL: 'invalid argument',
   ELOOP: 'too many symbolic links encountered',
   EBADF: 'bad file descriptor',
+  EACCES: 'permission denied',
+  EROFS: 'read-only file system',
 };
 
 /** An error with the fields and wording of node:fs, e.g. `ENOENT: no such file or directory, open 'etc/x'`. */

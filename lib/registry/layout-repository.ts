@@ -41,10 +41,12 @@ export class LayoutRepository implements Repository {
 
   async resolve(reference?: string, options: AbortableOptions = {}): Promise<Descriptor> {
     const { signal } = options;
-    const entries = await this.#entries(signal);
     if (reference !== undefined && isDigest(reference)) {
-      return entries.find(({ digest }) => digest === reference) ?? (await this.#describe(reference, signal));
+      // A layout that is being written has blobs before it has an index.json.
+      const listed = (await this.#index.read(signal)) ?? [];
+      return listed.find(({ digest }) => digest === reference) ?? (await this.#describe(reference, signal));
     }
+    const entries = await this.#entries(signal);
     // Referrers are listed beside the images, but are none.
     const matching = entries.filter(entry =>
       reference === undefined

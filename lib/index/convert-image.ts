@@ -1,0 +1,85 @@
+/**
+ * From an image to one with SOCI indexes (v2): each manifest names its index,
+ * and the image index lists both, so that copying the image copies the indexes.
+ * Source and target may each be a registry, a layout or an archive.
+ */
+import { SociError } from '../errors.js';
+import type { Descriptor } from '../registry/descriptor.js';
+import { isDigest } from '../registry/digest.js';
+import type { OpenedLocation } from '../registry/image-location.js';
+import { LayoutRepository } from '../registry/layout-repository.js';
+import { RegistryRepository } from '../registry/registry-repository.js';
+import { type BuiltIndexes, buildIndexes, checkBuildOptions } from './build-indexes.js';
+import { ContentCopy } from './content-copy.js';
+import { convertTree } from './converted-index.js';
+import type { CreateIndexOptions } from './create-index.js';
+import { resolveImages } from './platform-images.js';
+import { pushIndexBlobs } from './push-index.js';
+
+export interface ConvertImageOptions extends CreateIndexOptions {
+  /** Do everything but write. Default false. */
+  readonly dryRun?: boolean | undefined;
+}
+
+export interface ConvertImageResult extends BuiltIndexes {
+  /** The converted image's index. */
+  readonly descriptor: Descriptor;
+  readonly bytes: Uint8Array;
+  /** What the index lists although the source does not have it. */
+  readonly absent: readonly Descriptor[];
+}
+
+/**
+ * Converts `source` to `target`, whose reference is the tag to give it. Images of which no layer can be indexed, other
+ * platforms and everything that is no image are copied as they are. Converting the result again changes nothing.
+ *
+ * @throws SociError ERR_SOCI_INDEX_EMPTY when no layer of any platform could be indexed; ERR_SOCI_REFERENCE when the
+ *   target is a digest; ERR_SOCI_PLATFORM; ERR_SOCI_DIGEST_MISMATCH; ERR_SOCI_INVALID_ARGUMENT; ERR_SOCI_LIMIT;
+ *   whatever a repository fails with. A failed conversion may leave blobs behind, but no new tag.
+ */
+export async function convertImage(
+  source: OpenedLocation,
+  target: OpenedLocation,
+  options: ConvertImageOptions = {},
+): Promise<ConvertImageResult> {
+  checkBuildOptions(options);
+  const { platforms, signal, dryRun = false } = options;
+  const tag = target.reference;
+  if (tag !== undefined && isDigest(tag)) {
+    const message = `${target.repository.name}@${tag}: a converted image gets a digest of its own, name a tag`;
+    throw new SociError('ERR_SOCI_REFERENCE', message, { data: { reference: tag } });
+  }
+  const resolved = await resolveImages(source.repository, source.reference, {
+    platforms,
+    readAll: true,
+    signal,
+  });
+  const { root, images, documents } = resolved;
+  const copy = new ContentCopy(source.repository, target.repository, options);
+  const all = [...documents.values()].flatMap(({ manifest }) =>
+    manifest.kind === 'manifest' ? manifest : [],
+  );
+  // A layer that is going to be on this machine anyway is downloaded once and indexed from there.
+  const copyFirst =
+    !dryRun &&
+    source.repository instanceof RegistryRepository &&
+    target.repository instanceof LayoutRepository;
+  if (copyFirst) await copy.blobsOf(all);
+  const layers = copyFirst ? target.repository : source.repository;
+  const built = await buildIndexes(source.repository, layers, images, 'v2', options);
+  const tree = convertTree(root, documents, images, built.indexes);
+  const absent = [...resolved.absent];
+  if (!dryRun) {
+    await copy.blobsOf(all);
+    await pushIndexBlobs(target.repository, built.indexes, options);
+    for (const { bytes, descriptor } of built.indexes) await copy.push(bytes, descriptor);
+    for (const entry of tree.kept) {
+      const known = absent.some(({ digest }) => digest === entry.digest);
+      if (!known && !(await copy.tree(entry))) absent.push(entry);
+    }
+    for (const { bytes, descriptor } of tree.documents) await copy.push(bytes, descriptor);
+    await copy.push(tree.root.bytes, tree.root.descriptor, tag === undefined ? { listed: true } : { tag });
+    await target.repository.commit({ signal });
+  }
+  return { ...built, ...tree.root, absent };
+}

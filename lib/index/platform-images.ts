@@ -1,0 +1,215 @@
+/**
+ * From whatever a reference names to the images that are there for it: one
+ * manifest per platform, with everything read on the way. What is no image
+ * (attestations, SOCI indexes, signatures) is left out, and a hostile tree of
+ * indexes costs a bounded number of requests and bytes.
+ */
+import { SociError } from '../errors.js';
+import type { Descriptor } from '../registry/descriptor.js';
+import { isIndexType, isManifestType } from '../registry/media-types.js';
+import { formatPlatform, type Platform, samePlatform } from '../registry/platform.js';
+import type { PlatformManifest } from '../registry/platform-selection.js';
+import type { ManifestContent, Repository } from '../registry/repository.js';
+import { runBounded } from './bounded-tasks.js';
+import { platformOfConfig } from './image-platform.js';
+import { SOCI_INDEX_TYPE } from './soci-index.js';
+
+const MAX_DEPTH = 4;
+/** Entries of all indexes together: far above a real image's, and each may be worth a request. */
+const MAX_ENTRIES = 2000;
+const MAX_DOCUMENT_BYTES = 64 * 2 ** 20;
+const CONCURRENCY = 4;
+
+/** On the descriptor of an attestation: the image manifest that it is about. */
+export const REFERENCE_DIGEST_ANNOTATION = 'vnd.docker.reference.digest';
+const REFERENCE_TYPE_ANNOTATION = 'vnd.docker.reference.type';
+
+export interface PlatformImage extends PlatformManifest {
+  /** Verbatim: from the image index, or from the config where no index says it. */
+  readonly platform: Platform | undefined;
+}
+
+export interface ResolvedImages {
+  /** What the reference names: an image index, or the only image's manifest. */
+  readonly root: ManifestContent;
+  /** Those of the wanted platforms, in the order of the index. */
+  readonly images: readonly PlatformImage[];
+  /** Images that an index lists but the repository does not have (a layout that holds some platforms only). */
+  readonly absent: readonly Descriptor[];
+  /** Every index and image manifest that was read, by digest; wanted or not. */
+  readonly documents: ReadonlyMap<string, ManifestContent>;
+}
+
+export interface ResolveImagesOptions {
+  /** Platforms that must be there, compared after normalisation. Default: all that there are. */
+  readonly platforms?: readonly Platform[] | undefined;
+  /** Read the images of other platforms too: they are in `documents`. Default false. */
+  readonly readAll?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Whether an entry of an image index looks like an image: what its descriptor says decides. */
+export function isImageEntry({ mediaType, artifactType, platform, annotations }: Descriptor): boolean {
+  return (
+    isManifestType(mediaType) &&
+    artifactType === undefined &&
+    platform?.os !== 'unknown' &&
+    annotations?.[REFERENCE_TYPE_ANNOTATION] === undefined
+  );
+}
+
+/** Whether a manifest may be taken for an image: artifacts say what they are, or whom they belong to. */
+function isImage(content: ManifestContent): content is PlatformManifest {
+  const { manifest } = content;
+  return (
+    manifest.kind === 'manifest' &&
+    manifest.artifactType === undefined &&
+    manifest.subject === undefined &&
+    !Object.values(SOCI_INDEX_TYPE).includes(manifest.config.mediaType)
+  );
+}
+
+/**
+ * @throws SociError ERR_SOCI_PLATFORM when a wanted platform is not there or nothing is an image;
+ *   ERR_SOCI_LIMIT for more than 4 levels, 2000 entries or 64 MiB of documents; whatever the repository fails with.
+ */
+export async function resolveImages(
+  repository: Repository,
+  reference: string | Descriptor | undefined,
+  options: ResolveImagesOptions = {},
+): Promise<ResolvedImages> {
+  const { signal } = options;
+  const root = await repository.getManifest(reference, { signal });
+  const walk = new TreeWalk(repository, options);
+  await walk.visit(root, undefined, 1, signal);
+  const images =
+    options.platforms === undefined ? walk.images : pick(repository, root, walk, options.platforms);
+  if (images.length === 0) {
+    const detail = walk.absent.length > 0 ? 'none of its images is there' : 'it is no image and lists none';
+    throw noImage(repository, root, detail, walk.offered);
+  }
+  return { root, images, absent: walk.absent, documents: walk.documents };
+}
+
+function noImage(
+  repository: Repository,
+  root: ManifestContent,
+  detail: string,
+  offered: readonly Platform[],
+): SociError {
+  const platforms = [...new Set(offered.map(formatPlatform))];
+  const choice = platforms.length === 0 ? '' : `; it has ${platforms.slice(0, 20).join(', ')}`;
+  return new SociError(
+    'ERR_SOCI_PLATFORM',
+    `${repository.name}@${root.descriptor.digest}: ${detail}${choice}`,
+    {
+      data: { platforms },
+    },
+  );
+}
+
+function pick(
+  repository: Repository,
+  root: ManifestContent,
+  walk: TreeWalk,
+  wanted: readonly Platform[],
+): readonly PlatformImage[] {
+  for (const platform of wanted) {
+    const fits = ({ platform: offered }: { readonly platform?: Platform | undefined }): boolean =>
+      offered !== undefined && samePlatform(platform, offered);
+    if (walk.images.some(fits)) continue;
+    const detail = walk.absent.some(fits) ? 'is listed but not there' : 'is not among its images';
+    throw noImage(repository, root, `${formatPlatform(platform)} ${detail}`, walk.offered);
+  }
+  return walk.images.filter(({ platform }) => wanted.some(want => platform && samePlatform(want, platform)));
+}
+
+class TreeWalk {
+  readonly images: PlatformImage[] = [];
+  readonly absent: Descriptor[] = [];
+  readonly documents = new Map<string, ManifestContent>();
+  /** Platforms of all images, wanted or not. */
+  readonly offered: Platform[] = [];
+  readonly #repository: Repository;
+  readonly #wanted: readonly Platform[] | undefined;
+  #entries = 0;
+  #bytes = 0;
+
+  constructor(repository: Repository, options: ResolveImagesOptions) {
+    this.#repository = repository;
+    this.#wanted = options.readAll === true ? undefined : options.platforms;
+  }
+
+  /** @param entry How an index lists `content`; undefined for the root. */
+  async visit(
+    content: ManifestContent,
+    entry: Descriptor | undefined,
+    depth: number,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const { manifest } = content;
+    if (manifest.kind === 'manifest') {
+      this.#keep(content);
+      if (!isImage(content)) return;
+      const platform = entry?.platform ?? (await platformOfConfig(this.#repository, manifest.config, signal));
+      this.images.push({ ...content, manifest, platform });
+      if (entry?.platform === undefined && platform !== undefined) this.offered.push(platform);
+      return;
+    }
+    this.#keep(content);
+    if (depth > MAX_DEPTH) throw this.#limit(`image indexes nested deeper than ${MAX_DEPTH}`, MAX_DEPTH);
+    this.#entries += manifest.manifests.length;
+    if (this.#entries > MAX_ENTRIES) throw this.#limit(`more than ${MAX_ENTRIES} entries`, MAX_ENTRIES);
+    this.offered.push(...manifest.manifests.filter(isImageEntry).flatMap(({ platform }) => platform ?? []));
+    const followed = manifest.manifests.filter(
+      each => this.#isWanted(each) || (isIndexType(each.mediaType) && each.artifactType === undefined),
+    );
+    const fetched = await runBounded(followed, CONCURRENCY, signal, (each, abort) =>
+      this.#fetch(each, abort),
+    );
+    for (const [position, child] of fetched.entries()) {
+      const listed = followed[position]!;
+      if (child === undefined) this.absent.push(listed);
+      else await this.visit(child, listed, depth + 1, signal);
+    }
+  }
+
+  /** Images of other platforms need not be read. */
+  #isWanted(entry: Descriptor): boolean {
+    if (!isImageEntry(entry)) return false;
+    const { platform } = entry;
+    return (
+      this.#wanted === undefined ||
+      platform === undefined ||
+      this.#wanted.some(want => samePlatform(want, platform))
+    );
+  }
+
+  async #fetch(entry: Descriptor, signal: AbortSignal): Promise<ManifestContent | undefined> {
+    const known = this.documents.get(entry.digest);
+    if (known !== undefined) return { ...known, descriptor: entry };
+    this.#spend(entry.size);
+    try {
+      return await this.#repository.getManifest(entry, { signal });
+    } catch (error) {
+      if (error instanceof SociError && error.code === 'ERR_SOCI_REGISTRY_NOT_FOUND') return undefined;
+      throw error;
+    }
+  }
+
+  #keep(content: ManifestContent): void {
+    if (!this.documents.has(content.descriptor.digest))
+      this.documents.set(content.descriptor.digest, content);
+  }
+
+  #spend(bytes: number): void {
+    this.#bytes += bytes;
+    if (this.#bytes > MAX_DOCUMENT_BYTES) {
+      throw this.#limit(`more than ${MAX_DOCUMENT_BYTES} bytes of manifests`, MAX_DOCUMENT_BYTES);
+    }
+  }
+
+  #limit(what: string, limit: number): SociError {
+    return new SociError('ERR_SOCI_LIMIT', `${this.#repository.name}: ${what}`, { data: { limit } });
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * From a list of files to prefetch artifacts, one per layer that holds some of
+ * them. As in the reference the topmost layer with such an entry wins, whatever
+ * kind of entry it is: links and directories are not followed.
+ */
+import type { Descriptor } from '../registry/descriptor.js';
+import { sha256Digest } from '../registry/digest.js';
+import type { Ztoc } from '../ztoc/ztoc.js';
+import { encodePrefetchArtifact, type SpanRange, spanRangeOf } from './prefetch-artifact.js';
+import { PREFETCH_TYPE, type PrefetchDescriptor } from './soci-index.js';
+
+export interface PrefetchArtifact extends PrefetchDescriptor {
+  readonly bytes: Uint8Array;
+}
+
+export interface PrefetchPlan {
+  /** In the order of the image's layers. */
+  readonly artifacts: readonly PrefetchArtifact[];
+  /** Paths that no layer has, as they were given. */
+  readonly missing: readonly string[];
+}
+
+/** @param layers Those with a ztoc, lowest first. */
+export function planPrefetch(
+  layers: readonly { readonly layer: Descriptor; readonly ztoc: Ztoc }[],
+  paths: readonly string[],
+): PrefetchPlan {
+  const ranges = layers.map((): SpanRange[] => []);
+  const missing: string[] = [];
+  for (const path of paths) {
+    const position = layers.findLastIndex(({ ztoc }) => spanRangeOf(ztoc, path) !== undefined);
+    const range = position < 0 ? undefined : spanRangeOf(layers[position]!.ztoc, path);
+    if (range === undefined) missing.push(path);
+    else ranges[position]!.push(range);
+  }
+  const artifacts = layers.flatMap(({ layer }, position): PrefetchArtifact[] => {
+    const spans = ranges[position]!;
+    if (spans.length === 0) return [];
+    const bytes = encodePrefetchArtifact(spans);
+    return [{ digest: sha256Digest(bytes), size: bytes.length, layerDigest: layer.digest, bytes }];
+  });
+  return { artifacts, missing };
+}
+
+export function prefetchBlob({ digest, size }: PrefetchDescriptor): Descriptor {
+  return { mediaType: PREFETCH_TYPE, digest, size };
+}
