@@ -7,8 +7,8 @@ import type { Descriptor } from './descriptor.js';
 import { isDigest, requireSha256, sha256Digest, verifyContent } from './digest.js';
 import type { Endpoint, HostCapability } from './endpoint.js';
 import type { ExchangeAnswer } from './exchange.js';
-import { nextPage } from './link-header.js';
 import { artifactTypeOf, MAX_MANIFEST_BYTES, parseManifest } from './manifest.js';
+import { readManifestAnswer } from './manifest-answer.js';
 import { essence, isIndexType, isManifestType, MANIFEST_ACCEPT, OCI_INDEX } from './media-types.js';
 import { type ImageReference, isTag, referenceTarget } from './reference.js';
 import { addReferrer, listReferrers, referrersTag, selectReferrers } from './referrers.js';
@@ -25,6 +25,7 @@ import {
   type Repository,
 } from './repository.js';
 import { repositoryScope } from './scope.js';
+import { listTags } from './tag-list.js';
 import type { RegistryCall, RegistryTransport } from './transport.js';
 import { readVerified, VerifiedSource } from './verified-source.js';
 
@@ -32,10 +33,6 @@ export interface RegistryRepositoryOptions {
   /** Upload blobs in chunks of this many bytes. Default: in one piece. */
   readonly chunkSize?: number;
 }
-
-const MAX_TAG_PAGES = 1000;
-const MAX_TAGS = 1_000_000;
-const MAX_TAG_PAGE_BYTES = 8 * 1024 * 1024;
 
 export class RegistryRepository implements Repository {
   readonly name: string;
@@ -110,8 +107,7 @@ export class RegistryRepository implements Repository {
         expect: [200],
         signal: options.signal,
       });
-      const bytes = await answer.bytes(MAX_MANIFEST_BYTES);
-      return this.#manifestContent(bytes, target, wanted, answer);
+      return await readManifestAnswer(answer, this.name, target, wanted);
     });
   }
 
@@ -210,28 +206,9 @@ export class RegistryRepository implements Repository {
   }
 
   async listTags(options: AbortableOptions = {}): Promise<string[]> {
-    return await this.#eachEndpoint('resolve', options.signal, async endpoint => {
-      const tags = new Set<string>();
-      let url: string | URL | undefined = `${this.repository}/tags/list`;
-      for (let page = 0; url !== undefined; page++) {
-        const answer = await this.#send(endpoint, {
-          method: 'GET',
-          url,
-          expect: [200],
-          signal: options.signal,
-        });
-        for (const tag of parseTags(await answer.bytes(MAX_TAG_PAGE_BYTES), answer.url)) {
-          tags.add(tag);
-        }
-        if (page === MAX_TAG_PAGES || tags.size > MAX_TAGS) {
-          throw new SociError('ERR_SOCI_LIMIT', `${this.name}: more than ${MAX_TAGS} tags`, {
-            data: { limit: MAX_TAGS },
-          });
-        }
-        url = nextPage(answer);
-      }
-      return [...tags].sort();
-    });
+    return await this.#eachEndpoint('resolve', options.signal, endpoint =>
+      listTags(this.#transport, endpoint, this.repository, options.signal),
+    );
   }
 
   async referrers(digest: string, options: ReferrersOptions = {}): Promise<Descriptor[]> {
@@ -284,33 +261,6 @@ export class RegistryRepository implements Repository {
       `${this.name}@${descriptor.digest}: ${descriptor.size} bytes, more than the limit of ${limit}`,
       { data: { digest: descriptor.digest, size: descriptor.size, limit } },
     );
-  }
-
-  #manifestContent(
-    bytes: Uint8Array,
-    target: string,
-    wanted: Descriptor | undefined,
-    answer: ExchangeAnswer,
-  ): ManifestContent {
-    const where = `${this.name}${isDigest(target) ? '@' : ':'}${target}`;
-    const digest = isDigest(target) ? target : sha256Digest(bytes);
-    verifyContent(bytes, digest, wanted?.size, where);
-    const announced = answer.header('docker-content-digest');
-    if (!isDigest(target) && announced?.startsWith('sha256:') === true && announced !== digest) {
-      throw new SociError(
-        'ERR_SOCI_DIGEST_MISMATCH',
-        `${where}: Docker-Content-Digest says ${announced.slice(0, 100)}, the bytes are ${digest}`,
-        {
-          data: { digest, announced: announced.slice(0, 100) },
-        },
-      );
-    }
-    const manifest = parseManifest(bytes, wanted?.mediaType ?? essence(answer.header('content-type')), where);
-    return {
-      descriptor: { ...wanted, mediaType: manifest.mediaType, digest, size: bytes.length },
-      bytes,
-      manifest,
-    };
   }
 
   async #blobExists(
@@ -453,18 +403,4 @@ export class RegistryRepository implements Repository {
       }
     }
   }
-}
-
-function parseTags(body: Uint8Array, url: URL): string[] {
-  let answer: unknown;
-  try {
-    answer = JSON.parse(new TextDecoder().decode(body));
-  } catch {
-    throw protocolError('GET', url, 'the list of tags is not JSON');
-  }
-  const tags = (answer as { readonly tags?: unknown } | null)?.tags ?? [];
-  if (!Array.isArray(tags) || !tags.every(tag => typeof tag === 'string')) {
-    throw protocolError('GET', url, 'the list of tags has no array of tags');
-  }
-  return tags as string[];
 }
