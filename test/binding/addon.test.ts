@@ -8,8 +8,9 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { NATIVE_FAILURES, zlibVersion } from '../../lib/binding.js';
+import { zlibVersion } from '../../lib/binding.js';
 import { ERROR_CODES } from '../../lib/errors.js';
+import { NATIVE_FAILURES } from '../../lib/native-failure.js';
 
 const require = createRequire(import.meta.url);
 const libDirectory = fileURLToPath(new URL('../../lib/', import.meta.url));
@@ -103,7 +104,7 @@ t.test('says what to do when there is no addon for the machine', async t => {
   const directory = t.testdir({ package: { lib: {} } });
   const copy = path.join(directory, 'package');
   writeFileSync(path.join(copy, 'package.json'), '{"name":"seekable-oci","type":"module"}');
-  for (const file of ['binding.js', 'errors.js']) {
+  for (const file of ['binding.js', 'errors.js', 'native-failure.js']) {
     copyFileSync(path.join(libDirectory, file), path.join(copy, 'lib', file));
   }
   symlinkSync(path.join(root, 'node_modules'), path.join(copy, 'node_modules'));

@@ -5,13 +5,13 @@
 import { constants, gzipSync } from 'node:zlib';
 import t from 'tap';
 import {
-  AbortedError,
   createIndexer,
   type IndexerOptions,
   type IndexResult,
   type NativeIndexer,
 } from '../../lib/binding.js';
 import type { SociError } from '../../lib/errors.js';
+import { AbortedError } from '../../lib/native-failure.js';
 import {
   FILES,
   GZIP_OPTIONS,

@@ -14,7 +14,6 @@ import { fileURLToPath } from 'node:url';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { gzipSync } from 'node:zlib';
 import {
-  AbortedError,
   createIndexer,
   createSpanDecoder,
   decodeSpan,
@@ -23,6 +22,7 @@ import {
   type SpanJob,
 } from '../../lib/binding.js';
 import type { SociError } from '../../lib/errors.js';
+import { AbortedError } from '../../lib/native-failure.js';
 
 const MIB = 1024 * 1024;
 const gc = globalThis.gc ?? (() => {});
