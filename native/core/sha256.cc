@@ -1,5 +1,6 @@
 #include "sha256.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace soci {
@@ -10,6 +11,10 @@ constexpr uint32_t kInitialState[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372,
                                        0xa54ff53a, 0x510e527f, 0x9b05688c,
                                        0x1f83d9ab, 0x5be0cd19};
 constexpr size_t kLengthSize = 8;  // of the message length behind the padding
+
+// Blocks before another pair may be the longest. Small, so that of three
+// messages none is left over to run alone; large against the choice of a pair.
+constexpr size_t kTurn = 32;
 
 void StoreBe32(uint8_t* p, uint32_t value) {
   p[0] = static_cast<uint8_t>(value >> 24);
@@ -46,6 +51,45 @@ void Sha256::Update(const uint8_t* data, size_t len) {
   if (whole > 0) blocks_(state_, data, whole);
   const size_t rest = len % kSha256BlockSize;
   if (rest > 0) std::memcpy(block_, data + len - rest, rest);
+}
+
+void Sha256::UpdateEach(Piece* pieces, size_t count, Sha256BlocksX2* blocks) {
+  const auto take = [](Piece* piece, size_t len) {
+    piece->data += len;
+    piece->len -= len;
+  };
+  for (size_t i = 0; i < count; i++) {
+    Piece* piece = &pieces[i];
+    const size_t filled = piece->hash->length_ % kSha256BlockSize;
+    if (filled == 0) continue;
+    const size_t lead = std::min(kSha256BlockSize - filled, piece->len);
+    piece->hash->Update(piece->data, lead);
+    take(piece, lead);
+  }
+  for (;;) {
+    Piece* longest = nullptr;
+    Piece* second = nullptr;
+    for (size_t i = 0; i < count; i++) {
+      if (longest == nullptr || pieces[i].len > longest->len) {
+        second = longest;
+        longest = &pieces[i];
+      } else if (second == nullptr || pieces[i].len > second->len) {
+        second = &pieces[i];
+      }
+    }
+    if (second == nullptr || second->len < kSha256BlockSize) break;
+    const size_t turn = std::min(second->len / kSha256BlockSize, kTurn);
+    blocks(longest->hash->state_, longest->data, second->hash->state_,
+           second->data, turn);
+    for (Piece* piece : {longest, second}) {
+      piece->hash->length_ += turn * kSha256BlockSize;
+      take(piece, turn * kSha256BlockSize);
+    }
+  }
+  for (size_t i = 0; i < count; i++) {
+    pieces[i].hash->Update(pieces[i].data, pieces[i].len);
+    take(&pieces[i], pieces[i].len);
+  }
 }
 
 void Sha256::Final(uint8_t digest[kDigestSize]) {

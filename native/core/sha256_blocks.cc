@@ -80,11 +80,27 @@ void Sha256BlocksPortable(uint32_t state[8], const uint8_t* data,
   }
 }
 
+void Sha256BlocksX2Portable(uint32_t a_state[8], const uint8_t* a_data,
+                            uint32_t b_state[8], const uint8_t* b_data,
+                            size_t count) {
+  Sha256BlocksPortable(a_state, a_data, count);
+  Sha256BlocksPortable(b_state, b_data, count);
+}
+
 Sha256Blocks* FastestSha256Blocks() {
   static Sha256Blocks* const fastest = [] {
     if (Sha256Blocks* x86 = Sha256BlocksX86()) return x86;
     if (Sha256Blocks* arm = Sha256BlocksArm()) return arm;
     return &Sha256BlocksPortable;
+  }();
+  return fastest;
+}
+
+Sha256BlocksX2* FastestSha256BlocksX2() {
+  static Sha256BlocksX2* const fastest = [] {
+    if (Sha256BlocksX2* x86 = Sha256BlocksX2X86()) return x86;
+    if (Sha256BlocksX2* arm = Sha256BlocksX2Arm()) return arm;
+    return &Sha256BlocksX2Portable;
   }();
   return fastest;
 }

@@ -35,54 +35,126 @@ SOCI_TARGET_SHA inline __m128i NextWords(__m128i w16, __m128i w12, __m128i w8,
                               w4);
 }
 
-// Four rounds. The instructions want the state as {a,b,e,f} and {c,d,g,h},
-// high word first.
-SOCI_TARGET_SHA inline void FourRounds(__m128i* abef, __m128i* cdgh, __m128i w,
+// The eight words as the instructions want them: {a,b,e,f} and {c,d,g,h}, high
+// word first.
+struct State {
+  __m128i abef;
+  __m128i cdgh;
+};
+
+SOCI_TARGET_SHA inline void FourRounds(State* state, __m128i w,
                                        const uint32_t* constants) {
   const __m128i wk = _mm_add_epi32(w, Load(constants));
-  *cdgh = _mm_sha256rnds2_epu32(*cdgh, *abef, wk);
-  *abef = _mm_sha256rnds2_epu32(*abef, *cdgh, _mm_shuffle_epi32(wk, 0x0e));
+  state->cdgh = _mm_sha256rnds2_epu32(state->cdgh, state->abef, wk);
+  state->abef = _mm_sha256rnds2_epu32(state->abef, state->cdgh,
+                                      _mm_shuffle_epi32(wk, 0x0e));
 }
 
-SOCI_TARGET_SHA void ShaNiBlocks(uint32_t state[8], const uint8_t* data,
-                                 size_t count) {
-  const __m128i cdab = _mm_shuffle_epi32(Load(state), 0xb1);
-  const __m128i efgh = _mm_shuffle_epi32(Load(state + 4), 0x1b);
-  __m128i abef = _mm_alignr_epi8(cdab, efgh, 8);
-  __m128i cdgh = _mm_blend_epi16(efgh, cdab, 0xf0);
+SOCI_TARGET_SHA inline void FourRoundsX2(State* a, __m128i a_words, State* b,
+                                         __m128i b_words,
+                                         const uint32_t* constants) {
+  const __m128i k = Load(constants);
+  const __m128i a_wk = _mm_add_epi32(a_words, k);
+  const __m128i b_wk = _mm_add_epi32(b_words, k);
+  a->cdgh = _mm_sha256rnds2_epu32(a->cdgh, a->abef, a_wk);
+  b->cdgh = _mm_sha256rnds2_epu32(b->cdgh, b->abef, b_wk);
+  a->abef =
+      _mm_sha256rnds2_epu32(a->abef, a->cdgh, _mm_shuffle_epi32(a_wk, 0x0e));
+  b->abef =
+      _mm_sha256rnds2_epu32(b->abef, b->cdgh, _mm_shuffle_epi32(b_wk, 0x0e));
+}
 
+SOCI_TARGET_SHA inline State LoadState(const uint32_t* words) {
+  const __m128i cdab = _mm_shuffle_epi32(Load(words), 0xb1);
+  const __m128i efgh = _mm_shuffle_epi32(Load(words + 4), 0x1b);
+  return {_mm_alignr_epi8(cdab, efgh, 8), _mm_blend_epi16(efgh, cdab, 0xf0)};
+}
+
+SOCI_TARGET_SHA inline void StoreState(State state, uint32_t* words) {
+  const __m128i feba = _mm_shuffle_epi32(state.abef, 0x1b);
+  const __m128i dchg = _mm_shuffle_epi32(state.cdgh, 0xb1);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(words),
+                   _mm_blend_epi16(feba, dchg, 0xf0));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(words + 4),
+                   _mm_alignr_epi8(dchg, feba, 8));
+}
+
+SOCI_TARGET_SHA inline State Sum(State a, State b) {
+  return {_mm_add_epi32(a.abef, b.abef), _mm_add_epi32(a.cdgh, b.cdgh)};
+}
+
+SOCI_TARGET_SHA void ShaNiBlocks(uint32_t words[8], const uint8_t* data,
+                                 size_t count) {
+  State state = LoadState(words);
   for (; count > 0; count--, data += kSha256BlockSize) {
-    const __m128i abef_before = abef;
-    const __m128i cdgh_before = cdgh;
+    const State before = state;
     const uint32_t* k = kSha256RoundConstants;
     __m128i w0 = LoadWords(data);
-    FourRounds(&abef, &cdgh, w0, k);
+    FourRounds(&state, w0, k);
     __m128i w1 = LoadWords(data + 16);
-    FourRounds(&abef, &cdgh, w1, k + 4);
+    FourRounds(&state, w1, k + 4);
     __m128i w2 = LoadWords(data + 32);
-    FourRounds(&abef, &cdgh, w2, k + 8);
+    FourRounds(&state, w2, k + 8);
     __m128i w3 = LoadWords(data + 48);
-    FourRounds(&abef, &cdgh, w3, k + 12);
+    FourRounds(&state, w3, k + 12);
     for (int i = 16; i < 64; i += 16) {
       w0 = NextWords(w0, w1, w2, w3);
-      FourRounds(&abef, &cdgh, w0, k + i);
+      FourRounds(&state, w0, k + i);
       w1 = NextWords(w1, w2, w3, w0);
-      FourRounds(&abef, &cdgh, w1, k + i + 4);
+      FourRounds(&state, w1, k + i + 4);
       w2 = NextWords(w2, w3, w0, w1);
-      FourRounds(&abef, &cdgh, w2, k + i + 8);
+      FourRounds(&state, w2, k + i + 8);
       w3 = NextWords(w3, w0, w1, w2);
-      FourRounds(&abef, &cdgh, w3, k + i + 12);
+      FourRounds(&state, w3, k + i + 12);
     }
-    abef = _mm_add_epi32(abef, abef_before);
-    cdgh = _mm_add_epi32(cdgh, cdgh_before);
+    state = Sum(state, before);
   }
+  StoreState(state, words);
+}
 
-  const __m128i feba = _mm_shuffle_epi32(abef, 0x1b);
-  const __m128i dchg = _mm_shuffle_epi32(cdgh, 0xb1);
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(state),
-                   _mm_blend_epi16(feba, dchg, 0xf0));
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(state + 4),
-                   _mm_alignr_epi8(dchg, feba, 8));
+// The same for two messages, their instructions interleaved.
+SOCI_TARGET_SHA void ShaNiBlocksX2(uint32_t a_words[8], const uint8_t* a_data,
+                                   uint32_t b_words[8], const uint8_t* b_data,
+                                   size_t count) {
+  State a = LoadState(a_words);
+  State b = LoadState(b_words);
+  for (; count > 0; count--) {
+    const State a_before = a;
+    const State b_before = b;
+    const uint32_t* k = kSha256RoundConstants;
+    __m128i a0 = LoadWords(a_data);
+    __m128i b0 = LoadWords(b_data);
+    FourRoundsX2(&a, a0, &b, b0, k);
+    __m128i a1 = LoadWords(a_data + 16);
+    __m128i b1 = LoadWords(b_data + 16);
+    FourRoundsX2(&a, a1, &b, b1, k + 4);
+    __m128i a2 = LoadWords(a_data + 32);
+    __m128i b2 = LoadWords(b_data + 32);
+    FourRoundsX2(&a, a2, &b, b2, k + 8);
+    __m128i a3 = LoadWords(a_data + 48);
+    __m128i b3 = LoadWords(b_data + 48);
+    FourRoundsX2(&a, a3, &b, b3, k + 12);
+    for (int i = 16; i < 64; i += 16) {
+      a0 = NextWords(a0, a1, a2, a3);
+      b0 = NextWords(b0, b1, b2, b3);
+      FourRoundsX2(&a, a0, &b, b0, k + i);
+      a1 = NextWords(a1, a2, a3, a0);
+      b1 = NextWords(b1, b2, b3, b0);
+      FourRoundsX2(&a, a1, &b, b1, k + i + 4);
+      a2 = NextWords(a2, a3, a0, a1);
+      b2 = NextWords(b2, b3, b0, b1);
+      FourRoundsX2(&a, a2, &b, b2, k + i + 8);
+      a3 = NextWords(a3, a0, a1, a2);
+      b3 = NextWords(b3, b0, b1, b2);
+      FourRoundsX2(&a, a3, &b, b3, k + i + 12);
+    }
+    a = Sum(a, a_before);
+    b = Sum(b, b_before);
+    a_data += kSha256BlockSize;
+    b_data += kSha256BlockSize;
+  }
+  StoreState(a, a_words);
+  StoreState(b, b_words);
 }
 
 bool HasShaNi() {
@@ -99,9 +171,14 @@ bool HasShaNi() {
 
 Sha256Blocks* Sha256BlocksX86() { return HasShaNi() ? &ShaNiBlocks : nullptr; }
 
+Sha256BlocksX2* Sha256BlocksX2X86() {
+  return HasShaNi() ? &ShaNiBlocksX2 : nullptr;
+}
+
 #else
 
 Sha256Blocks* Sha256BlocksX86() { return nullptr; }
+Sha256BlocksX2* Sha256BlocksX2X86() { return nullptr; }
 
 #endif
 
