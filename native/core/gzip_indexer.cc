@@ -38,6 +38,7 @@ Status GzipIndexer::Init(const Options& options, OutputSink* sink) {
   std::memset(output_.get(), 0, kWindowSize);
   output_end_ = kWindowSize;
   checkpoints_.set_span_size(options.span_size);
+  digests_.set_diff_id(options.diff_id);
   options_ = options;
   sink_ = sink;
   return Status::Ok();
@@ -50,6 +51,14 @@ Status GzipIndexer::Feed(const uint8_t* in, size_t len, uint64_t max_out,
   if (sink_ == nullptr || state_ == State::kFinished) {
     return Status::At(Code::kMisuse, total_in_);
   }
+  failure_ = FeedSteps(in, len, max_out, abort, consumed);
+  digests_.Flush();
+  return failure_;
+}
+
+Status GzipIndexer::FeedSteps(const uint8_t* in, size_t len, uint64_t max_out,
+                              const std::atomic<bool>* abort,
+                              size_t* consumed) {
   const uint64_t out_before = total_out_;
   for (;;) {
     const size_t left = len - *consumed;
@@ -58,7 +67,7 @@ Status GzipIndexer::Feed(const uint8_t* in, size_t len, uint64_t max_out,
     if (left == 0 && !output_pending_) return Status::Ok();
     if (left > 0 && total_out_ - out_before >= max_out) return Status::Ok();
     if (abort != nullptr && abort->load(std::memory_order_relaxed)) {
-      return Fail(Status::At(Code::kAborted, total_in_));
+      return Status::At(Code::kAborted, total_in_);
     }
     const uint64_t out_left =
         left > 0 ? max_out - (total_out_ - out_before) : kStepSize;
@@ -66,7 +75,7 @@ Status GzipIndexer::Feed(const uint8_t* in, size_t len, uint64_t max_out,
     const Status status =
         Step(in + *consumed, std::min(left, kStepSize), out_left, &taken);
     *consumed += taken;
-    if (!status.ok()) return Fail(status);
+    if (!status.ok()) return status;
   }
 }
 
@@ -82,7 +91,7 @@ Status GzipIndexer::Finish() {
     return Fail(Status::At(Code::kCheckpointMiss,
                            options_.expected[next_expected_].in));
   }
-  const Status status = span_digests_.Finish();
+  const Status status = digests_.Finish();
   if (!status.ok()) return Fail(status);
   state_ = State::kFinished;
   return Status::Ok();
@@ -148,6 +157,7 @@ Status GzipIndexer::TakeDeflate(const uint8_t* in, size_t len, uint64_t max_out,
 
   const Status counted = CountInput(in, result.consumed);
   if (!counted.ok()) return counted;
+  digests_.AddOutput(out, result.produced);
   if (result.produced > 0) {
     const Status written = sink_->Write(out, result.produced);
     if (!written.ok()) return written;
@@ -190,7 +200,7 @@ Status GzipIndexer::AtBlockStart(const CheckpointPosition& here) {
   if (total_out_ == 0) {
     if (checkpoints_.size() == 0) return AddCheckpoint(here);
     checkpoints_.RemoveLast();
-    span_digests_.RestartSpan(here.bits > 0);
+    digests_.RestartSpan(here.bits > 0);
     return checkpoints_.Append(here, output_.get() + output_end_ - kWindowSize);
   }
   if (total_out_ - last_checkpoint_out_ > options_.span_size) {
@@ -214,7 +224,7 @@ Status GzipIndexer::AddCheckpoint(const CheckpointPosition& position) {
   if (checkpoints_.size() == options_.max_checkpoints) {
     return Status::At(Code::kLimit, position.in);
   }
-  const Status cut = span_digests_.Cut(position.bits > 0);
+  const Status cut = digests_.Cut(position.bits > 0);
   if (!cut.ok()) return cut;
   last_checkpoint_out_ = position.out;
   return checkpoints_.Append(position,
@@ -227,7 +237,7 @@ Status GzipIndexer::CountInput(const uint8_t* in, size_t len) {
   if (options_.expected_first_implied && next_expected_ == 0 &&
       total_in_ + len >= implied_at) {
     const size_t before = static_cast<size_t>(implied_at - total_in_);
-    span_digests_.Update(in, before);
+    digests_.AddInput(in, before);
     total_in_ += before;
     in += before;
     len -= before;
@@ -235,7 +245,7 @@ Status GzipIndexer::CountInput(const uint8_t* in, size_t len) {
     const Status status = AddCheckpoint(CheckpointList::kImpliedFirst);
     if (!status.ok()) return status;
   }
-  span_digests_.Update(in, len);
+  digests_.AddInput(in, len);
   total_in_ += len;
   return Status::Ok();
 }
@@ -243,6 +253,7 @@ Status GzipIndexer::CountInput(const uint8_t* in, size_t len) {
 // Slides the history to the front unless there is room for a whole step.
 void GzipIndexer::MakeRoom() {
   if (kOutputCapacity - output_end_ >= kStepSize) return;
+  digests_.Flush();  // reads what is overwritten now
   std::memmove(output_.get(), output_.get() + output_end_ - kWindowSize,
                kWindowSize);
   output_end_ = kWindowSize;

@@ -20,8 +20,8 @@
 #include "checkpoint.h"
 #include "gzip_frame.h"
 #include "inflater.h"
+#include "layer_digests.h"
 #include "output_sink.h"
-#include "span_digests.h"
 #include "status.h"
 
 namespace soci {
@@ -32,6 +32,7 @@ class GzipIndexer {
     uint64_t span_size = 0;  // of output between checkpoints
     uint64_t max_checkpoints = 0;
     Engine engine = Engine::kZlib;
+    bool diff_id = false;  // hash the output too
 
     // If not null, checkpoints are taken exactly at these `expected_count`
     // positions instead of by the rule, several at one output offset included.
@@ -67,8 +68,8 @@ class GzipIndexer {
   uint64_t total_in() const { return total_in_; }
   uint64_t total_out() const { return total_out_; }
   const CheckpointList& checkpoints() const { return checkpoints_; }
-  // Valid after Finish: as many as there are checkpoints.
-  const SpanDigests& span_digests() const { return span_digests_; }
+  // Valid after Finish: as many spans as there are checkpoints.
+  const LayerDigests& digests() const { return digests_; }
 
  private:
   enum class State : uint8_t {
@@ -80,6 +81,8 @@ class GzipIndexer {
     kFinished,
   };
 
+  Status FeedSteps(const uint8_t* in, size_t len, uint64_t max_out,
+                   const std::atomic<bool>* abort, size_t* consumed);
   Status Step(const uint8_t* in, size_t len, uint64_t max_out,
               size_t* consumed);
   Status TakeHeader(const uint8_t* in, size_t len, size_t* consumed);
@@ -115,7 +118,7 @@ class GzipIndexer {
   uint64_t last_checkpoint_out_ = 0;
   size_t next_expected_ = 0;
   CheckpointList checkpoints_;
-  SpanDigests span_digests_;
+  LayerDigests digests_;
 };
 
 }  // namespace soci

@@ -1,7 +1,6 @@
 #include "layer_indexer.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace soci {
 namespace {
@@ -27,7 +26,7 @@ Status LayerIndexer::Feed(const uint8_t* in, size_t len, uint64_t max_out,
   failure_ = options_.compression == Compression::kGzip
                  ? gzip_.Feed(in, len, max_out, abort, consumed)
                  : FeedPlain(in, len, max_out, abort, consumed);
-  layer_hash_.Update(in, *consumed);
+  plain_digests_.Flush();
   compressed_size_ += *consumed;
   return failure_;
 }
@@ -53,7 +52,7 @@ Status LayerIndexer::FeedPlain(const uint8_t* in, size_t len, uint64_t max_out,
     const uint8_t* piece = in + *consumed;
     const size_t piece_len = static_cast<size_t>(
         std::min<uint64_t>(std::min(wanted - *consumed, kStepSize), span_left));
-    plain_digests_.Update(piece, piece_len);
+    plain_digests_.AddInput(piece, piece_len);
     const Status scanned = scanner_.Write(piece, piece_len);
     if (!scanned.ok()) return scanned;
     *consumed += piece_len;
@@ -62,7 +61,6 @@ Status LayerIndexer::FeedPlain(const uint8_t* in, size_t len, uint64_t max_out,
 }
 
 Status LayerIndexer::Write(const uint8_t* data, size_t len) {
-  if (options_.diff_id) diff_id_hash_.Update(data, len);
   return scanner_.Write(data, len);
 }
 
@@ -80,12 +78,6 @@ Status LayerIndexer::Finish() {
   failure_ = status;
   if (!status.ok()) return status;
   finished_ = true;
-  layer_hash_.Final(layer_digest_);
-  if (options_.compression == Compression::kGzip) {
-    diff_id_hash_.Final(diff_id_);
-  } else {
-    std::memcpy(diff_id_, layer_digest_, sizeof diff_id_);
-  }
   return status;
 }
 
@@ -94,14 +86,23 @@ uint64_t LayerIndexer::uncompressed_size() const {
                                                     : compressed_size_;
 }
 
+const uint8_t* LayerIndexer::layer_digest() const {
+  return digests().layer_digest();
+}
+
 const uint8_t* LayerIndexer::diff_id() const {
-  return options_.diff_id ? diff_id_ : nullptr;
+  if (!options_.diff_id) return nullptr;
+  return options_.compression == Compression::kGzip ? digests().output_digest()
+                                                    : layer_digest();
 }
 
 const GrowableBuffer& LayerIndexer::span_digests() const {
-  return options_.compression == Compression::kGzip
-             ? gzip_.span_digests().digests()
-             : plain_digests_.digests();
+  return digests().span_digests();
+}
+
+const LayerDigests& LayerIndexer::digests() const {
+  return options_.compression == Compression::kGzip ? gzip_.digests()
+                                                    : plain_digests_;
 }
 
 }  // namespace soci

@@ -10,9 +10,8 @@
 #include <cstdint>
 
 #include "gzip_indexer.h"
+#include "layer_digests.h"
 #include "output_sink.h"
-#include "sha256.h"
-#include "span_digests.h"
 #include "status.h"
 #include "tar_scanner.h"
 
@@ -24,7 +23,6 @@ class LayerIndexer final : private OutputSink {
  public:
   struct Options : GzipIndexer::Options {
     Compression compression = Compression::kGzip;
-    bool diff_id = false;
   };
 
   // kMisuse for a span size of 0, kNoMemory. For plain tars max_checkpoints
@@ -48,7 +46,7 @@ class LayerIndexer final : private OutputSink {
   uint64_t compressed_size() const { return compressed_size_; }
   uint64_t uncompressed_size() const;
   uint64_t tar_end() const { return scanner_.end(); }
-  const uint8_t* layer_digest() const { return layer_digest_; }  // 32 bytes
+  const uint8_t* layer_digest() const;  // 32 bytes
   // 32 bytes; nullptr unless asked for.
   const uint8_t* diff_id() const;
   // Empty for plain tars.
@@ -60,18 +58,15 @@ class LayerIndexer final : private OutputSink {
   Status Write(const uint8_t* data, size_t len) override;
   Status FeedPlain(const uint8_t* in, size_t len, uint64_t max_out,
                    const std::atomic<bool>* abort, size_t* consumed);
+  const LayerDigests& digests() const;
 
   Options options_;
   GzipIndexer gzip_;
   TarScanner scanner_;
-  Sha256 layer_hash_;
-  Sha256 diff_id_hash_;
-  SpanDigests plain_digests_;
+  LayerDigests plain_digests_;
   Status failure_;
   bool finished_ = false;
   uint64_t compressed_size_ = 0;
-  uint8_t layer_digest_[Sha256::kDigestSize] = {};
-  uint8_t diff_id_[Sha256::kDigestSize] = {};
 };
 
 }  // namespace soci

@@ -1,9 +1,11 @@
 // Any bytes as a gzip layer: every chunking and both engines give the same
-// checkpoints, digests, output and fault; and where the layer is sound, every
-// span decodes from its checkpoint to its part of the whole output.
+// checkpoints, digests, output and fault; and where the layer is sound, the
+// digests are right and every span decodes from its checkpoint to its part of
+// the whole output.
 #include <vector>
 
 #include "../core/gzip_indexer.h"
+#include "../core/sha256.h"
 #include "../core/span_decoder.h"
 #include "fuzz_input.h"
 
@@ -51,8 +53,8 @@ void RequireSame(const Indexed& a, const Indexed& b) {
   fuzz::Require(a.status.code == b.status.code);
   if (a.status.code == Code::kLimit) return;
   const CheckpointList& points = a.indexer.checkpoints();
-  const GrowableBuffer& digests = a.indexer.span_digests().digests();
-  const GrowableBuffer& other = b.indexer.span_digests().digests();
+  const GrowableBuffer& digests = a.indexer.digests().span_digests();
+  const GrowableBuffer& other = b.indexer.digests().span_digests();
   if (!a.status.ok()) return;
   fuzz::Require(a.sink.bytes == b.sink.bytes);
   fuzz::Require(points.size() == b.indexer.checkpoints().size());
@@ -66,6 +68,30 @@ void RequireSame(const Indexed& a, const Indexed& b) {
                 digests.size() == 32 * points.size());
   fuzz::Require(std::equal(digests.data(), digests.data() + digests.size(),
                            other.data()));
+}
+
+bool IsSum(const uint8_t* expected, const uint8_t* data, size_t len) {
+  Sha256 hash(&Sha256BlocksPortable);
+  hash.Update(data, len);
+  uint8_t digest[Sha256::kDigestSize];
+  hash.Final(digest);
+  return std::equal(digest, digest + sizeof digest, expected);
+}
+
+// The digests, which are taken together while the layer streams by, against
+// each message hashed by itself.
+void RequireDigests(const uint8_t* layer, size_t len, const Indexed& indexed) {
+  const LayerDigests& digests = indexed.indexer.digests();
+  const Bytes& output = indexed.sink.bytes;
+  fuzz::Require(IsSum(digests.layer_digest(), layer, len));
+  fuzz::Require(IsSum(digests.output_digest(), output.data(), output.size()));
+  const CheckpointList& points = indexed.indexer.checkpoints();
+  for (size_t i = 0; i < points.size(); i++) {
+    const uint64_t from = points[i].in - (points[i].bits > 0 ? 1 : 0);
+    const uint64_t to = i + 1 == points.size() ? len : points[i + 1].in;
+    fuzz::Require(IsSum(digests.span_digests().data() + 32 * i, layer + from,
+                        static_cast<size_t>(to - from)));
+  }
 }
 
 void DecodeSpans(const uint8_t* layer, size_t len, const Indexed& indexed,
@@ -100,6 +126,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t len) {
   GzipIndexer::Options options;
   options.span_size = 1 + size_t{input.Byte()} * 64;
   options.max_checkpoints = 200;
+  options.diff_id = true;
   const uint64_t max_out = 1 + uint64_t{input.Byte()} * 256;
   fuzz::Chunks chunks(&input);
   fuzz::Input none(nullptr, 0);
@@ -115,6 +142,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t len) {
   Index(input.data(), input.size(), options, chunks, max_out, &fast);
   RequireSame(whole, fast);
   if (!whole.status.ok()) return 0;
+  RequireDigests(input.data(), input.size(), whole);
+  RequireDigests(input.data(), input.size(), chunked);
+  RequireDigests(input.data(), input.size(), fast);
   DecodeSpans(input.data(), input.size(), whole, Engine::kZlib);
   DecodeSpans(input.data(), input.size(), whole, Engine::kFast);
   return 0;

@@ -108,7 +108,7 @@ Indexed Index(const Bytes& gzip, const GzipIndexer::Options& options,
     result.points.push_back({point.in, point.out, point.bits,
                              Bytes(point.window, point.window + kWindowSize)});
   }
-  const GrowableBuffer& digests = indexer.span_digests().digests();
+  const GrowableBuffer& digests = indexer.digests().span_digests();
   if (digests.size() > 0) {
     result.digests.assign(digests.data(), digests.data() + digests.size());
   }
