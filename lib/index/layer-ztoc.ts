@@ -145,18 +145,20 @@ async function streamed(
   signal: AbortSignal,
 ): Promise<LayerOutcome> {
   options.onEvent({ type: 'layer-started', layer });
-  const source = await repository.openBlob(layer, { signal });
+  let source: RangeSource | undefined;
   try {
+    source = await repository.openBlob(layer, { signal });
     return (
       (await verified(source, layer, existing, options, signal)) ??
       (await built(source, layer, options, signal))
     );
   } catch (error) {
-    const skip = foreignLayerIsMissing(layer, error) ?? (await layerIsToBlame(source, error, signal));
+    const skip =
+      foreignLayerIsMissing(layer, error) ?? (source && (await layerIsToBlame(source, error, signal)));
     if (skip === undefined) throw error;
     return skip;
   } finally {
-    await source.close();
+    await source?.close();
   }
 }
 

@@ -132,6 +132,7 @@ class TreeWalk {
   readonly offered: Platform[] = [];
   readonly #repository: Repository;
   readonly #wanted: readonly Platform[] | undefined;
+  readonly #platforms = new Map<string, Promise<Platform | undefined>>();
   #entries = 0;
   #bytes = 0;
 
@@ -151,7 +152,7 @@ class TreeWalk {
     if (manifest.kind === 'manifest') {
       this.#keep(content);
       if (!isImage(content)) return;
-      const platform = entry?.platform ?? (await platformOfConfig(this.#repository, manifest.config, signal));
+      const platform = entry?.platform ?? (await this.#platformOf(manifest.config, signal));
       this.images.push({ ...content, manifest, platform });
       if (entry?.platform === undefined && platform !== undefined) this.offered.push(platform);
       return;
@@ -164,14 +165,24 @@ class TreeWalk {
     const followed = manifest.manifests.filter(
       each => this.#isWanted(each) || (isIndexType(each.mediaType) && each.artifactType === undefined),
     );
-    const fetched = await runBounded(followed, CONCURRENCY, signal, (each, abort) =>
-      this.#fetch(each, abort),
-    );
-    for (const [position, child] of fetched.entries()) {
-      const listed = followed[position]!;
+    const unique = [...new Map(followed.map(each => [each.digest, each])).values()];
+    const fetched = await runBounded(unique, CONCURRENCY, signal, (each, abort) => this.#fetch(each, abort));
+    const contents = new Map(unique.map(({ digest }, position) => [digest, fetched[position]]));
+    for (const listed of followed) {
+      const child = contents.get(listed.digest);
       if (child === undefined) this.absent.push(listed);
-      else await this.visit(child, listed, depth + 1, signal);
+      else {
+        const descriptor = { ...listed, size: child.bytes.length };
+        await this.visit({ ...child, descriptor }, listed, depth + 1, signal);
+      }
     }
+  }
+
+  /** Configs are shared by entries more often than not. */
+  #platformOf(config: Descriptor, signal: AbortSignal | undefined): Promise<Platform | undefined> {
+    const known = this.#platforms.get(config.digest) ?? platformOfConfig(this.#repository, config, signal);
+    this.#platforms.set(config.digest, known);
+    return known;
   }
 
   /** Images of other platforms need not be read. */
@@ -187,7 +198,7 @@ class TreeWalk {
 
   async #fetch(entry: Descriptor, signal: AbortSignal): Promise<ManifestContent | undefined> {
     const known = this.documents.get(entry.digest);
-    if (known !== undefined) return { ...known, descriptor: entry };
+    if (known !== undefined) return known;
     this.#spend(entry.size);
     try {
       return await this.#repository.getManifest(entry, { signal });
