@@ -347,7 +347,7 @@ FastInflater::Step FastInflater::DecodeOneSymbol(Cursor* c) {
 
   if (c->bits < symbol.all) return Step::kNeedInput;
   const Symbol distance =
-      Lookup(tables_->distance, tables_->distance_root, c->hold >> symbol.all);
+      Lookup(tables_->distance, kDistanceRoot, c->hold >> symbol.all);
   if (c->bits < symbol.all + distance.word) return Step::kNeedInput;
   if (distance.entry & kExceptionFlag) return Step::kInvalid;
   if (c->bits < symbol.all + distance.all) return Step::kNeedInput;

@@ -56,15 +56,14 @@ SOCI_ALWAYS_INLINE uint64_t LowBits(uint64_t v, unsigned n) {
 
 // The value that an entry stands for: its base plus the extra bits, which
 // follow the code word in `hold` (as it was before the entry was taken).
-SOCI_ALWAYS_INLINE unsigned EntryValue(HuffmanEntry entry, uint64_t hold) {
-  return (entry >> 16) +
-         static_cast<unsigned>(LowBits(hold, entry & 255) >> (entry >> 8 & 15));
+SOCI_ALWAYS_INLINE size_t EntryValue(HuffmanEntry entry, uint64_t hold) {
+  // The flags above the length of the code word are 0: the shift is by it.
+  return (entry >> 16) + (LowBits(hold, entry & 255) >> (entry >> 8 & 63));
 }
 
 // Copies a match inside the output; may write up to 63 bytes past its end.
-SOCI_ALWAYS_INLINE void CopyMatch(uint8_t* out, size_t length,
-                                  size_t distance) {
-  const uint8_t* from = out - distance;
+SOCI_ALWAYS_INLINE void CopyMatch(uint8_t* out, const uint8_t* from,
+                                  size_t length, size_t distance) {
   uint8_t* const end = out + length;
   if (__builtin_expect(distance >= 16, 1)) {
     Copy16(out, from);
@@ -117,11 +116,10 @@ SOCI_ALWAYS_INLINE FastLoopExit Loop(FastLoopState* state,
   uint32_t bits = state->bits;
   const uint8_t* const in_stop = in_end - kFastInputMargin;
   uint8_t* const out_stop = out_end - kFastOutputMargin;
-  const uint8_t* const base = far.base;
+  const uintptr_t base = reinterpret_cast<uintptr_t>(far.base);
   const HuffmanEntry* const litlen = tables.litlen;
   const HuffmanEntry* const distances = tables.distance;
-  const uint64_t litlen_mask = (uint64_t{1} << tables.litlen_root) - 1;
-  const uint64_t distance_mask = (uint64_t{1} << tables.distance_root) - 1;
+  const unsigned litlen_root = tables.litlen_root;
   FastLoopExit exit = FastLoopExit::kMargin;
 
   const auto refill = [&]() __attribute__((always_inline)) {
@@ -140,26 +138,26 @@ SOCI_ALWAYS_INLINE FastLoopExit Loop(FastLoopState* state,
   };
 
   refill();
-  HuffmanEntry entry = litlen[hold & litlen_mask];
+  HuffmanEntry entry = litlen[LowBits(hold, litlen_root)];
   do {
     uint64_t before = hold;
     take(entry);
     if (entry & kLiteralFlag) {
       const HuffmanEntry first = entry;
-      entry = litlen[hold & litlen_mask];
+      entry = litlen[LowBits(hold, litlen_root)];
       *out++ = static_cast<uint8_t>(first >> 16);
       before = hold;
       take(entry);
       if (entry & kLiteralFlag) {
         const HuffmanEntry second = entry;
-        entry = litlen[hold & litlen_mask];
+        entry = litlen[LowBits(hold, litlen_root)];
         *out++ = static_cast<uint8_t>(second >> 16);
         before = hold;
         take(entry);
         if (entry & kLiteralFlag) {
           *out++ = static_cast<uint8_t>(entry >> 16);
           refill();
-          entry = litlen[hold & litlen_mask];
+          entry = litlen[LowBits(hold, litlen_root)];
           continue;
         }
       }
@@ -173,7 +171,7 @@ SOCI_ALWAYS_INLINE FastLoopExit Loop(FastLoopState* state,
         if (entry & kLiteralFlag) {
           *out++ = static_cast<uint8_t>(entry >> 16);
           refill();
-          entry = litlen[hold & litlen_mask];
+          entry = litlen[LowBits(hold, litlen_root)];
           continue;
         }
       }
@@ -187,7 +185,7 @@ SOCI_ALWAYS_INLINE FastLoopExit Loop(FastLoopState* state,
     const size_t length = EntryValue(entry, before);
     // What is left after literals and a length may not suffice for a distance
     // and the lookup behind it; but it nearly always does, so look first.
-    entry = distances[hold & distance_mask];
+    entry = distances[LowBits(hold, kDistanceRoot)];
     if (__builtin_expect(entry & kExceptionFlag, 0)) {
       if (!(entry & kSubtableFlag)) {
         exit = FastLoopExit::kInvalid;
@@ -207,10 +205,13 @@ SOCI_ALWAYS_INLINE FastLoopExit Loop(FastLoopState* state,
     before = hold;
     take(entry);
     const size_t distance = EntryValue(entry, before);
-    entry = litlen[hold & litlen_mask];
+    entry = litlen[LowBits(hold, litlen_root)];
     refill();
 
-    if (__builtin_expect(distance > static_cast<size_t>(out - base), 0)) {
+    // As integers, since there may be nothing at that place. It cannot wrap: no
+    // object lies in the first 32 KiB of an address space.
+    const uintptr_t from = reinterpret_cast<uintptr_t>(out) - distance;
+    if (__builtin_expect(from < base, 0)) {
       uint8_t* const end = CopyFarMatch(out, length, distance, far);
       if (end == nullptr) {
         exit = FastLoopExit::kInvalid;
@@ -218,7 +219,7 @@ SOCI_ALWAYS_INLINE FastLoopExit Loop(FastLoopState* state,
       }
       out = end;
     } else {
-      CopyMatch(out, length, distance);
+      CopyMatch(out, reinterpret_cast<const uint8_t*>(from), length, distance);
       out += length;
     }
   } while (in <= in_stop && out <= out_stop);

@@ -157,6 +157,13 @@ unsigned BuildTable(const uint8_t* lengths, unsigned symbol_count,
   }
 }
 
+// Makes a table without subtables longer: its index gets bits that do not
+// matter.
+void Widen(HuffmanEntry* table, unsigned root, unsigned wanted) {
+  for (size_t size = size_t{1} << root; size < size_t{1} << wanted; size *= 2)
+    std::memcpy(table + size, table, size * sizeof(*table));
+}
+
 }  // namespace
 
 bool BuildPrecodeTable(const uint8_t* lengths, HuffmanEntry* table) {
@@ -164,8 +171,7 @@ bool BuildPrecodeTable(const uint8_t* lengths, HuffmanEntry* table) {
       BuildTable(lengths, kPrecodeSymbols, kMeanings.precode, kMaxPrecodeLength,
                  false, Value(0, 0), table);
   if (root == 0) return false;
-  for (unsigned size = 1u << root; size < kPrecodeEntries; size *= 2)
-    std::memcpy(table + size, table, size * sizeof(*table));
+  Widen(table, root, kMaxPrecodeLength);
   return true;
 }
 
@@ -178,10 +184,12 @@ bool BuildLitLenTable(const uint8_t* lengths, unsigned count,
 
 bool BuildDistanceTable(const uint8_t* lengths, unsigned count,
                         HuffmanTables* tables) {
-  tables->distance_root =
+  const unsigned root =
       BuildTable(lengths, count, kMeanings.distance, kDistanceRoot, true,
                  kInvalid, tables->distance);
-  return tables->distance_root != 0;
+  if (root == 0) return false;
+  Widen(tables->distance, root, kDistanceRoot);
+  return true;
 }
 
 void BuildFixedTables(HuffmanTables* tables) {

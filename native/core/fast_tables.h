@@ -10,14 +10,16 @@
 namespace soci {
 
 // Layout of an entry, low bits first:
-//    0..7   bits to take: the code word (or two) and the extra bits
-//    8..11  bits of the (first) code word alone
+//    0..7   bits to take: the code word and the extra bits
+//    8..11  bits of the code word alone
 //   12..15  flags, below
-//   16..31  literal (a pair: first in the low byte), base of a length or of a
-//           distance, or the index of a subtable
-// In a subtable both bit counts are without the `root` bits of the primary
-// table. The entry that points to a subtable takes `root` bits, and its field
-// 8..11 is the number of bits that index the subtable.
+//   16..31  literal, base of a length or of a distance, or the index of a
+//           subtable
+// The flags of an entry with a base are 0, so that (entry >> 8) modulo 64 is
+// the length of its code word. In a subtable both bit counts are without the
+// `root` bits of the primary table. The entry that points to a subtable takes
+// `root` bits, and its field 8..11 is the number of bits that index the
+// subtable.
 using HuffmanEntry = uint32_t;
 
 constexpr HuffmanEntry kLiteralFlag = 1u << 15;
@@ -25,7 +27,6 @@ constexpr HuffmanEntry kExceptionFlag = 1u << 14;  // one of the next two, or
                                                    // no symbol at all
 constexpr HuffmanEntry kSubtableFlag = 1u << 13;
 constexpr HuffmanEntry kEndOfBlockFlag = 1u << 12;
-constexpr HuffmanEntry kPairFlag = 1u << 12;  // only beside kLiteralFlag
 
 constexpr unsigned kMaxCodeLength = 15;  // RFC 1951 §3.2.7
 constexpr unsigned kMaxPrecodeLength = 7;
@@ -46,12 +47,13 @@ constexpr unsigned kLitLenEntries = 2342;
 constexpr unsigned kDistanceEntries = 402;
 constexpr unsigned kPrecodeEntries = 1u << kMaxPrecodeLength;
 
-// The two codes of one block.
+// The two codes of one block. The primary table of the literals is as small as
+// the code allows, for it is the one that takes time to build; that of the
+// distances always has kDistanceRoot bits, so that its index is one byte.
 struct HuffmanTables {
   HuffmanEntry litlen[kLitLenEntries];
   HuffmanEntry distance[kDistanceEntries];
   unsigned litlen_root;
-  unsigned distance_root;
 };
 
 // The builders take `count` code lengths and return false for the codes that
