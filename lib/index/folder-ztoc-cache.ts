@@ -34,6 +34,7 @@ export class FolderZtocCache implements ZtocCache {
 
   /** @throws SociError ERR_SOCI_LAYOUT when the file cannot be written. */
   async put(key: ZtocKey, bytes: Uint8Array, options: AbortableOptions = {}): Promise<void> {
+    options.signal?.throwIfAborted();
     const head = Buffer.from(`${sha256Digest(bytes)}\n`);
     await writeFileAtomically(this.#path(key), [head, bytes], options.signal);
   }

@@ -37,13 +37,23 @@ function isImage({ mediaType, artifactType, platform, annotations }: Descriptor)
 /**
  * The image manifests of `index` in order, nested indexes resolved, attestations and artifacts left out.
  *
- * @throws SociError ERR_SOCI_LIMIT when indexes are nested deeper than 4 or list more than 1000 images.
+ * @throws SociError ERR_SOCI_LIMIT when indexes are nested deeper than 4, or list more than 1000 images or indexes.
  */
 export async function listImages(
   repository: Repository,
   index: ManifestContent,
   options: AbortableOptions = {},
-  depth = 1,
+): Promise<ImageEntry[]> {
+  return await collectImages(repository, index, options, 1, { indexes: 0 });
+}
+
+/** @param seen Of the whole tree: indexes without images cost requests too. */
+async function collectImages(
+  repository: Repository,
+  index: ManifestContent,
+  options: AbortableOptions,
+  depth: number,
+  seen: { indexes: number },
 ): Promise<ImageEntry[]> {
   const { manifest } = index;
   const entries: ImageEntry[] = [];
@@ -60,13 +70,14 @@ export async function listImages(
           },
         );
       }
+      seen.indexes++;
       const nested = await repository.getManifest(descriptor, options);
-      entries.push(...(await listImages(repository, nested, options, depth + 1)));
+      entries.push(...(await collectImages(repository, nested, options, depth + 1, seen)));
     }
-    if (entries.length > MAX_MANIFESTS) {
+    if (entries.length > MAX_MANIFESTS || seen.indexes > MAX_MANIFESTS) {
       throw new SociError(
         'ERR_SOCI_LIMIT',
-        `${repository.name}: more than ${MAX_MANIFESTS} images in one index`,
+        `${repository.name}: more than ${MAX_MANIFESTS} images or indexes in one index`,
         {
           data: { limit: MAX_MANIFESTS },
         },
