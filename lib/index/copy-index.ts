@@ -10,7 +10,7 @@ import type { OpenedLocation } from '../registry/image-location.js';
 import { formatPlatform, type Platform } from '../registry/platform.js';
 import type { Repository } from '../registry/repository.js';
 import { ContentCopy } from './content-copy.js';
-import { findIndex } from './find-index.js';
+import { fetchIndex } from './index-candidates.js';
 import type { IndexEventHandler } from './index-event.js';
 import { type PlatformImage, resolveImages } from './platform-images.js';
 import { SOCI_INDEX_TYPE } from './soci-index.js';
@@ -63,9 +63,13 @@ export async function copyIndex(
     const before = copied.length;
     for (const digest of await indexesOf(source.repository, image, index, signal)) {
       try {
-        const search = await findIndex(source.repository, image, { index: digest, signal });
-        if (search.status !== 'found') continue;
-        const { descriptor, index: found } = search.found;
+        const { descriptor, index: found } = await fetchIndex(
+          source.repository,
+          image,
+          digest,
+          'digest',
+          signal,
+        );
         if (found.version !== 'v1') throw partOfImage(source.repository, descriptor);
         await copy.tree(descriptor);
         copied.push({ descriptor, image });

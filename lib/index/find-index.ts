@@ -4,26 +4,19 @@
  * tells what was looked for and why something was not used, and "there is none"
  * differs from "could not ask".
  */
-import { SociError } from '../errors.js';
-import type { Descriptor } from '../registry/descriptor.js';
-import { requireSha256 } from '../registry/digest.js';
-import { MAX_MANIFEST_BYTES } from '../registry/manifest.js';
-import { OCI_MANIFEST } from '../registry/media-types.js';
 import type { PlatformManifest } from '../registry/platform-selection.js';
 import type { Repository } from '../registry/repository.js';
-import { runBounded } from './bounded-tasks.js';
-import { bindIndex, type IndexBinding } from './index-binding.js';
+import type { AbortableOptions } from '../source/range-source.js';
 import {
-  INDEX_DIGEST_ANNOTATION,
-  parseSociIndex,
-  SOCI_INDEX_TYPE,
-  type SociIndex,
-  type SociIndexVersion,
-} from './soci-index.js';
+  annotatedIndex,
+  type FoundIndex,
+  fetchIndex,
+  type IndexAttempt,
+  referringIndexes,
+} from './index-candidates.js';
+import type { SociIndexVersion } from './soci-index.js';
 
-/** Of many referrers only so many are looked at, lowest digests first. */
-const MAX_CANDIDATES = 32;
-const CONCURRENCY = 4;
+export type { FoundIndex, IndexAttempt } from './index-candidates.js';
 
 export interface FindIndexOptions {
   /** Use this index and look for no other. */
@@ -31,29 +24,6 @@ export interface FindIndexOptions {
   /** What to look for, in this order. Default: v2, then v1. */
   readonly order?: readonly SociIndexVersion[] | undefined;
   readonly signal?: AbortSignal | undefined;
-}
-
-export interface FoundIndex extends IndexBinding {
-  readonly index: SociIndex;
-  readonly descriptor: Descriptor;
-  /** The raw document that the digest names. */
-  readonly bytes: Uint8Array;
-  /** How it was found: named by the caller, by the manifest, or as a referrer. */
-  readonly via: 'digest' | 'annotation' | 'referrer';
-}
-
-/** One thing that was looked at without success. */
-export interface IndexAttempt {
-  readonly version: SociIndexVersion;
-  /** The index, when it got so far that one was named. */
-  readonly digest?: string;
-  /**
-   * 'absent': there is none. 'unusable': there is one, but it is missing, malformed or another image's.
-   * 'unreachable': the repository could not be asked. 'not-chosen': a good one, but another was better.
-   */
-  readonly outcome: 'absent' | 'unusable' | 'unreachable' | 'not-chosen';
-  readonly message: string;
-  readonly error?: unknown;
 }
 
 export type IndexSearch =
@@ -64,17 +34,6 @@ export type IndexSearch =
       readonly found?: undefined;
       readonly attempts: readonly IndexAttempt[];
     };
-
-/** Errors that are about the document; all others are about reaching it. */
-const DOCUMENT_FAILURES: ReadonlySet<string> = new Set([
-  'ERR_SOCI_REGISTRY_NOT_FOUND',
-  'ERR_SOCI_DIGEST_INVALID',
-  'ERR_SOCI_DIGEST_MISMATCH',
-  'ERR_SOCI_MANIFEST',
-  'ERR_SOCI_LIMIT',
-  'ERR_SOCI_INDEX_FORMAT',
-  'ERR_SOCI_INDEX_MISMATCH',
-]);
 
 /**
  * Looks for an index of `image`. Of several v1 indexes the one that covers most layers is taken, then the one with
@@ -96,138 +55,45 @@ export async function findIndex(
   }
   const attempts: IndexAttempt[] = [];
   for (const version of order) {
-    const found =
-      version === 'v2'
-        ? await byAnnotation(repository, image, attempts, signal)
-        : await byReferrers(repository, image, attempts, signal);
-    if (found !== undefined) return { status: 'found', found, attempts };
+    const [found, ...others] = await candidates(version, repository, image, attempts, signal);
+    if (found === undefined) continue;
+    for (const { descriptor, covered } of others) {
+      const message = `another index covers ${found.covered} layers, this one ${covered}`;
+      attempts.push({ version, digest: descriptor.digest, outcome: 'not-chosen', message });
+    }
+    return { status: 'found', found, attempts };
   }
   const unreachable = attempts.some(({ outcome }) => outcome === 'unreachable');
   return { status: unreachable ? 'unreachable' : 'none', attempts };
 }
 
-async function byAnnotation(
-  repository: Repository,
-  image: PlatformManifest,
-  attempts: IndexAttempt[],
-  signal: AbortSignal | undefined,
-): Promise<FoundIndex | undefined> {
-  const digest = image.manifest.annotations?.[INDEX_DIGEST_ANNOTATION];
-  if (digest === undefined) {
-    attempts.push({ version: 'v2', outcome: 'absent', message: 'the manifest names no index' });
-    return undefined;
-  }
-  try {
-    return await fetchIndex(repository, image, digest, 'annotation', signal);
-  } catch (error) {
-    attempts.push(failedAttempt('v2', digest, error, signal));
-    return undefined;
-  }
+export interface IndexList {
+  /** All that could be used: the manifest's own (v2), then those that refer to it (v1). */
+  readonly indexes: readonly FoundIndex[];
+  /** What is not there, cannot be used or could not be asked. */
+  readonly attempts: readonly IndexAttempt[];
 }
 
-async function byReferrers(
+/** Every index of `image`. Failures are part of the result, and only an abort rejects. */
+export async function listIndexes(
   repository: Repository,
   image: PlatformManifest,
-  attempts: IndexAttempt[],
-  signal: AbortSignal | undefined,
-): Promise<FoundIndex | undefined> {
-  let referrers: readonly Descriptor[];
-  try {
-    const artifactType = SOCI_INDEX_TYPE.v1;
-    referrers = await repository.referrers(image.descriptor.digest, { artifactType, signal });
-  } catch (error) {
-    signal?.throwIfAborted();
-    const message = error instanceof Error ? error.message : String(error);
-    attempts.push({ version: 'v1', outcome: 'unreachable', message, error });
-    return undefined;
-  }
-  if (referrers.length === 0) {
-    attempts.push({ version: 'v1', outcome: 'absent', message: 'no index refers to the manifest' });
-    return undefined;
-  }
-  for (const { digest } of referrers.slice(MAX_CANDIDATES)) {
-    const message = `only ${MAX_CANDIDATES} of ${referrers.length} indexes are looked at`;
-    attempts.push({ version: 'v1', digest, outcome: 'not-chosen', message });
-  }
-  const candidates = await runBounded(
-    referrers.slice(0, MAX_CANDIDATES),
-    CONCURRENCY,
-    signal,
-    async (referrer, abort) => {
-      try {
-        return await fetchIndex(repository, image, referrer, 'referrer', abort);
-      } catch (error) {
-        return failedAttempt('v1', referrer.digest, error, abort);
-      }
-    },
-  );
-  const usable: FoundIndex[] = [];
-  for (const candidate of candidates) {
-    if ('outcome' in candidate) attempts.push(candidate);
-    else usable.push(candidate);
-  }
-  // Stable, and the referrers are sorted by digest.
-  const [best, ...others] = usable.sort((a, b) => b.covered - a.covered);
-  for (const { descriptor, covered } of others) {
-    const message = `another index covers ${best?.covered} layers, this one ${covered}`;
-    attempts.push({ version: 'v1', digest: descriptor.digest, outcome: 'not-chosen', message });
-  }
-  return best;
+  { signal }: AbortableOptions = {},
+): Promise<IndexList> {
+  const attempts: IndexAttempt[] = [];
+  const v2 = await candidates('v2', repository, image, attempts, signal);
+  const v1 = await candidates('v1', repository, image, attempts, signal);
+  return { indexes: [...v2, ...v1], attempts };
 }
 
-function failedAttempt(
+async function candidates(
   version: SociIndexVersion,
-  digest: string,
-  error: unknown,
-  signal: AbortSignal | undefined,
-): IndexAttempt {
-  signal?.throwIfAborted();
-  const outcome =
-    error instanceof SociError && DOCUMENT_FAILURES.has(error.code) ? 'unusable' : 'unreachable';
-  return { version, digest, outcome, message: error instanceof Error ? error.message : String(error), error };
-}
-
-/** @throws SociError ERR_SOCI_INDEX_MISMATCH when the index is another image's. */
-async function fetchIndex(
   repository: Repository,
   image: PlatformManifest,
-  wanted: string | Descriptor,
-  via: FoundIndex['via'],
+  attempts: IndexAttempt[],
   signal: AbortSignal | undefined,
-): Promise<FoundIndex> {
-  const digest = requireSha256(
-    typeof wanted === 'string' ? wanted : wanted.digest,
-    `${repository.name}: SOCI index`,
-  );
-  const where = `${repository.name}@${digest}`;
-  if (typeof wanted === 'object' && wanted.size > MAX_MANIFEST_BYTES) {
-    throw new SociError('ERR_SOCI_LIMIT', `${where}: an index of ${wanted.size} bytes`, {
-      data: { digest, size: wanted.size, limit: MAX_MANIFEST_BYTES },
-    });
-  }
-  const { bytes } = await repository.getManifest(digest, { signal });
-  const index = parseSociIndex(bytes, where);
-  const expected = via === 'annotation' ? 'v2' : via === 'referrer' ? 'v1' : index.version;
-  if (index.version !== expected) {
-    throw mismatch(where, `expected a ${expected} index there, found ${index.version}`, image);
-  }
-  // A v1 index says whose it is; it may be named for a copy of the image only if that has the same manifest.
-  if (index.version === 'v1' && index.subject?.digest !== image.descriptor.digest) {
-    throw mismatch(where, `its subject is ${index.subject?.digest ?? 'missing'}`, image);
-  }
-  const binding = bindIndex(index, image.manifest);
-  if (binding.covered === 0) throw mismatch(where, 'none of its ztocs is for a layer of the image', image);
-  const artifactType = SOCI_INDEX_TYPE[index.version];
-  const descriptor = { mediaType: OCI_MANIFEST, digest, size: bytes.length, artifactType };
-  return { ...binding, index, bytes, descriptor, via };
-}
-
-function mismatch(where: string, detail: string, image: PlatformManifest): SociError {
-  return new SociError(
-    'ERR_SOCI_INDEX_MISMATCH',
-    `${where} is not an index of ${image.descriptor.digest}: ${detail}`,
-    {
-      data: { where, image: image.descriptor.digest },
-    },
-  );
+): Promise<readonly FoundIndex[]> {
+  if (version === 'v1') return await referringIndexes(repository, image, attempts, signal);
+  const found = await annotatedIndex(repository, image, attempts, signal);
+  return found === undefined ? [] : [found];
 }

@@ -364,6 +364,40 @@ t.test("a stranger's ztoc is reused only on request, and only after proof", asyn
   t.same(await origins({ buildToolIdentifier: 'me', reuse: true, force: true }), ['built me', 'built me']);
 });
 
+t.test('a ztoc that takes a gzip layer for a tar is refused, and the layer is not to blame', async t => {
+  const layout = await emptyLayout(t);
+  const { a } = await sampleLayers();
+  const image = await pushSample(layout, [a], { tag: 'latest' });
+  const padded = Buffer.alloc(a.bytes.length);
+  (await tarOf({ 'etc/passwd': 'fake' })).copy(padded);
+  const { ztoc } = await buildZtoc(padded);
+  t.equal(ztoc.compressedSize, a.bytes.length);
+  await layout.pushBlob(describe(ztoc.bytes, OCTET_STREAM), ztoc.bytes);
+  const layer = describe(a.bytes, GZIP_LAYER);
+  const forged = encodeSociIndex({
+    version: 'v1',
+    ztocs: [
+      {
+        ...describe(ztoc.bytes, OCTET_STREAM),
+        layerDigest: layer.digest,
+        layerMediaType: GZIP_LAYER,
+        spanSize: 4 * 2 ** 20,
+        disableXattrs: false,
+      },
+    ],
+    prefetches: [],
+    subject: image,
+    buildToolIdentifier: undefined,
+  });
+  await layout.pushManifest(forged.bytes, forged.descriptor.mediaType);
+  const refused: string[] = [];
+  const onEvent = (event: IndexEvent): void =>
+    void (event.type === 'ztoc-refused' && refused.push(event.ztocDigest));
+  const { indexes } = await createIndex(at(layout), { ...ALL, reuse: true, onEvent });
+  t.same(refused, [ztoc.digest]);
+  t.equal(indexes[0]!.layers[0]!.origin, 'built');
+});
+
 t.test('the ztocs of an index that the caller names are taken without reading the layers', async t => {
   const registry = await startRegistry(t);
   const repository = openRepository(startTransport(t), registry);

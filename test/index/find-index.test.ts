@@ -4,7 +4,7 @@ import t from 'tap';
 import { convertImage } from '../../lib/index/convert-image.js';
 import { copyIndex } from '../../lib/index/copy-index.js';
 import { type CreateIndexOptions, createIndex } from '../../lib/index/create-index.js';
-import { type FoundIndex, findIndex, type IndexSearch } from '../../lib/index/find-index.js';
+import { type FoundIndex, findIndex, type IndexSearch, listIndexes } from '../../lib/index/find-index.js';
 import { loadZtoc } from '../../lib/index/load-ztoc.js';
 import { type PlatformImage, resolveImages } from '../../lib/index/platform-images.js';
 import { pushIndex } from '../../lib/index/push-index.js';
@@ -113,6 +113,11 @@ t.test('the index that is named, else the one in the manifest, else a referrer',
   t.match(summary(await findIndex(layout, lazy)), { status: 'found', via: 'annotation' });
   const own = await pushV1(layout, {}, 'lazy');
   t.match(summary(await findIndex(layout, lazy)), { via: 'annotation' });
+  const list = await listIndexes(layout, lazy);
+  t.same(
+    list.indexes.map(({ via, index }) => `${via} ${index.version}`),
+    ['annotation v2', 'referrer v1'],
+  );
   const preferred = await findIndex(layout, lazy, { order: ['v1', 'v2'] });
   t.equal(preferred.found?.descriptor.digest, own);
 });
