@@ -69,6 +69,8 @@ export class InodeTree {
   readonly #inodeOf = u32();
   readonly #nameStart = u32();
   readonly #nameLength = u32();
+  /** Of parent and name, so that a growing table need not look at names. */
+  readonly #hash = u32();
   /** The last layer that declared the node. */
   readonly #declared = u16();
 
@@ -100,6 +102,7 @@ export class InodeTree {
       this.#inodeOf,
       this.#nameStart,
       this.#nameLength,
+      this.#hash,
       this.#declared,
       this.#kind,
       this.#layer,
@@ -205,6 +208,14 @@ export class InodeTree {
   }
 
   #newNode(parent: number, name: string, inode: number, layer: number): number {
+    const dead = parent === NONE ? 0 : (this.#slots[this.#slotOf(parent, name)] as number);
+    if (dead !== 0) {
+      // A name that comes back takes its old place, so that a file written a million times is one name.
+      this.#inodeOf.set(dead - 1, inode);
+      this.#declared.set(dead - 1, layer);
+      this.#links.set(inode, this.#links.get(inode) + 1);
+      return dead - 1;
+    }
     if (this.#nodes >= this.#maxNodes) {
       throw new SociError('ERR_SOCI_LIMIT', `the image has more than ${this.#maxNodes} names`, {
         data: { limit: this.#maxNodes },
@@ -221,6 +232,7 @@ export class InodeTree {
     if (parent !== NONE) {
       this.#nextSibling.set(node, this.#firstChild.get(parent));
       this.#firstChild.set(parent, node);
+      this.#hash.set(node, hash(parent, name));
       this.#enter(parent, name, node);
     }
     return node;
@@ -248,11 +260,15 @@ export class InodeTree {
 
   #rehash(): void {
     const old = this.#slots;
-    this.#slots = new Uint32Array(old.length * 2);
+    const slots = new Uint32Array(old.length * 2);
+    const mask = slots.length - 1;
+    this.#slots = slots;
     this.#slotsUsed = 0;
     for (const stored of old) {
       if (stored === 0 || this.#inodeOf.get(stored - 1) === DEAD) continue;
-      this.#slots[this.#slotOf(this.#parent.get(stored - 1), this.name(stored - 1))] = stored;
+      let slot = this.#hash.get(stored - 1) & mask;
+      while (slots[slot] !== 0) slot = (slot + 1) & mask;
+      slots[slot] = stored;
       this.#slotsUsed += 1;
     }
   }
@@ -260,9 +276,11 @@ export class InodeTree {
   /** The slot of (parent, name), or the free one where it would go. */
   #slotOf(parent: number, name: string): number {
     const mask = this.#slots.length - 1;
-    for (let slot = hash(parent, name) & mask; ; slot = (slot + 1) & mask) {
+    const wanted = hash(parent, name);
+    for (let slot = wanted & mask; ; slot = (slot + 1) & mask) {
       const stored = this.#slots[slot] as number;
-      if (stored === 0 || this.#isNamed(stored - 1, parent, name)) return slot;
+      if (stored === 0) return slot;
+      if (this.#hash.get(stored - 1) === wanted && this.#isNamed(stored - 1, parent, name)) return slot;
     }
   }
 

@@ -5,9 +5,8 @@
  * wherever in the tar they stand. Where the specification is silent the result
  * is what containerd's unpacking leaves on disk.
  */
-import type { EntryType } from '../tar/entry.js';
+import type { EntryType, TocEntry } from '../tar/entry.js';
 import { cleanPath } from '../ztoc/entry-path.js';
-import type { Ztoc } from '../ztoc/ztoc.js';
 import { type InodeTree, KIND, type Kind, NONE, ROOT } from './inode-tree.js';
 import { walkPath } from './path-walk.js';
 
@@ -25,19 +24,42 @@ const KINDS: Readonly<Record<Exclude<EntryType, 'hardlink'>, Kind>> = {
   fifo: KIND.fifo,
 };
 
+/** The table of contents of a layer. A `Ztoc` is one. */
+export interface LayerToc {
+  readonly entryCount: number;
+  /** Entry `index` in the order of the tar. */
+  entry(index: number): TocEntry;
+}
+
 /** Applies layers, the lowest first. */
 export class Overlay {
   readonly tree: InodeTree;
-  readonly #layers: Ztoc[] = [];
+  readonly #layers: LayerToc[] = [];
+  /**
+   * Directories below which the layer under way has already removed what lower
+   * layers had. Without this, a layer of nothing but whiteouts of one large
+   * directory would cost the square of its size.
+   */
+  readonly #cleared = new Set<number>();
+  /** Entries mostly follow others of their directory. Forgotten when a removal may have changed the way there. */
+  #lastDirectory: { readonly path: string; readonly node: number } | undefined;
 
   constructor(tree: InodeTree) {
     this.tree = tree;
   }
 
   /** Applies the next layer. Its index is the number of those before. */
-  apply(toc: Ztoc): void {
+  apply(toc: LayerToc): void {
+    for (const _ of this.applyInSlices(toc, Number.POSITIVE_INFINITY));
+  }
+
+  /** `apply` that yields after every `entries` entries, for callers that share their thread. */
+  *applyInSlices(toc: LayerToc, entries: number): Generator<void, void, undefined> {
     const layer = this.#layers.push(toc) - 1;
+    this.#cleared.clear();
+    this.#lastDirectory = undefined;
     for (let index = 0; index < toc.entryCount; index += 1) {
+      if (index % entries === entries - 1) yield;
       const { fields } = toc.entry(index);
       const path = cleanPath(fields.name);
       const slash = path.lastIndexOf('/');
@@ -56,7 +78,7 @@ export class Overlay {
 
   readonly #readLink = (inode: number): string => {
     const { layer, entry } = this.tree.origin(inode);
-    return (this.#layers[layer] as Ztoc).entry(entry).fields.linkname;
+    return (this.#layers[layer] as LayerToc).entry(entry).fields.linkname;
   };
 
   #addEntry(
@@ -71,7 +93,7 @@ export class Overlay {
       tree.redeclare(present, origin, entry.layer);
       return;
     }
-    if (present !== NONE) tree.remove(present);
+    if (present !== NONE) this.#remove(present);
     tree.add(parent, name, origin, entry.layer);
   }
 
@@ -82,7 +104,7 @@ export class Overlay {
     if (present !== NONE && present === target) return;
     const linkable = target !== NONE && tree.kind(tree.inode(target)) !== KIND.dir;
     const inode = linkable ? tree.inode(target) : NONE;
-    if (present !== NONE) tree.remove(present);
+    if (present !== NONE) this.#remove(present);
     if (inode !== NONE) tree.link(parent, name, inode, entry.layer);
     else tree.add(parent, name, { kind: KIND.missing, layer: entry.layer, entry: entry.index }, entry.layer);
   }
@@ -91,6 +113,8 @@ export class Overlay {
   #whiteOut(parent: number, name: string, layer: number): boolean {
     if (!name.startsWith(WHITEOUT)) return false;
     if (name === OPAQUE) {
+      if (this.#cleared.has(parent)) return true;
+      this.#cleared.add(parent);
       for (const child of [...this.tree.children(parent)]) this.#removeLower(child, layer);
     } else if (!name.startsWith(WHITEOUT_META)) {
       const hidden = this.tree.child(parent, name.slice(WHITEOUT.length));
@@ -105,13 +129,22 @@ export class Overlay {
     const pending = [node];
     for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
       if (tree.declaredIn(next) !== layer) {
-        tree.remove(next);
+        this.#remove(next);
         continue;
       }
+      if (tree.kind(tree.inode(next)) !== KIND.dir) continue;
       const lower = tree.origin(tree.inode(next)).layer !== layer;
       if (lower) tree.redeclare(next, { kind: KIND.dir, layer, entry: NONE }, layer);
+      if (this.#cleared.has(next)) continue;
+      this.#cleared.add(next);
       for (const child of tree.children(next)) pending.push(child);
     }
+  }
+
+  #remove(node: number): void {
+    const kind = this.tree.kind(this.tree.inode(node));
+    if (kind === KIND.dir || kind === KIND.symlink) this.#lastDirectory = undefined;
+    this.tree.remove(node);
   }
 
   /**
@@ -121,6 +154,7 @@ export class Overlay {
    */
   #directory(path: string, layer: number): number {
     const { tree } = this;
+    if (this.#lastDirectory?.path === path) return this.#lastDirectory.node;
     const step = (at: number, name: string): number => {
       const present = tree.child(at, name);
       const kind = present === NONE ? undefined : tree.kind(tree.inode(present));
@@ -129,11 +163,13 @@ export class Overlay {
         tree.touch(present, layer);
         return present;
       }
-      if (kind !== undefined) tree.remove(present);
+      if (kind !== undefined) this.#remove(present);
       return tree.add(at, name, { kind: KIND.dir, layer, entry: NONE }, layer);
     };
     const found = walkPath(tree, path, { followLast: true, readLink: this.#readLink, step });
-    return typeof found === 'number' ? found : NONE;
+    if (typeof found !== 'number') return NONE;
+    this.#lastDirectory = { path, node: found };
+    return found;
   }
 
   /** The node that a hard link names, or NONE. */

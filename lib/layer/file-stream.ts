@@ -22,7 +22,7 @@ export interface StreamedFile {
 }
 
 export class FileStream extends Readable {
-  readonly #open: () => StreamedFile;
+  readonly #open: (signal: AbortSignal) => StreamedFile | Promise<StreamedFile>;
   readonly #signal: AbortSignal | undefined;
   readonly #controller = new AbortController();
   readonly #ahead: Promise<Uint8Array>[] = [];
@@ -33,8 +33,8 @@ export class FileStream extends Readable {
   #next = 0;
   #piece: Uint8Array = new Uint8Array(0);
 
-  /** @param open looks the file up; an error of it is the stream's */
-  constructor(open: () => StreamedFile, signal?: AbortSignal) {
+  /** @param open looks the file up; an error of it is the stream's. Its signal fires when the stream is destroyed. */
+  constructor(open: (signal: AbortSignal) => StreamedFile | Promise<StreamedFile>, signal?: AbortSignal) {
     super();
     this.#open = open;
     this.#signal = signal;
@@ -43,13 +43,17 @@ export class FileStream extends Readable {
   }
 
   override _construct(callback: (error?: Error | null) => void): void {
-    try {
-      this.#file = this.#open();
-      this.#next = this.#file.start;
-      callback();
-    } catch (error) {
-      callback(error as Error);
-    }
+    // Who destroyed the stream knows why it could not be opened.
+    this.#construct().then(
+      () => callback(),
+      error => callback(this.destroyed ? null : error),
+    );
+  }
+
+  override destroy(error?: Error): this {
+    // Node calls _destroy only when _construct has called back.
+    this.#controller.abort(error ?? new Error('the stream was destroyed'));
+    return super.destroy(error);
   }
 
   override _read(): void {
@@ -67,6 +71,11 @@ export class FileStream extends Readable {
     this.#ahead.length = 0;
     this.#piece = new Uint8Array(0);
     callback(error);
+  }
+
+  async #construct(): Promise<void> {
+    this.#file = await this.#open(this.#controller.signal);
+    this.#next = this.#file.start;
   }
 
   async #readChunk(): Promise<Uint8Array | null> {

@@ -1,0 +1,87 @@
+/** What opening an image can be told, with the defaults of what bounds it. */
+
+import { SociError } from '../errors.js';
+import type { SociIndexVersion } from '../index/soci-index.js';
+import type { ZtocCache } from '../index/ztoc-cache.js';
+import type { Platform } from '../registry/platform.js';
+import type { RegistryOptions, RegistryTransport } from '../registry/transport.js';
+import type { AbortableOptions } from '../source/range-source.js';
+import type { WindowVerification } from '../span/reader.js';
+import type { ZtocLimits } from '../ztoc/limits.js';
+
+/**
+ * What becomes of layers that the index has no ztoc for (or that have no index). 'build': the layer is streamed
+ * once, when it is first needed, and its ztoc kept in the cache. 'error': whatever would need the layer throws
+ * ERR_SOCI_NO_ZTOC. 'fail': opening the image does. In no case is a layer left out.
+ */
+export type MissingZtoc = 'build' | 'error' | 'fail';
+
+export interface ImageLimits {
+  /** Layers of the image. Default 1000. */
+  readonly maxLayers: number;
+  /** Names in all layers together. Default 4,000,000. */
+  readonly maxNames: number;
+  /** Bytes of the ztocs of all layers together. Default 1 GiB. */
+  readonly maxZtocBytes: number;
+  /** Bytes that one layer may unpack to, when it has to be unpacked. Default 16 GiB. */
+  readonly maxUnpackedBytes: number;
+  /** For each ztoc. */
+  readonly ztoc: Partial<ZtocLimits>;
+}
+
+export const DEFAULT_IMAGE_LIMITS: ImageLimits = {
+  maxLayers: 1000,
+  maxNames: 4_000_000,
+  maxZtocBytes: 2 ** 30,
+  maxUnpackedBytes: 16 * 2 ** 30,
+  ztoc: {},
+};
+
+/** Work on a layer that takes as long as reading all of it. */
+export interface ImageProgress {
+  /** Building its ztoc, or unpacking it because it can have none. */
+  readonly phase: 'build' | 'unpack';
+  /** Of the lowest layer with this digest. */
+  readonly layer: number;
+  readonly digest: string;
+  /** Bytes of the layer read so far, of `size`. */
+  readonly bytes: number;
+  readonly size: number;
+}
+
+/** The signal ends the opening; an image that is open is ended by `close`. */
+export interface OpenImageOptions extends AbortableOptions, RegistryOptions {
+  /** E.g. 'linux/arm64'. Default: the host's, else the only one that there is. */
+  readonly platform?: Platform | string | undefined;
+  /** The digest of the SOCI index to use; false: none. Default: whatever `findIndex` finds. */
+  readonly index?: string | false | undefined;
+  /** What to look for, in this order. Default: v2, then v1. */
+  readonly indexOrder?: readonly SociIndexVersion[] | undefined;
+  /** Default 'build'. */
+  readonly missingZtoc?: MissingZtoc | undefined;
+  /** For ztocs that are built. Default: in `cacheDirectory`, else in the memory of this process. */
+  readonly cache?: ZtocCache | undefined;
+  /** Folder for ztocs that are built and layers that are unpacked, kept for the next time. */
+  readonly cacheDirectory?: string | undefined;
+  /** Compare the tar header of every file that is opened with the ztoc. Default true. */
+  readonly verifyHeaders?: boolean | undefined;
+  /** Default 'neighbours'. */
+  readonly verifyWindows?: WindowVerification | undefined;
+  readonly limits?: Partial<ImageLimits> | undefined;
+  readonly onProgress?: ((progress: ImageProgress) => void) | undefined;
+  /** Connections shared with others and not closed with the image; the registry options go unused then. */
+  readonly transport?: RegistryTransport | undefined;
+}
+
+/** @throws SociError ERR_SOCI_INVALID_ARGUMENT */
+export function imageLimits(overrides: Partial<ImageLimits> | undefined): ImageLimits {
+  const limits = { ...DEFAULT_IMAGE_LIMITS, ...overrides };
+  for (const name of ['maxLayers', 'maxNames', 'maxZtocBytes', 'maxUnpackedBytes'] as const) {
+    if (Number.isSafeInteger(limits[name]) && limits[name] > 0) continue;
+    throw new SociError(
+      'ERR_SOCI_INVALID_ARGUMENT',
+      `limits.${name} must be a positive integer, got ${limits[name]}`,
+    );
+  }
+  return limits;
+}

@@ -1,0 +1,418 @@
+/**
+ * An image as one read-only file system, with the calls of node:fs/promises.
+ * What it answers comes from the merged tree of all layers; bytes of files come
+ * from the layer that has them, span by span.
+ */
+import type { Readable } from 'node:stream';
+import { SociError } from '../errors.js';
+import { runBounded } from '../index/bounded-tasks.js';
+import type { IndexSearch } from '../index/find-index.js';
+import type { ZtocDescriptor } from '../index/soci-index.js';
+import { FileStream } from '../layer/file-stream.js';
+import type { Descriptor } from '../registry/descriptor.js';
+import type { PlatformManifest } from '../registry/platform-selection.js';
+import { AbortScope } from '../source/abort-scope.js';
+import { closedError } from '../source/byte-range.js';
+import type { AbortableOptions } from '../source/range-source.js';
+import { newCounters, type ReadStats } from '../span/fetcher.js';
+import type { ReadPlan } from '../span/reader.js';
+import { ImageDirectory, walkDirectory } from './directory-walk.js';
+import type { ImageDirent, ImageStats } from './file-stats.js';
+import { glob } from './glob.js';
+import type { ImageConfig } from './image-config.js';
+import { type EncodingOptions, ImageFile, type RangeOptions } from './image-file.js';
+import type { ImageLayer } from './image-layer.js';
+import type { LayerData } from './layer-data.js';
+import {
+  encodeName,
+  type FilePlace,
+  type ImagePath,
+  MergedTree,
+  type NameEncoding,
+  shownPath,
+} from './merged-tree.js';
+import { SharedOnce } from './shared-once.js';
+
+/** As node:fs: more than this goes through a stream. */
+const MAX_READ_FILE_BYTES = 2 ** 31 - 1;
+/** Layers that are opened at the same time: mostly small requests, sometimes the building of a ztoc. */
+const CONCURRENCY = 6;
+
+export interface ImageParts {
+  /** What messages call it. */
+  readonly name: string;
+  readonly content: PlatformManifest;
+  readonly config: ImageConfig | undefined;
+  readonly index: IndexSearch | undefined;
+  /** The lowest first; a layer that is there twice is the same object twice. */
+  readonly layers: readonly ImageLayer[];
+  readonly maxNames: number;
+  /** Frees what belongs to the image alone. */
+  readonly release: () => Promise<void>;
+}
+
+/** A layer of an image, as far as it is known by now. */
+export interface ImageLayerInfo {
+  readonly descriptor: Descriptor;
+  /** Digest of the plain tar; undefined when the image has no config that says it. */
+  readonly diffId: string | undefined;
+  /** The ztoc of the index. */
+  readonly ztoc: ZtocDescriptor | undefined;
+  /** How the layer was opened: with the index's ztoc, one built before or now, unpacked; undefined: not yet. */
+  readonly opened: LayerData['origin'] | undefined;
+  /** Why there is no ztoc, or why the one that there is was not used. */
+  readonly reason: string | undefined;
+  /** What reading the layer has cost so far. */
+  readonly stats: ReadStats;
+}
+
+/** What reading a file would cost now. */
+export interface ImageFilePlan extends ReadPlan {
+  /** Where links lead to. */
+  readonly path: string;
+  /** Position of the layer in the image, the lowest being 0. */
+  readonly layer: number;
+  readonly layerDigest: string;
+  /** Bytes of the file. */
+  readonly size: number;
+}
+
+export interface ReaddirOptions extends AbortableOptions {
+  readonly withFileTypes?: boolean | undefined;
+  /** Also what is in directories below, as 'directory/name'; links are not followed. Default false. */
+  readonly recursive?: boolean | undefined;
+  /** Default 'utf8'; 'buffer' for names that may be no text. */
+  readonly encoding?: NameEncoding | undefined;
+}
+
+export interface GlobOptions extends AbortableOptions {
+  /** Where patterns without a leading '/' begin. Default '/'. */
+  readonly cwd?: ImagePath | undefined;
+  readonly withFileTypes?: boolean | undefined;
+}
+
+type Encoded<Options> = Options extends { readonly encoding: 'buffer' } ? Buffer : string;
+
+export class Image {
+  /** The image manifest with its bytes and descriptor. */
+  readonly manifest: PlatformManifest;
+  /** Undefined for an artifact, which has none of an image. */
+  readonly config: ImageConfig | undefined;
+  /** The search for a SOCI index: what was found, and why something was not used; undefined when none was wanted. */
+  readonly index: IndexSearch | undefined;
+  readonly #parts: ImageParts;
+  readonly #scope = new AbortScope();
+  readonly #tree: SharedOnce<MergedTree>;
+  #closing: Promise<void> | undefined;
+
+  /** @internal Use `openImage`. */
+  constructor(parts: ImageParts) {
+    this.#parts = parts;
+    this.manifest = parts.content;
+    this.config = parts.config;
+    this.index = parts.index;
+    this.#tree = new SharedOnce(signal => this.#merge(signal));
+  }
+
+  /** The lowest first. */
+  get layers(): readonly ImageLayerInfo[] {
+    return this.#parts.layers.map(layer => {
+      const { descriptor, diffId, ztoc } = layer.description;
+      const { opened, reason } = layer;
+      const stats = opened?.stats ?? newCounters();
+      return { descriptor, diffId, ztoc, opened: opened?.origin, reason, stats };
+    });
+  }
+
+  /** What reading all layers has cost so far. Manifests and ztocs are not counted. */
+  get stats(): ReadStats {
+    const sum = newCounters();
+    for (const layer of new Set(this.#parts.layers)) {
+      for (const [name, value] of Object.entries(layer.opened?.stats ?? {})) {
+        sum[name as keyof ReadStats] += value;
+      }
+    }
+    return sum;
+  }
+
+  /**
+   * The bytes of a file, or of a range of it; text if an encoding is given.
+   *
+   * @throws SociError ENOENT, ENOTDIR, ELOOP, EISDIR; EINVAL for what is no regular file; ERR_SOCI_NO_ZTOC when a
+   *   layer has no ztoc and may not be read for one; ERR_SOCI_TAR_HEADER_MISMATCH when a ztoc contradicts the file's
+   *   header; ERR_SOCI_LIMIT for 2 GiB and more (use createReadStream); ERR_SOCI_CLOSED; what fetching ztocs and
+   *   reading spans throws
+   */
+  readFile(
+    path: ImagePath,
+    options?: RangeOptions & { readonly encoding?: null | undefined },
+  ): Promise<Buffer>;
+  readFile(
+    path: ImagePath,
+    options: BufferEncoding | (RangeOptions & { readonly encoding: BufferEncoding }),
+  ): Promise<string>;
+  async readFile(
+    path: ImagePath,
+    options: BufferEncoding | (RangeOptions & EncodingOptions) = {},
+  ): Promise<Buffer | string> {
+    const given = typeof options === 'string' ? { encoding: options } : options;
+    const bytes = await this.#with(given, async (tree, signal) =>
+      this.#readRange(tree.file(path, 'open'), given, signal),
+    );
+    return given.encoding ? bytes.toString(given.encoding) : bytes;
+  }
+
+  /** Opens a file for reads at any position; its tar header is checked here. Errors as for `readFile`. */
+  async open(path: ImagePath, options: AbortableOptions = {}): Promise<ImageFile> {
+    return await this.#with(options, async (tree, signal) => {
+      const node = tree.lookup(path, true, 'open');
+      const file = tree.file(path, 'open');
+      const { layer, entry, size } = file;
+      await this.#readInto(file, new Uint8Array(0), 0, signal);
+      return new ImageFile(shownPath(path), {
+        size,
+        stats: () => tree.stats(node),
+        readInto: (target, start, abort) =>
+          this.#scope.run(abort, linked => this.#readInto({ layer, entry, size }, target, start, linked)),
+        readRange: range => this.#scope.run(range.signal, linked => this.#readRange(file, range, linked)),
+        stream: range => this.#stream(async () => file, range),
+      });
+    });
+  }
+
+  /**
+   * A file, or a range of it, as a stream: memory for a few spans, the next ones fetched ahead. Errors as for
+   * `readFile`, given to the stream.
+   */
+  createReadStream(path: ImagePath, options: RangeOptions & EncodingOptions = {}): Readable {
+    const find = (signal: AbortSignal): Promise<FilePlace> =>
+      this.#with({ signal }, async tree => tree.file(path, 'open'));
+    return this.#stream(find, options);
+  }
+
+  /** Links are followed. @throws SociError ENOENT, ENOTDIR, ELOOP */
+  async stat(path: ImagePath, options: AbortableOptions = {}): Promise<ImageStats> {
+    return await this.#with(options, async tree => tree.stats(tree.lookup(path, true, 'stat')));
+  }
+
+  async lstat(path: ImagePath, options: AbortableOptions = {}): Promise<ImageStats> {
+    return await this.#with(options, async tree => tree.stats(tree.lookup(path, false, 'lstat')));
+  }
+
+  /** @param mode as node:fs has it (`constants.X_OK`, …), asked for root. @throws SociError also EACCES, EROFS */
+  async access(path: ImagePath, mode = 0, options: AbortableOptions = {}): Promise<void> {
+    await this.#with(options, async tree => tree.access(path, mode));
+  }
+
+  /** Sorted bytewise; a directory before what is in it. @throws SociError also ENOTDIR */
+  readdir<const Options extends ReaddirOptions & { readonly withFileTypes: true }>(
+    path: ImagePath,
+    options: Options,
+  ): Promise<ImageDirent<Encoded<Options>>[]>;
+  readdir<const Options extends ReaddirOptions & { readonly withFileTypes?: false | undefined }>(
+    path: ImagePath,
+    options?: Options,
+  ): Promise<Encoded<Options>[]>;
+  async readdir(path: ImagePath, options: ReaddirOptions = {}): Promise<unknown[]> {
+    const { recursive = false, encoding = 'utf8', withFileTypes = false } = options;
+    return await this.#with(options, async tree => {
+      const directory = tree.directory(path, 'scandir');
+      const names = walkDirectory<string | Buffer>(tree, directory, shownPath(path), { recursive, encoding });
+      return Array.from(names, ({ path: name, dirent }) => (withFileTypes ? dirent : name));
+    });
+  }
+
+  /** As `readdir`, a name at a time. */
+  async opendir<const Options extends Omit<ReaddirOptions, 'withFileTypes'>>(
+    path: ImagePath,
+    options?: Options,
+  ): Promise<ImageDirectory<Encoded<Options>>> {
+    const { recursive = false, encoding = 'utf8' }: ReaddirOptions = options ?? {};
+    return await this.#with(options ?? {}, async tree => {
+      const directory = tree.directory(path, 'opendir');
+      const shown = shownPath(path);
+      const names = walkDirectory<Encoded<Options>>(tree, directory, shown, { recursive, encoding });
+      return new ImageDirectory(shown, names);
+    });
+  }
+
+  /** The target as it is written. @throws SociError also EINVAL */
+  async readlink<const Options extends AbortableOptions & { readonly encoding?: NameEncoding | undefined }>(
+    path: ImagePath,
+    options?: Options,
+  ): Promise<Encoded<Options>> {
+    const encoding = options?.encoding ?? 'utf8';
+    const target = await this.#with(options ?? {}, async tree => tree.linkTarget(path));
+    return encodeName(target, encoding) as Encoded<Options>;
+  }
+
+  /** The absolute path inside the image, without links and dots. */
+  async realpath<const Options extends AbortableOptions & { readonly encoding?: NameEncoding | undefined }>(
+    path: ImagePath,
+    options?: Options,
+  ): Promise<Encoded<Options>> {
+    const encoding = options?.encoding ?? 'utf8';
+    const real = await this.#with(options ?? {}, async tree =>
+      tree.realPath(tree.lookup(path, true, 'realpath')),
+    );
+    return encodeName(real, encoding) as Encoded<Options>;
+  }
+
+  /**
+   * Paths that match a pattern, each once: `*`, `?`, `[a-z]`, `{a,b}`, and `**` for any directories. They begin where
+   * the pattern does. Dots at the start of a name must be written; `**` follows no links.
+   */
+  glob(
+    pattern: string | readonly string[],
+    options: GlobOptions & { readonly withFileTypes: true },
+  ): AsyncGenerator<ImageDirent, void, undefined>;
+  glob(pattern: string | readonly string[], options?: GlobOptions): AsyncGenerator<string, void, undefined>;
+  async *glob(
+    pattern: string | readonly string[],
+    options: GlobOptions = {},
+  ): AsyncGenerator<string | ImageDirent, void, undefined> {
+    const { cwd = '/', withFileTypes = false, signal } = options;
+    const { tree, directory } = await this.#with(options, async merged => ({
+      tree: merged,
+      directory: merged.directory(cwd, 'scandir'),
+    }));
+    for (const { path, node } of glob(tree, directory, typeof pattern === 'string' ? [pattern] : pattern)) {
+      signal?.throwIfAborted();
+      this.#checkOpen();
+      const slash = path.lastIndexOf('/');
+      const parent = slash < 0 ? shownPath(cwd) : encodeName(path.slice(0, slash), 'utf8');
+      yield withFileTypes
+        ? tree.dirent(node, encodeName(path.slice(slash + 1), 'utf8'), parent)
+        : encodeName(path, 'utf8');
+    }
+  }
+
+  /** Extended attributes by name. Links are followed unless `followSymlinks` is false. */
+  async xattrs(
+    path: ImagePath,
+    options: AbortableOptions & { readonly followSymlinks?: boolean | undefined } = {},
+  ): Promise<Map<string, Buffer>> {
+    const { followSymlinks = true } = options;
+    return await this.#with(options, async tree =>
+      tree.xattrs(tree.lookup(path, followSymlinks, 'getxattr')),
+    );
+  }
+
+  /**
+   * What reading a file, or a range of it, would cost now. Fetches the ztocs that say so, and nothing of a layer that
+   * has one. Errors as for `readFile`.
+   */
+  async explain(path: ImagePath, options: RangeOptions = {}): Promise<ImageFilePlan> {
+    return await this.#with(options, async tree => {
+      const { layer, entry, size } = tree.file(path, 'open');
+      const { start, end } = clampRange(size, options);
+      const real = encodeName(tree.realPath(tree.lookup(path, true, 'open')), 'utf8');
+      const plan = this.#layer(layer).plan(entry, start, end);
+      const layerDigest = this.#parts.layers[layer]?.description.descriptor.digest ?? '';
+      return { path: real, layer, layerDigest, size, ...plan };
+    });
+  }
+
+  /** Opens all layers and merges them, which any other call does when it comes first. */
+  async load(options: AbortableOptions = {}): Promise<void> {
+    await this.#with(options, async () => {});
+  }
+
+  /** Whatever is under way rejects with ERR_SOCI_CLOSED. Settles when nothing of it is left. Twice is no error. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#scope.close(closedError(this.#parts.name));
+    await this.#tree.finished();
+    await Promise.all([...new Set(this.#parts.layers)].map(layer => layer.close()));
+    await this.#parts.release();
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw closedError(this.#parts.name);
+  }
+
+  /** Ends with the caller's signal and with the image. */
+  async #with<T>(
+    options: AbortableOptions,
+    body: (tree: MergedTree, signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    return await this.#scope.run(options.signal, async signal => body(await this.#tree.get(signal), signal));
+  }
+
+  async #merge(signal: AbortSignal): Promise<MergedTree> {
+    const { layers, maxNames } = this.#parts;
+    const distinct = [...new Set(layers)];
+    await runBounded(distinct, CONCURRENCY, signal, (layer, abort) => layer.open(abort));
+    const data = await Promise.all(layers.map(layer => layer.open(signal)));
+    return await MergedTree.of(data, maxNames, signal);
+  }
+
+  #layer(position: number): LayerData {
+    return this.#parts.layers[position]?.opened as LayerData;
+  }
+
+  async #readInto(
+    { layer, entry }: FilePlace,
+    target: Uint8Array,
+    start: number,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    this.#checkOpen();
+    await this.#layer(layer).readInto(entry, target, start, signal);
+  }
+
+  async #readRange(file: FilePlace, options: RangeOptions, signal: AbortSignal | undefined): Promise<Buffer> {
+    const { start, end } = clampRange(file.size, options);
+    if (end - start > MAX_READ_FILE_BYTES) {
+      throw new SociError(
+        'ERR_SOCI_LIMIT',
+        `${end - start} bytes are too many for readFile, use createReadStream`,
+        { data: { limit: MAX_READ_FILE_BYTES, size: end - start } },
+      );
+    }
+    // Uninitialised: a read either fills all of it or fails.
+    const target = Buffer.allocUnsafeSlow(end - start);
+    await this.#readInto(file, target, start, signal);
+    return target;
+  }
+
+  #stream(
+    find: (signal: AbortSignal) => Promise<FilePlace>,
+    options: RangeOptions & EncodingOptions,
+  ): Readable {
+    const stream = new FileStream(async signal => {
+      const file = await find(signal);
+      const { start, end } = clampRange(file.size, options);
+      return {
+        start,
+        end,
+        read: (from, to, abort) =>
+          this.#scope.run(abort, linked => this.#readRange(file, { start: from, end: to }, linked)),
+        pieceEnd: (from, bytes) => this.#layer(file.layer).pieceEnd(file.entry, from, end, bytes),
+      };
+    }, options.signal);
+    if (options.encoding) stream.setEncoding(options.encoding);
+    return stream;
+  }
+}
+
+/** The range of a file that was asked for, without what lies beyond its end. */
+function clampRange(size: number, options: RangeOptions): { start: number; end: number } {
+  const { start = 0, end = Math.max(start, size) } = options;
+  if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || start < 0 || end < start) {
+    throw new SociError(
+      'ERR_SOCI_INVALID_ARGUMENT',
+      `Expected 0 <= start <= end in bytes but received start ${start}, end ${end}`,
+      { data: { start, end } },
+    );
+  }
+  return { start: Math.min(start, size), end: Math.min(end, size) };
+}

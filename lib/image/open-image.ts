@@ -1,0 +1,211 @@
+/**
+ * From a reference to an image that can be read: platform, manifest, config and
+ * SOCI index are fetched here, in as few round trips as they depend on each
+ * other; ztocs and layers when something needs them.
+ */
+import { join } from 'node:path';
+import { SociError } from '../errors.js';
+import { findIndex, type IndexSearch } from '../index/find-index.js';
+import { FolderZtocCache } from '../index/folder-ztoc-cache.js';
+import { MemoryZtocCache } from '../index/memory-ztoc-cache.js';
+import type { ZtocCache } from '../index/ztoc-cache.js';
+import { type ImageLocation, openImageLocation } from '../registry/image-location.js';
+import { hostPlatform, parsePlatform } from '../registry/platform.js';
+import { type PlatformManifest, selectManifest } from '../registry/platform-selection.js';
+import type { Repository } from '../registry/repository.js';
+import { RegistryTransport } from '../registry/transport.js';
+import { AbortScope } from '../source/abort-scope.js';
+import { Image } from './image.js';
+import { type ImageConfig, loadImageConfig } from './image-config.js';
+import { ImageLayer, type LayerDescription, missingZtoc } from './image-layer.js';
+import { type ImageLimits, imageLimits, type OpenImageOptions } from './image-options.js';
+
+/** A repository that is open already, and a tag or digest in it; in a layout undefined is its only image. */
+export interface ImageInRepository {
+  readonly repository: Repository;
+  readonly reference?: string | undefined;
+}
+
+/** What images without a cache of their own share. */
+let processCache: ZtocCache | undefined;
+
+/**
+ * Opens an image: `registry/repo:tag`, `…@sha256:…`, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, or one in a repository
+ * that is open (and stays open when the image is closed).
+ *
+ * @throws SociError ERR_SOCI_REFERENCE, ERR_SOCI_PLATFORM, ERR_SOCI_MANIFEST, ERR_SOCI_LIMIT; for an index that was
+ *   named also ERR_SOCI_INDEX_FORMAT and ERR_SOCI_INDEX_MISMATCH; ERR_SOCI_NO_ZTOC with `missingZtoc: 'fail'`;
+ *   whatever the repository fails with
+ */
+export async function openImage(
+  location: string | ImageLocation | ImageInRepository,
+  options: OpenImageOptions = {},
+): Promise<Image> {
+  const { signal, missingZtoc: policy = 'build' } = options;
+  signal?.throwIfAborted();
+  if (!['build', 'error', 'fail'].includes(policy)) {
+    throw new SociError(
+      'ERR_SOCI_INVALID_ARGUMENT',
+      `Expected 'build', 'error' or 'fail' for missingZtoc but received ${String(policy)}`,
+      { data: { received: policy } },
+    );
+  }
+  const limits = imageLimits(options.limits);
+  const { repository, reference, release } = openRepository(location, options);
+  try {
+    const content = await resolveManifest(repository, reference, options);
+    checkLayerCount(repository, content, limits);
+    const { config, index } = await fetchDocuments(repository, content, options);
+    const descriptions = describeLayers(content, config, index);
+    checkZtocSizes(repository, descriptions, limits);
+    const missing = descriptions.find(({ ztoc }) => ztoc === undefined);
+    if (policy === 'fail' && missing !== undefined) {
+      throw missingZtoc(repository.name, missing, missing.reason);
+    }
+    const { cacheDirectory } = options;
+    const layerOptions = {
+      repository,
+      missingZtoc: policy,
+      cache: cacheOf(options),
+      folder: cacheDirectory === undefined ? undefined : join(cacheDirectory, 'tars'),
+      limits,
+      indexNamed: typeof options.index === 'string',
+      verifyHeaders: options.verifyHeaders ?? true,
+      verifyWindows: options.verifyWindows,
+      onProgress: options.onProgress,
+    };
+    const byDigest = new Map<string, ImageLayer>();
+    const layers = descriptions.map(description => {
+      const { digest } = description.descriptor;
+      const layer = byDigest.get(digest) ?? new ImageLayer(description, layerOptions);
+      byDigest.set(digest, layer);
+      return layer;
+    });
+    const name = `${repository.name}@${content.descriptor.digest}`;
+    const { maxNames } = limits;
+    return new Image({ name, content, config, index, layers, maxNames, release });
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+function openRepository(
+  location: string | ImageLocation | ImageInRepository,
+  options: OpenImageOptions,
+): { repository: Repository; reference: string | undefined; release: () => Promise<void> } {
+  if (typeof location === 'object' && 'repository' in location) {
+    const { repository, reference } = location;
+    return { repository, reference, release: async () => {} };
+  }
+  const transport = options.transport ?? new RegistryTransport(options);
+  const opened = openImageLocation(location, transport);
+  const release = async (): Promise<void> => {
+    await opened.repository.close();
+    if (options.transport === undefined) await transport.close();
+  };
+  return { ...opened, release };
+}
+
+/** The wanted platform's, by default the host's, else the only one that there is. */
+async function resolveManifest(
+  repository: Repository,
+  reference: string | undefined,
+  { platform, signal }: OpenImageOptions,
+): Promise<PlatformManifest> {
+  const root = await repository.getManifest(reference, { signal });
+  if (platform !== undefined) {
+    const wanted = typeof platform === 'string' ? parsePlatform(platform) : platform;
+    return await selectManifest(repository, root, wanted, { signal });
+  }
+  try {
+    return await selectManifest(repository, root, hostPlatform(), { signal });
+  } catch (error) {
+    const { data, code } = error as SociError;
+    const only = code === 'ERR_SOCI_PLATFORM' && (data['platforms'] as readonly string[]).length === 1;
+    if (!only) throw error;
+    return await selectManifest(repository, root, undefined, { signal });
+  }
+}
+
+function checkLayerCount(
+  repository: Repository,
+  { manifest, descriptor }: PlatformManifest,
+  limits: ImageLimits,
+) {
+  if (manifest.layers.length <= limits.maxLayers) return;
+  throw new SociError(
+    'ERR_SOCI_LIMIT',
+    `${repository.name}@${descriptor.digest}: ${manifest.layers.length} layers, limits.maxLayers is ${limits.maxLayers}`,
+    { data: { limit: 'maxLayers', expected: limits.maxLayers, found: manifest.layers.length } },
+  );
+}
+
+function checkZtocSizes(
+  repository: Repository,
+  layers: readonly LayerDescription[],
+  limits: ImageLimits,
+): void {
+  const sizes = new Map(layers.map(({ ztoc }) => [ztoc?.digest, ztoc?.size ?? 0]));
+  const total = [...sizes.values()].reduce((sum, size) => sum + size, 0);
+  if (total <= limits.maxZtocBytes) return;
+  throw new SociError(
+    'ERR_SOCI_LIMIT',
+    `${repository.name}: ${total} bytes of ztocs, limits.maxZtocBytes is ${limits.maxZtocBytes}`,
+    { data: { limit: 'maxZtocBytes', expected: limits.maxZtocBytes, found: total } },
+  );
+}
+
+/** Config and index at the same time. */
+async function fetchDocuments(
+  repository: Repository,
+  content: PlatformManifest,
+  { index, indexOrder, signal }: OpenImageOptions,
+): Promise<{ config: ImageConfig | undefined; index: IndexSearch | undefined }> {
+  const { config: descriptor, layers } = content.manifest;
+  const scope = new AbortScope();
+  return await scope.run(signal, async abort => {
+    const tasks = [
+      loadImageConfig(repository, descriptor, layers.length, abort),
+      index === false
+        ? Promise.resolve(undefined)
+        : findIndex(repository, content, { index, order: indexOrder, signal: abort }),
+    ] as const;
+    try {
+      const [config, search] = await Promise.all(tasks);
+      return { config, index: search };
+    } catch (error) {
+      // The other one must not go on with a repository that is about to be closed.
+      scope.close(error);
+      await Promise.allSettled(tasks);
+      throw error;
+    }
+  });
+}
+
+function describeLayers(
+  { manifest }: PlatformManifest,
+  config: ImageConfig | undefined,
+  index: IndexSearch | undefined,
+): LayerDescription[] {
+  return manifest.layers.map((descriptor, position) => {
+    const ztoc = index?.found?.ztocs[position];
+    const diffId = config?.rootfs.diff_ids[position];
+    const reason = ztoc === undefined ? whyNoZtoc(index) : undefined;
+    return { position, descriptor, diffId, ztoc, reason };
+  });
+}
+
+function whyNoZtoc(index: IndexSearch | undefined): string {
+  if (index === undefined) return 'no index was to be used';
+  if (index.found !== undefined) return `the index ${index.found.descriptor.digest} has none for it`;
+  const attempts = index.attempts.map(({ message }) => message).join('; ');
+  return `there is no SOCI index${attempts === '' ? '' : ` (${attempts})`}`;
+}
+
+function cacheOf({ cache, cacheDirectory }: OpenImageOptions): ZtocCache {
+  if (cache !== undefined) return cache;
+  if (cacheDirectory !== undefined) return new FolderZtocCache(join(cacheDirectory, 'ztocs'));
+  processCache ??= new MemoryZtocCache();
+  return processCache;
+}

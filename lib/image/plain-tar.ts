@@ -1,0 +1,108 @@
+/**
+ * A table of contents for any plain tar, made in one pass over its bytes: a ztoc
+ * of an uncompressed layer, and beside it what no ztoc can say of sparse files.
+ * The same pass hashes the stream, so that the table is known to be that of the
+ * layer's diffID.
+ */
+import { createHash } from 'node:crypto';
+import { SociError } from '../errors.js';
+import type { EntryFields } from '../tar/entry.js';
+import { BUILD_TOOL_IDENTIFIER } from '../ztoc/build-tool.js';
+import { encodeZtoc } from '../ztoc/encode.js';
+import { checkLimit, resolveLimits, type ZtocLimits } from '../ztoc/limits.js';
+import { ZTOC_VERSION } from '../ztoc/schema.js';
+import { encodeTarZinfo } from '../ztoc/tar-zinfo.js';
+import { Ztoc } from '../ztoc/ztoc.js';
+import type { SparseMap } from './sparse-map.js';
+import { TarWalk } from './tar-walk.js';
+
+/** The file is local: a span is what one read takes, not what a request is worth. */
+const SPAN_SIZE = 2 ** 20;
+
+export interface PlainTarTable {
+  readonly ztoc: Ztoc;
+  /** By entry. */
+  readonly sparse: ReadonlyMap<number, SparseMap>;
+}
+
+export class PlainTarPass {
+  readonly #limits: ZtocLimits;
+  readonly #maxBytes: number;
+  readonly #name: string;
+  readonly #hash = createHash('sha256');
+  #spanHash = createHash('sha256');
+  readonly #spanDigests: string[] = [];
+  readonly #entries: EntryFields[] = [];
+  readonly #sparse = new Map<number, SparseMap>();
+  readonly #walk = new TarWalk(({ fields, sparse }) => {
+    if (sparse !== undefined) this.#sparse.set(this.#entries.length, sparse);
+    this.#entries.push(fields);
+    checkLimit(this.#limits, 'maxEntries', this.#entries.length, `${this.#name}: entries in the layer`);
+  });
+  #bytes = 0;
+
+  /** @param maxBytes of the tar stream; more are ERR_SOCI_LIMIT */
+  constructor(name: string, maxBytes: number, limits: Partial<ZtocLimits> | undefined) {
+    this.#name = name;
+    this.#maxBytes = maxBytes;
+    this.#limits = resolveLimits(limits);
+  }
+
+  /** @throws SociError ERR_SOCI_LIMIT, ERR_SOCI_TAR_HEADER, ERR_SOCI_TAR_UNSUPPORTED */
+  push(chunk: Uint8Array): void {
+    if (this.#bytes + chunk.length > this.#maxBytes) {
+      throw new SociError(
+        'ERR_SOCI_LIMIT',
+        `${this.#name} unpacks to more than ${this.#maxBytes} bytes (limits.maxUnpackedBytes)`,
+        { data: { limit: 'maxUnpackedBytes', expected: this.#maxBytes } },
+      );
+    }
+    this.#hash.update(chunk);
+    this.#hashSpans(chunk);
+    this.#bytes += chunk.length;
+    this.#walk.push(chunk);
+  }
+
+  /** @throws SociError ERR_SOCI_DIGEST_MISMATCH unless the stream has the digest `diffId`; ERR_SOCI_LAYER_TRUNCATED */
+  finish(diffId: string): PlainTarTable {
+    const found = `sha256:${this.#hash.digest('hex')}`;
+    if (found !== diffId) {
+      throw new SociError(
+        'ERR_SOCI_DIGEST_MISMATCH',
+        `${this.#name}: expected a tar stream of ${diffId} (the config's diff_ids), found ${found}`,
+        { data: { digest: diffId, found, received: this.#bytes } },
+      );
+    }
+    const tarEnd = this.#walk.finish();
+    if (this.#bytes % SPAN_SIZE !== 0) this.#endSpan();
+    const bytes = encodeZtoc({
+      version: ZTOC_VERSION,
+      buildToolIdentifier: BUILD_TOOL_IDENTIFIER,
+      compression: 'uncompressed',
+      compressedSize: this.#bytes,
+      uncompressedSize: tarEnd,
+      maxSpanId: this.#spanDigests.length - 1,
+      spanDigests: this.#spanDigests,
+      checkpoints: encodeTarZinfo({ spanSize: SPAN_SIZE, size: this.#bytes }),
+      entryCount: this.#entries.length,
+      entryAt: index => this.#entries[index] as EntryFields,
+    });
+    return { ztoc: Ztoc.decode(bytes, { limits: this.#limits }), sparse: this.#sparse };
+  }
+
+  #hashSpans(chunk: Uint8Array): void {
+    let at = this.#bytes;
+    for (let rest = chunk; rest.length > 0; ) {
+      const part = rest.subarray(0, SPAN_SIZE - (at % SPAN_SIZE));
+      this.#spanHash.update(part);
+      at += part.length;
+      if (at % SPAN_SIZE === 0) this.#endSpan();
+      rest = rest.subarray(part.length);
+    }
+  }
+
+  #endSpan(): void {
+    this.#spanDigests.push(`sha256:${this.#spanHash.digest('hex')}`);
+    this.#spanHash = createHash('sha256');
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * Layers that have no ztoc and can have none (zstd; tars with entries that a
+ * ztoc cannot describe) are unpacked once, to a plain tar that is bounded in
+ * size and has the diffID that the image's config states. In a cache folder it
+ * serves the next process too; without one it vanishes with the image.
+ */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline, Readable } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+import { SociError } from '../errors.js';
+import { writeFileAtomically } from '../registry/atomic-file.js';
+import { FileSource } from '../source/file-source.js';
+import type { RangeSource } from '../source/range-source.js';
+import type { ZtocLimits } from '../ztoc/limits.js';
+import type { LayerContent } from './layer-data.js';
+import { PlainTarPass, type PlainTarTable } from './plain-tar.js';
+import { ScratchFile } from './scratch-file.js';
+import { decodeZstd } from './zstd-decoder.js';
+
+export interface UnpackOptions {
+  /** 'sha256:…' of the plain tar. */
+  readonly diffId: string;
+  /** Where plain tars are kept; undefined: in a temporary file. */
+  readonly folder: string | undefined;
+  readonly maxBytes: number;
+  readonly limits: Partial<ZtocLimits> | undefined;
+  readonly signal: AbortSignal;
+  /** Called with the bytes of the layer that have been read so far. */
+  readonly onProgress: (bytes: number) => void;
+}
+
+const GUNZIP_CHUNK = 256 * 1024;
+
+/** What an earlier process has unpacked, when it is there and still what the diffID names. */
+export async function openUnpacked(options: UnpackOptions): Promise<LayerContent | undefined> {
+  if (options.folder === undefined) return undefined;
+  const path = tarPath(options.folder, options.diffId);
+  const { signal } = options;
+  let source: RangeSource | undefined;
+  try {
+    source = await FileSource.open(path, { signal });
+    const pass = new PlainTarPass(source.name, options.maxBytes, options.limits);
+    for await (const chunk of source.stream({ signal })) pass.push(chunk);
+    return contentOf(source, pass.finish(options.diffId));
+  } catch (error) {
+    await source?.close();
+    signal.throwIfAborted();
+    // Not there, or damaged: it is made again, which tells what is wrong if that is the layer's own fault.
+    if (error instanceof SociError) await rm(path, { force: true });
+    return undefined;
+  }
+}
+
+/**
+ * @param layer its `stream()` verifies the layer's digest
+ * @throws SociError ERR_SOCI_LIMIT, ERR_SOCI_DIGEST_MISMATCH; ERR_SOCI_ZSTD_DATA, ERR_SOCI_DEFLATE_DATA,
+ *   ERR_SOCI_LAYER_TRUNCATED, ERR_SOCI_TAR_HEADER for a broken layer; ERR_SOCI_TAR_UNSUPPORTED for one that
+ *   containerd does not unpack either
+ */
+export async function unpackLayer(layer: RangeSource, options: UnpackOptions): Promise<LayerContent> {
+  const { folder, diffId, signal } = options;
+  const pass = new PlainTarPass(layer.name, options.maxBytes, options.limits);
+  let table: PlainTarTable | undefined;
+  const unpacked = async function* (): AsyncGenerator<Uint8Array> {
+    for await (const chunk of decompressed(counted(layer, options), layer.name)) {
+      signal.throwIfAborted();
+      pass.push(chunk);
+      yield chunk;
+    }
+    table = pass.finish(diffId);
+  };
+  let source: RangeSource;
+  if (folder === undefined) {
+    source = await ScratchFile.write(layer.name, unpacked());
+  } else {
+    const path = tarPath(folder, diffId);
+    await writeFileAtomically(path, unpacked(), signal);
+    source = await FileSource.open(path, { signal });
+  }
+  return contentOf(source, table as PlainTarTable);
+}
+
+function contentOf(source: RangeSource, table: PlainTarTable): LayerContent {
+  return { ...table, source, origin: 'unpacked' };
+}
+
+function tarPath(folder: string, diffId: string): string {
+  return join(folder, `${diffId.slice('sha256:'.length)}.tar`);
+}
+
+async function* counted(
+  layer: RangeSource,
+  { signal, onProgress }: UnpackOptions,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let bytes = 0;
+  for await (const chunk of layer.stream({ signal })) {
+    yield chunk;
+    bytes += chunk.length;
+    onProgress(bytes);
+  }
+}
+
+/** By the first bytes: media types are often wrong. What is neither gzip nor zstd has to be a tar. */
+async function* decompressed(
+  chunks: AsyncGenerator<Uint8Array, void, undefined>,
+  name: string,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let head: Uint8Array = new Uint8Array(0);
+  while (head.length < 4) {
+    const next = await chunks.next();
+    if (next.done === true) break;
+    head = Buffer.concat([head, next.value]);
+  }
+  const all = prepended(head, chunks);
+  if (head[0] === 0x1f && head[1] === 0x8b) yield* gunzip(all, name);
+  // Either a frame or one to skip, with which zstd:chunked layers may begin.
+  else if (isZstd(head)) yield* decodeZstd(all, name);
+  else yield* all;
+}
+
+function isZstd(head: Uint8Array): boolean {
+  if (head.length < 4) return false;
+  const magic = Buffer.from(head.buffer, head.byteOffset, 4).readUInt32LE();
+  return magic === 0xfd2fb528 || (magic & 0xfffffff0) >>> 0 === 0x184d2a50;
+}
+
+async function* prepended(
+  head: Uint8Array,
+  rest: AsyncGenerator<Uint8Array, void, undefined>,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  if (head.length > 0) yield head;
+  yield* rest;
+}
+
+async function* gunzip(
+  chunks: AsyncIterable<Uint8Array>,
+  name: string,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const output = pipeline(
+    Readable.from(chunks, { objectMode: false }),
+    createGunzip({ chunkSize: GUNZIP_CHUNK }),
+    () => {}, // An error is thrown by the loop over the output.
+  );
+  try {
+    for await (const chunk of output) yield chunk as Uint8Array;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (!/^Z_/.test(code ?? '')) throw error;
+    const truncated = code === 'Z_BUF_ERROR';
+    throw new SociError(
+      truncated ? 'ERR_SOCI_LAYER_TRUNCATED' : 'ERR_SOCI_DEFLATE_DATA',
+      `${name}: cannot be decompressed: ${message}`,
+      { cause: error },
+    );
+  }
+}
