@@ -20,7 +20,12 @@ import { type Platform, samePlatform } from '../registry/platform.js';
 import type { ManifestContent } from '../registry/repository.js';
 import type { CreatedIndex } from './build-indexes.js';
 import { encodeImageIndex, encodeManifest } from './canonical-json.js';
-import { isImageEntry, type PlatformImage, REFERENCE_DIGEST_ANNOTATION } from './platform-images.js';
+import {
+  isImageEntry,
+  isSociEntry,
+  type PlatformImage,
+  REFERENCE_DIGEST_ANNOTATION,
+} from './platform-images.js';
 import { IMAGE_MANIFEST_ANNOTATION, INDEX_DIGEST_ANNOTATION, SOCI_INDEX_TYPE } from './soci-index.js';
 
 /** A document that a conversion has made. */
@@ -241,7 +246,7 @@ function isSociEntryOf(
   digests: readonly string[],
   images: ReadonlySet<string>,
 ): boolean {
-  if (entry.artifactType !== SOCI_INDEX_TYPE.v2) return false;
+  if (!isSociEntry(entry)) return false;
   const { platform } = entry;
   const same =
     platform === undefined || image.platform === undefined || samePlatform(platform, image.platform);

@@ -12,7 +12,7 @@ import type { PlatformManifest } from '../registry/platform-selection.js';
 import type { ManifestContent, Repository } from '../registry/repository.js';
 import { runBounded } from './bounded-tasks.js';
 import { platformOfConfig } from './image-platform.js';
-import { SOCI_INDEX_TYPE } from './soci-index.js';
+import { IMAGE_MANIFEST_ANNOTATION, SOCI_INDEX_TYPE } from './soci-index.js';
 
 const MAX_DEPTH = 4;
 /** Entries of all indexes together: far above a real image's, and each may be worth a request. */
@@ -48,13 +48,19 @@ export interface ResolveImagesOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Whether an entry of an image index is a v2 SOCI index. Older tools drop artifactType when they copy an image. */
+export function isSociEntry({ artifactType, annotations }: Descriptor): boolean {
+  return artifactType === SOCI_INDEX_TYPE.v2 || annotations?.[IMAGE_MANIFEST_ANNOTATION] !== undefined;
+}
+
 /** Whether an entry of an image index looks like an image: what its descriptor says decides. */
-export function isImageEntry({ mediaType, artifactType, platform, annotations }: Descriptor): boolean {
+export function isImageEntry(entry: Descriptor): boolean {
   return (
-    isManifestType(mediaType) &&
-    artifactType === undefined &&
-    platform?.os !== 'unknown' &&
-    annotations?.[REFERENCE_TYPE_ANNOTATION] === undefined
+    isManifestType(entry.mediaType) &&
+    entry.artifactType === undefined &&
+    !isSociEntry(entry) &&
+    entry.platform?.os !== 'unknown' &&
+    entry.annotations?.[REFERENCE_TYPE_ANNOTATION] === undefined
   );
 }
 

@@ -25,12 +25,14 @@ export interface ImageEntry {
 }
 
 function isImage({ mediaType, artifactType, platform, annotations }: Descriptor): boolean {
-  // Attestations have the platform unknown/unknown, SOCI indexes an artifactType beside the platform of their image.
+  // Attestations have the platform unknown/unknown, SOCI indexes an artifactType beside the platform of their image;
+  // older tools drop artifactType when they copy an image, but not annotations.
   return (
     isManifestType(mediaType) &&
     artifactType === undefined &&
     platform?.os !== 'unknown' &&
-    annotations?.['vnd.docker.reference.type'] === undefined
+    annotations?.['vnd.docker.reference.type'] === undefined &&
+    annotations?.['com.amazon.soci.image-manifest-digest'] === undefined
   );
 }
 

@@ -20,6 +20,7 @@ import {
   OCI_INDEX,
   OCI_MANIFEST,
 } from '../../lib/registry/media-types.js';
+import { selectManifest } from '../../lib/registry/platform-selection.js';
 import type { Repository } from '../../lib/registry/repository.js';
 import { failure, openRepository, sampleBytes, startRegistry, startTransport } from '../registry/fixture.js';
 import {
@@ -186,6 +187,20 @@ t.test("somebody else's SOCI entries stay, those of a converted platform are rep
     'in the place of the first, and the second is gone',
   );
   t.same({ ...manifests[2] }, kept);
+});
+
+t.test('SOCI entries that lost their artifactType on the way are known by their annotation', async t => {
+  const source = await emptyLayout(t);
+  await pushMulti(source);
+  const { descriptor } = await convertImage(at(source), at(source, 'lazy'), ALL);
+  // What skopeo 1.9 makes of it.
+  const manifests = (await indexAt(source, 'lazy')).manifests.map(({ artifactType: _, ...entry }) => entry);
+  await pushIndexOf(source, manifests, 'copied');
+  t.equal((await resolveImages(source, 'copied')).images.length, 2);
+  const amd64 = await selectManifest(source, await source.getManifest('copied'), AMD64);
+  t.equal((await findIndex(source, amd64)).status, 'found');
+  const again = await convertImage(at(source, 'copied'), at(source, 'again'), ALL);
+  t.equal(again.descriptor.digest, descriptor.digest, 'and converting gives it back');
 });
 
 t.test('a Docker manifest list becomes an OCI index with OCI manifests, indexed or not', async t => {
