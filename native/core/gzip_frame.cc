@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "bytes.h"
-#include "crc32.h"
+#include "gzip_crc32.h"
 
 namespace soci {
 namespace {

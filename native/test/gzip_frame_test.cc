@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "../core/crc32.h"
+#include "../core/gzip_crc32.h"
 #include "check.h"
 
 namespace soci::test {

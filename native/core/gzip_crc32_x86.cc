@@ -5,7 +5,7 @@
 // several cycles and a throughput of one. The method and its constants, for
 // bit-reflected data, are those of Gopal et al., "Fast CRC Computation for
 // Generic Polynomials Using PCLMULQDQ Instruction", Intel 2009.
-#include "crc32.h"
+#include "gzip_crc32.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>

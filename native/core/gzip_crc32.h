@@ -1,6 +1,7 @@
-// CRC-32 of gzip (RFC 1952 §8). Building a ztoc checks every byte of a layer
-// with it, so it must be much faster than decoding: carry-less multiplication
-// where the processor has it, zlib's tables elsewhere.
+// CRC-32 of gzip (RFC 1952 §8; zlib has a crc32.h of its own). Building a ztoc
+// checks every byte of a layer with it, so it must be much faster than
+// decoding: carry-less multiplication where the processor has it, zlib's tables
+// elsewhere.
 #pragma once
 
 #include <cstddef>
