@@ -16,6 +16,8 @@ import { type OffsetSpace, translateFailure } from './native-failure.js';
 /** What decodes DEFLATE: stock zlib, or our own decoder, which is faster and gives the same. */
 export type EngineName = 'zlib' | 'fast';
 
+export const DEFAULT_ENGINE: EngineName = 'fast';
+
 export interface IndexerOptions {
   readonly compression: 'gzip' | 'uncompressed';
   /** Uncompressed bytes between checkpoints, > 0. */

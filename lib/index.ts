@@ -2,7 +2,7 @@
  * The public surface, documented in docs/api.md. Everything that is not exported
  * here may change between any two releases.
  */
-export { zlibVersion } from './binding.js';
+export { type EngineName, zlibVersion } from './binding.js';
 export { ERROR_CODES, type FileErrorCode, SociError, type SociErrorCode } from './errors.js';
 export {
   type FilePlan,

@@ -13,6 +13,7 @@ import { digestBytes, digestMismatch, sameDigest, sha256 } from './digest.js';
 import { BLOCK_BYTES, fileFeed, HugeSpan } from './huge-span.js';
 import { type Lease, memoryBudget } from './memory-budget.js';
 import { nextStep, planSteps, runRange, type SpanState } from './plan.js';
+import { settings } from './settings.js';
 import { SharedWork } from './shared-work.js';
 import { type InputFeed, memoryFeed, SlicedDecoder } from './sliced-decoder.js';
 import { spanCache, spanKey } from './span-cache.js';
@@ -56,7 +57,8 @@ export class Chain {
 
   constructor(owner: ChainOwner) {
     this.#owner = owner;
-    this.#decoder = new SlicedDecoder({ engine: 'zlib', start: 'gzip', bits: 0, window: undefined }, signal =>
+    const { engine } = settings();
+    this.#decoder = new SlicedDecoder({ engine, start: 'gzip', bits: 0, window: undefined }, signal =>
       this.#nextInput(signal),
     );
   }

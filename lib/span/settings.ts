@@ -1,9 +1,10 @@
 /**
- * What one process may spend on reading spans. The pool, the memory and the
- * temporary disk space are shared by every layer that is open, so these are
- * settings of the process and not of a layer.
+ * What one process may spend on reading spans, and how it decodes them. The
+ * pool, the memory and the temporary disk space are shared by every layer that
+ * is open, so these are settings of the process and not of a layer.
  */
 import { availableParallelism, tmpdir } from 'node:os';
+import { DEFAULT_ENGINE, type EngineName } from '../binding.js';
 import { SociError } from '../errors.js';
 
 const KIB = 1024;
@@ -31,10 +32,12 @@ export interface Settings {
   readonly tempBytes: number;
   /** Where temporary files go. Default: the system's directory for them. */
   readonly tempDirectory: string;
+  /** What decodes spans. Default 'fast'; 'zlib' is the reference, and gives the same bytes. */
+  readonly engine: EngineName;
 }
 
 /** The least value of each numeric setting; all are safe integers. */
-const LEAST: Readonly<Record<Exclude<keyof Settings, 'tempDirectory'>, number>> = {
+const LEAST: Readonly<Record<Exclude<keyof Settings, 'tempDirectory' | 'engine'>, number>> = {
   decodeConcurrency: 1,
   cacheBytes: 0,
   memoryBytes: 0,
@@ -53,6 +56,7 @@ let current: Settings = {
   readConcurrency: 4,
   tempBytes: 16 * GIB,
   tempDirectory: tmpdir(),
+  engine: DEFAULT_ENGINE,
 };
 
 const listeners: (() => void)[] = [];
@@ -79,6 +83,10 @@ export function configure(changes: Partial<Settings>): Settings {
     if (!Object.hasOwn(current, name)) throw invalid(name, 'the name of a setting', name);
     if (name === 'tempDirectory') {
       if (typeof value !== 'string' || value === '') throw invalid(name, 'the path of a directory', value);
+      continue;
+    }
+    if (name === 'engine') {
+      if (value !== 'fast' && value !== 'zlib') throw invalid(name, "'fast' or 'zlib'", value);
       continue;
     }
     const least = LEAST[name as keyof typeof LEAST];

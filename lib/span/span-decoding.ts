@@ -7,6 +7,7 @@ import { decodeSpan, type SpanDecoderOptions } from '../binding.js';
 import { SociError, type SociErrorOptions } from '../errors.js';
 import { decodePool } from './decode-pool.js';
 import { digestBytes, digestMismatch, sameDigest, sha256 } from './digest.js';
+import { settings } from './settings.js';
 import { memoryFeed, SlicedDecoder } from './sliced-decoder.js';
 import { decodedLength, fetchStart, type Span, type SpanTable } from './span-table.js';
 
@@ -15,9 +16,10 @@ const ONE_JOB_BYTES = 8 * 1024 * 1024;
 
 /** How a decoder starts at the beginning of `span`, whose input begins at `fetchStart`. */
 export function decoderStart(table: SpanTable, span: Span): SpanDecoderOptions {
+  const { engine } = settings();
   return fetchStart(table, span) < span.compressedStart
-    ? { engine: 'zlib', start: 'gzip', bits: 0, window: undefined }
-    : { engine: 'zlib', start: 'raw', bits: span.bits, window: table.window(span.index) };
+    ? { engine, start: 'gzip', bits: 0, window: undefined }
+    : { engine, start: 'raw', bits: span.bits, window: table.window(span.index) };
 }
 
 /** @param input the bytes from `fetchStart(span)` to the span's end */

@@ -2,6 +2,7 @@
  * Builds the ztoc of a layer in one streaming pass: bulk bytes never enter
  * JavaScript's heap, and apart from the ztoc itself memory stays constant.
  */
+import type { EngineName } from '../binding.js';
 import { SociError } from '../errors.js';
 import type { EntryFields } from '../tar/entry.js';
 import { BUILD_TOOL_IDENTIFIER } from './build-tool.js';
@@ -25,6 +26,8 @@ export interface BuildZtocOptions {
   readonly diffId?: boolean | undefined;
   /** Recorded in the ztoc, and so part of its digest; default 'seekable-oci/<version>'. */
   readonly buildToolIdentifier?: string | undefined;
+  /** Default 'fast'; 'zlib' is the reference, and gives the same ztoc. */
+  readonly engine?: EngineName | undefined;
   readonly limits?: Partial<ZtocLimits> | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called with the bytes of the layer that have been worked through so far. */
@@ -61,6 +64,7 @@ export async function buildZtoc(input: LayerInput, options: BuildZtocOptions = {
     compression: options.compression,
     spanSize,
     diffId: options.diffId ?? false,
+    engine: options.engine,
     limits,
     signal: options.signal,
     onProgress: options.onProgress,

@@ -2,7 +2,13 @@
  * One pass of the native indexer over a layer, with the layer's entries parsed on
  * the way: what building and verifying a ztoc have in common.
  */
-import { createIndexer, type IndexResult, type NativeIndexer } from '../binding.js';
+import {
+  createIndexer,
+  DEFAULT_ENGINE,
+  type EngineName,
+  type IndexResult,
+  type NativeIndexer,
+} from '../binding.js';
 import { SociError } from '../errors.js';
 import type { TocEntry } from '../tar/entry.js';
 import { TarHeaderParser } from '../tar/header-parser.js';
@@ -12,6 +18,7 @@ import type { Compression } from './schema.js';
 import { sniffCompression } from './sniff-compression.js';
 
 export interface IndexPassOptions {
+  readonly engine: EngineName | undefined;
   /** undefined: sniffed. */
   readonly compression: Compression | undefined;
   readonly spanSize: number;
@@ -97,7 +104,7 @@ function start(compression: Compression, options: IndexPassOptions): NativeIndex
     compression,
     spanSize: options.spanSize,
     diffId: options.diffId,
-    engine: 'zlib',
+    engine: options.engine ?? DEFAULT_ENGINE,
     maxCheckpoints: compression === 'gzip' ? Math.min(limits.maxSpans, fitting) : limits.maxSpans,
     ...(checkpointsAt === undefined ? {} : { checkpointsAt, impliedFirstCheckpoint }),
   });

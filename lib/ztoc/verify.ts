@@ -4,7 +4,7 @@
  * That covers what no digest inside a ztoc covers: windows, the table of
  * contents, the sizes.
  */
-import type { IndexResult } from '../binding.js';
+import type { EngineName, IndexResult } from '../binding.js';
 import { SociError } from '../errors.js';
 import { quoteByteString } from '../tar/byte-string.js';
 import type { TocEntry } from '../tar/entry.js';
@@ -17,6 +17,8 @@ import { DEFAULT_ZTOC_LIMITS, type ZtocLimits } from './limits.js';
 import type { Ztoc } from './ztoc.js';
 
 export interface VerifyZtocOptions {
+  /** Default 'fast'. */
+  readonly engine?: EngineName | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called with the bytes of the layer that have been worked through so far. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
@@ -43,6 +45,7 @@ export async function verifyZtoc(
     compression: ztoc.compression,
     spanSize: Math.max(ztoc.spanSize, 1),
     diffId: false,
+    engine: options.engine,
     ...checkpointsOf(ztoc),
     limits: limitsFor(ztoc),
     signal: options.signal,

@@ -8,6 +8,7 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import t from 'tap';
 import { pack } from 'tar-stream';
+import type { EngineName } from '../../lib/binding.js';
 import { SociError } from '../../lib/errors.js';
 import { BufferSource } from '../../lib/source/buffer-source.js';
 import type { EntryFields } from '../../lib/tar/entry.js';
@@ -46,17 +47,22 @@ async function* asynchronously(chunks: Iterable<Uint8Array>): AsyncGenerator<Uin
   }
 }
 
+const ENGINES: readonly EngineName[] = ['fast', 'zlib'];
+
 t.test("built ztocs are the reference's, byte for byte", async t => {
-  for (const { blob, spanSize, digest } of GOLDENS) {
-    const layer = fixture(blob);
-    const { ztoc, layerDigest, layerSize } = await buildZtoc(layer, {
-      spanSize,
-      buildToolIdentifier: REFERENCE_TOOL,
-    });
-    t.equal(ztoc.digest, digest, `${blob}, spans of ${spanSize}`);
-    t.equal(layerDigest, sha256(layer));
-    t.equal(layerSize, layer.length);
-    await verifyZtoc(layer, ztoc);
+  for (const engine of ENGINES) {
+    for (const { blob, spanSize, digest } of GOLDENS) {
+      const layer = fixture(blob);
+      const { ztoc, layerDigest, layerSize } = await buildZtoc(layer, {
+        spanSize,
+        buildToolIdentifier: REFERENCE_TOOL,
+        engine,
+      });
+      t.equal(ztoc.digest, digest, `${blob}, spans of ${spanSize}, ${engine}`);
+      t.equal(layerDigest, sha256(layer));
+      t.equal(layerSize, layer.length);
+      await verifyZtoc(layer, ztoc, { engine });
+    }
   }
   const tar = gunzipSync(fixture('pax-z6.tar.gz'));
   const { ztoc, diffId } = await buildZtoc(tar, {
@@ -77,10 +83,11 @@ t.test('the whole corpus', { skip: CORPUS ? false : 'SEEKABLE_OCI_CORPUS is not 
       return gunzipSync(readFileSync(path.join(corpus, 'blob', blob.replace(/\.tar$/, '-z6.tar.gz'))));
     }
   };
-  for (const { blob, spanSize, digest } of corpusRows(corpus)) {
+  const rows = ENGINES.flatMap(engine => corpusRows(corpus).map(row => ({ ...row, engine })));
+  for (const { blob, spanSize, digest, engine } of rows) {
     const layer = read(blob);
-    const building = buildZtoc(layer, { spanSize, buildToolIdentifier: REFERENCE_TOOL });
-    const row = `${blob}, spans of ${spanSize}`;
+    const building = buildZtoc(layer, { spanSize, buildToolIdentifier: REFERENCE_TOOL, engine });
+    const row = `${blob}, spans of ${spanSize}, ${engine}`;
     if (digest === undefined) {
       const error = await errorOf(building);
       t.match(error.code, /^ERR_SOCI_(GZIP|DEFLATE|LAYER|UNSUPPORTED)/, `${row}: ${error.message}`);
