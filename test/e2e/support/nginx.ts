@@ -61,12 +61,9 @@ export class Nginx {
     return `${this.origin}/${path}`;
   }
 
-  async stop(): Promise<void> {
-    await this.#process.stop();
-  }
-
-  async restart(): Promise<void> {
-    await this.#process.restart();
+  /** Killed in the middle of whatever it is doing, and started again. */
+  async crash(): Promise<void> {
+    await this.#process.crash();
   }
 
   /** The requests for `uri` so far. A request is logged after its reply was sent, hence the count to wait for. */
@@ -112,7 +109,7 @@ pid ${join(folder, 'pid')};
 events { worker_connections 256; }
 http {
   ${temporary.join('\n  ')}
-  log_format requests escape=json '{"method":"$request_method","uri":"$uri","status":"$status",'
+  log_format requests escape=json '{"method":"$request_method","uri":"$request_uri","status":"$status",'
     '"bytes":"$body_bytes_sent","range":"$http_range","if_range":"$http_if_range"}';
   access_log ${join(folder, 'access.log')} requests;
   default_type application/octet-stream;

@@ -4,8 +4,8 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Teardown } from '../../registry/fixture.js';
@@ -80,15 +80,25 @@ export class ServerProcess {
     await end(this.#child);
   }
 
-  /** Starts again, on the same port, with the same configuration files. */
-  async restart(): Promise<void> {
+  /** As if it had crashed: killed and started again, on the same port, with the same configuration files. */
+  async crash(): Promise<void> {
+    this.#child.kill('SIGKILL');
     await end(this.#child);
     this.#child = await startReady(this.#program);
   }
 }
 
+/** Servers must not outlive a test that the runner ends for taking too long. */
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
+
 async function startReady(program: ServerProgram): Promise<ChildProcess> {
   const child = launch(program.name, program.args, {});
+  running.add(child);
+  child.once('close', () => running.delete(child));
   child.stdin?.end();
   const out = logOf(child, 'stdout');
   const err = logOf(child, 'stderr');
@@ -125,7 +135,7 @@ function logOf(child: ChildProcess, stream: 'stdout' | 'stderr'): () => string {
 
 async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
-  const closed = once(child, 'close');
+  const closed = once(child, 'exit');
   child.kill('SIGTERM');
   const timer = setTimeout(() => child.kill('SIGKILL'), 3000);
   await closed;

@@ -2,7 +2,18 @@
  * A folder like those that layers are made of, and the tars that GNU tar makes
  * of it: real sources, files of awkward sizes, long and foreign names, links.
  */
-import { cp, link, lstat, mkdir, readdir, readFile, readlink, symlink, utimes, writeFile } from 'node:fs/promises';
+import {
+  cp,
+  link,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  readlink,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { fixturePath, sampleBytes } from '../../registry/fixture.js';
@@ -11,7 +22,7 @@ import { run } from './process.js';
 export type TarFormat = 'gnu' | 'pax' | 'ustar';
 
 const CODE = 'node_modules/undici/lib';
-const MTIME = 1_700_000_000.123;
+const MTIME = 1_700_000_000.5;
 
 /** About 2.5 MB; with `small` a tenth of it. */
 export async function writeSampleTree(root: string, format: TarFormat, small = false): Promise<void> {
