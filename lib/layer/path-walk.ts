@@ -5,15 +5,18 @@
  * begins at the layer's root, and '..' never climbs above it.
  */
 import { fileError, type SociError } from '../errors.js';
-import { fromByteString, toByteString } from '../tar/byte-string.js';
+import { quoteByteString, toByteString } from '../tar/byte-string.js';
 import type { TocEntry } from '../tar/entry.js';
 import { cleanPath } from '../ztoc/entry-path.js';
 import type { Ztoc } from '../ztoc/ztoc.js';
 
 /** As Linux: links followed in one lookup. */
 const MAX_LINKS = 40;
-/** Bytes of link targets in one lookup; eight times what Linux allows one of them. */
-const MAX_TARGET_BYTES = 32768;
+/** Bytes of a path and of the link targets on its way, each step of which costs what was walked before; Linux allows 4096. */
+const MAX_WALKED_BYTES = 16384;
+/** Bytes of implied directories kept: so many and some for each byte of name. Deep paths would take the square of their size. */
+const IMPLIED_BYTES = 2 ** 20;
+const IMPLIED_PER_NAME = 4;
 
 export interface Lookup {
   /** A regular file, a device, a directory, … : never a hard link; a symbolic link only if those are not followed. */
@@ -24,7 +27,8 @@ export interface Lookup {
 
 export class PathWalker {
   readonly #ztoc: Ztoc;
-  #impliedDirectories: Set<string> | undefined;
+  /** undefined: not looked for yet. null: too many to be kept. */
+  #impliedDirectories: ReadonlySet<string> | null | undefined;
 
   constructor(ztoc: Ztoc) {
     this.#ztoc = ztoc;
@@ -44,18 +48,31 @@ export class PathWalker {
   }
 
   #isImplied(path: string): boolean {
-    if (this.#impliedDirectories === undefined) {
-      this.#impliedDirectories = new Set(['/']);
-      for (const entry of this.#ztoc.entries()) {
-        let parent = cleanPath(entry.fields.name);
-        while (parent !== '/') {
-          parent = parent.slice(0, parent.lastIndexOf('/')) || '/';
-          if (this.#impliedDirectories.has(parent)) break;
-          this.#impliedDirectories.add(parent);
-        }
+    if (path === '/') return true;
+    if (this.#impliedDirectories === undefined) this.#impliedDirectories = this.#findImplied();
+    if (this.#impliedDirectories !== null) return this.#impliedDirectories.has(path);
+    const below = `${path}/`;
+    for (const { fields } of this.#ztoc.entries()) {
+      if (fields.name.length >= path.length && cleanPath(fields.name).startsWith(below)) return true;
+    }
+    return false;
+  }
+
+  #findImplied(): ReadonlySet<string> | null {
+    const directories = new Set<string>();
+    let budget = IMPLIED_BYTES;
+    for (const { fields } of this.#ztoc.entries()) {
+      let parent = cleanPath(fields.name);
+      budget += IMPLIED_PER_NAME * parent.length;
+      while (parent !== '/') {
+        parent = parent.slice(0, parent.lastIndexOf('/')) || '/';
+        if (directories.has(parent)) break;
+        budget -= parent.length;
+        if (budget < 0) return null;
+        directories.add(parent);
       }
     }
-    return this.#impliedDirectories.has(path);
+    return directories;
   }
 }
 
@@ -65,7 +82,7 @@ class Walk {
   readonly #ztoc: Ztoc;
   readonly #shown: string;
   readonly #syscall: string;
-  #targetBytes = 0;
+  #walkedBytes = 0;
 
   constructor(ztoc: Ztoc, shown: string, syscall: string) {
     this.#ztoc = ztoc;
@@ -76,23 +93,25 @@ class Walk {
   /** The path as it is written, cleaned. */
   lexical(path: string): [TocEntry | undefined, string] {
     const clean = cleanPath(path);
-    return [this.#linked(this.#at(clean)), clean];
+    return [this.#linked(this.#ztoc.locateCleaned(clean)), clean];
   }
 
   /** The path as a kernel walks it, with the layer's root as '/'. */
   resolve(path: string): [TocEntry | undefined, string] {
+    this.#countBytes(path);
+    // Each is its predecessor with one more component, so that no path is put together anew at every step.
     let at: string[] = [];
+    const here = (): string => at.at(-1) ?? '';
     const rest = components(path).reverse();
     let entry: TocEntry | undefined;
     for (let name = rest.pop(); name !== undefined; name = rest.pop()) {
       if (name === '..') at.pop();
-      else at.push(name);
-      entry = this.#linked(this.#at(`/${at.join('/')}`));
+      else at.push(`${here()}/${name}`);
+      entry = this.#linked(this.#ztoc.locateCleaned(here() || '/'));
       if (entry?.type === 'symlink') {
         const target = entry.fields.linkname;
         this.#count(entry);
-        if (target === '')
-          throw this.#error('ENOENT', `the symbolic link ${quote(entry.name)} has no target`);
+        if (target === '') throw this.#error('ENOENT', `the symbolic link ${quote(entry)} has no target`);
         at = target.startsWith('/') ? [] : at.slice(0, -1);
         rest.push(...components(target).reverse());
         entry = undefined;
@@ -100,12 +119,8 @@ class Walk {
         throw this.#error('ENOTDIR');
       }
     }
-    const where = `/${at.join('/')}`;
-    return [entry ?? this.#linked(this.#at(where)), where];
-  }
-
-  #at(path: string): TocEntry | undefined {
-    return this.#ztoc.locate(fromByteString(path));
+    const where = here() || '/';
+    return [entry ?? this.#linked(this.#ztoc.locateCleaned(where)), where];
   }
 
   /** What a hard link leads to, through others if need be. */
@@ -115,7 +130,8 @@ class Walk {
       this.#count(at);
       const target = this.#hardLinkTarget(at);
       if (target === undefined) {
-        const detail = `hard link ${quote(at.name)} to ${quote(at.linkname)}, which is not in this layer`;
+        const missing = quoteByteString(at.fields.linkname);
+        const detail = `hard link ${quote(at)} to ${missing}, which is not in this layer`;
         throw this.#error('ENOENT', detail);
       }
       at = target;
@@ -128,21 +144,20 @@ class Walk {
    * before it; only when there is none, to one after it.
    */
   #hardLinkTarget(link: TocEntry): TocEntry | undefined {
-    const target = this.#at(link.fields.linkname);
-    if (target === undefined || target.offset < link.offset) return target;
     const path = cleanPath(link.fields.linkname);
-    let before: TocEntry | undefined;
-    for (const entry of this.#ztoc.entries()) {
-      if (entry.offset >= link.offset) break;
-      if (cleanPath(entry.fields.name) === path) before = entry;
-    }
-    return before ?? target;
+    return this.#ztoc.locateCleaned(path, link.offset) ?? this.#ztoc.locateCleaned(path);
   }
 
   #count(link: TocEntry): void {
     this.links.push(link);
-    this.#targetBytes += link.fields.linkname.length;
-    if (this.links.length > MAX_LINKS || this.#targetBytes > MAX_TARGET_BYTES) throw this.#error('ELOOP');
+    if (this.links.length > MAX_LINKS) throw this.#error('ELOOP');
+    this.#countBytes(link.fields.linkname);
+  }
+
+  #countBytes(path: string): void {
+    this.#walkedBytes += path.length;
+    if (this.#walkedBytes <= MAX_WALKED_BYTES) return;
+    throw this.#error('ELOOP', `more than ${MAX_WALKED_BYTES} bytes of path, link targets included`);
   }
 
   #error(code: 'ENOENT' | 'ENOTDIR' | 'ELOOP', detail?: string): SociError {
@@ -154,6 +169,6 @@ function components(path: string): string[] {
   return path.split('/').filter(part => part !== '' && part !== '.');
 }
 
-function quote(name: string): string {
-  return JSON.stringify(name);
+function quote(entry: TocEntry): string {
+  return quoteByteString(entry.fields.name);
 }

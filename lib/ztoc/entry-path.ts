@@ -4,7 +4,11 @@
  * Works on byte strings.
  */
 
+/** An empty component, '.' or '..', or a slash at either end. */
+const UNCLEAN = /(?:^|\/)\.{0,2}(?:\/|$)/;
+
 export function cleanPath(name: string): string {
+  if (!UNCLEAN.test(name)) return `/${name}`;
   const parts: string[] = [];
   for (const part of name.split('/')) {
     if (part === '' || part === '.') continue;

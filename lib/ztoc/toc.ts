@@ -30,12 +30,18 @@ const STRING_SLOTS = [
 /**
  * Strings and vectors may be shared in a flatbuffer, but honest ones do not
  * unfold to more than this many times their size; hostile ones would be
- * quadratic in memory, and in time for vectors of PAX records.
+ * quadratic in memory, and in time for vectors of PAX records. Names are what
+ * lookups keep, and only entries of one name could share theirs.
  */
 const MAX_UNFOLDING = 8;
+const MAX_NAME_UNFOLDING = 1;
 
 /** Bytes of a PAX record that shares nothing: its place in the vector and its table. */
 const MIN_PAX_RECORD = 16;
+
+/** "5 k=\n": what the shortest record takes in a PAX header, of which four bytes are neither key nor value. */
+const MIN_PAX_TEXT = 5;
+const PAX_FRAMING = 4;
 
 export class Toc {
   readonly length: number;
@@ -68,10 +74,13 @@ export class Toc {
     }
     this.#sort();
     let unfolded = 0;
+    let names = 0;
     for (let i = 0; i < this.length; i += 1) {
       this.#checkPlace(i, end, limits);
       unfolded += this.#checkFields(i);
-      if (unfolded > buffer.bytes.length * MAX_UNFOLDING) {
+      names += buffer.vector(this.#tables[i] as number, Slot.entry.name, 1).length;
+      const { length } = buffer.bytes;
+      if (unfolded > length * MAX_UNFOLDING || names > length * MAX_NAME_UNFOLDING) {
         throw invalid(`its strings overlap so much that ${i + 1} entries hold ${unfolded} bytes`, {
           index: i,
         });
@@ -88,6 +97,11 @@ export class Toc {
       this.#sizes[index] as number,
       this.#headerOffset(index),
     );
+  }
+
+  /** Where the data of an entry begin, in bytes of the tar stream. */
+  offset(index: number): number {
+    return this.#offsets[index] as number;
   }
 
   /** The stored name of an entry, as a byte string. */
@@ -141,22 +155,33 @@ export class Toc {
   #checkFields(index: number): number {
     const buffer = this.#buffer;
     const table = this.#tables[index] as number;
-    const { mode, uid, gid, devmajor, devminor, xattrs, modTime } = Slot.entry;
+    const { mode, uid, gid, devmajor, devminor, xattrs, modTime, type } = Slot.entry;
     for (const slot of [mode, devmajor, devminor]) buffer.int64(table, slot);
     buffer.uint32(table, uid);
     buffer.uint32(table, gid);
+    // All of them were read out of the entry's headers, which take up so many bytes of the tar stream.
+    const headerBytes = (this.#offsets[index] as number) - this.#headerOffset(index);
+    const checkFit = (what: string, found: number): void => {
+      if (found <= headerBytes) return;
+      const reason = `the ${what} of entry ${index} need ${found} bytes of headers, there are ${headerBytes}`;
+      throw invalid(reason, { index });
+    };
     let bytes = 0;
     for (const slot of STRING_SLOTS) bytes += buffer.vector(table, slot, 1).length;
     const timeLength = buffer.vector(table, modTime, 1).length;
     if (timeLength > 64)
       throw invalid(`the time of entry ${index} is a text of ${timeLength} bytes`, { index });
+    checkFit('names', bytes - timeLength - buffer.vector(table, type, 1).length);
     const records = buffer.vector(table, xattrs, 4);
+    checkFit('PAX records', records.length * MIN_PAX_TEXT);
+    let pax = 0;
     for (let k = 0; k < records.length; k += 1) {
       const record = buffer.table(records.start + 4 * k, 'a PAX record');
-      bytes += MIN_PAX_RECORD + buffer.vector(record, Slot.xattr.key, 1).length;
-      bytes += buffer.vector(record, Slot.xattr.value, 1).length;
+      pax += buffer.vector(record, Slot.xattr.key, 1).length;
+      pax += buffer.vector(record, Slot.xattr.value, 1).length;
     }
-    return bytes;
+    checkFit('PAX records', pax + records.length * PAX_FRAMING);
+    return bytes + pax + records.length * MIN_PAX_RECORD;
   }
 }
 

@@ -13,6 +13,7 @@ import { cleanPath } from './entry-path.js';
 import { FlatBuffer } from './flatbuffer-table.js';
 import { GzipZinfo } from './gzip-zinfo.js';
 import { checkLimit, resolveLimits, type ZtocLimits } from './limits.js';
+import { PathIndex } from './path-index.js';
 import { ALGORITHM, type Compression, Slot, ZTOC_VERSION } from './schema.js';
 import { decodeTarZinfo, encodeTarZinfo, type TarZinfo, tarSpanCount } from './tar-zinfo.js';
 import { Toc } from './toc.js';
@@ -65,7 +66,7 @@ export class Ztoc {
   readonly #zinfo: GzipZinfo | TarZinfo;
   readonly #digests: readonly string[];
   #digest: string | undefined;
-  #byPath: Map<string, number> | undefined;
+  #byPath: PathIndex | undefined;
 
   /**
    * Keeps a view of `bytes`, which must not change afterwards.
@@ -213,12 +214,17 @@ export class Ztoc {
    * A string is looked up as UTF-8.
    */
   locate(path: string | Uint8Array): TocEntry | undefined {
-    if (this.#byPath === undefined) {
-      this.#byPath = new Map();
-      for (let i = 0; i < this.entryCount; i += 1) this.#byPath.set(cleanPath(this.#toc.name(i)), i);
-    }
     const raw = typeof path === 'string' ? Buffer.from(path, 'utf8') : path;
-    const index = this.#byPath.get(cleanPath(toByteString(raw)));
+    return this.locateCleaned(cleanPath(toByteString(raw)));
+  }
+
+  /**
+   * @internal `locate` for a byte string that cleanPath gave.
+   * @param before only entries whose data begin before this offset of the tar stream count
+   */
+  locateCleaned(path: string, before = Number.POSITIVE_INFINITY): TocEntry | undefined {
+    this.#byPath ??= new PathIndex(this.#toc);
+    const index = this.#byPath.find(path, found => this.#toc.offset(found) < before);
     return index === undefined ? undefined : this.entry(index);
   }
 

@@ -8,11 +8,13 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { SociError } from '../../lib/errors.js';
-import { openLayer } from '../../lib/layer/layer.js';
+import { type Layer, openLayer } from '../../lib/layer/layer.js';
 import { configure, settings } from '../../lib/span/settings.js';
+import type { EntryFields } from '../../lib/tar/entry.js';
 import { Ztoc } from '../../lib/ztoc/ztoc.js';
 import { CountingSource } from '../span/counting-source.js';
 import { noise, sample, tarOf, textLike } from '../span/sample-layers.js';
+import { entry, sampleZtoc } from '../ztoc/sample-ztoc.js';
 
 const DEFAULTS = settings();
 t.teardown(() => {
@@ -90,6 +92,65 @@ t.test('damaged anywhere: right bytes or a typed error', async () => {
     ),
     { numRuns: 300 },
   );
+});
+
+/** A layer of which nothing can be read, to look paths up in. */
+async function lookups(entries: readonly Partial<EntryFields>[]): Promise<Layer> {
+  let offset = 0;
+  const placed = entries.map(fields => {
+    offset += 2 ** 21;
+    return entry({ offset, ...fields });
+  });
+  const bytes = sampleZtoc({ compressedSize: 2 ** 40, uncompressedSize: 2 ** 40, entries: placed });
+  const source = { name: 'layer', size: 2 ** 40, read: fail, stream: fail, close: async () => {} };
+  return openLayer(source, bytes);
+}
+
+function fail(): never {
+  throw new Error('nothing is to be read');
+}
+
+// These took minutes, or all memory, when each step of a walk cost what had been walked before.
+t.test('paths as long as a header can hold', async t => {
+  const deep = (letter: string): string => `${letter}/`.repeat(500_000);
+  await using layer = await lookups([
+    { name: `${deep('a')}x` },
+    { name: `${deep('b')}x` },
+    { name: 'long', type: 'symlink', linkname: `${deep('a')}x` },
+  ]);
+  t.equal(layer.lookup(`${deep('a')}x`).offset, 2 ** 21);
+  t.throws(() => layer.lookup('missing'), { code: 'ENOENT' });
+  t.throws(() => layer.lookup(deep('b')), { code: 'EISDIR' });
+  t.throws(() => layer.lookup('b/b/b/'), { code: 'EISDIR' });
+  t.throws(() => layer.lookup('b/bb'), { code: 'ENOENT' });
+  for (const path of ['long', deep('a'), deep('c')]) {
+    t.throws(() => layer.lookup(path, { followSymlinks: true }), { code: 'ELOOP', message: /16384 bytes/ });
+  }
+});
+
+t.test('a name held by very many entries, linked to over and over', async t => {
+  const links = Array.from({ length: 30 }, (_, i) => ({
+    name: `h${i}`,
+    type: 'hardlink' as const,
+    linkname: `h${i + 1}`,
+  }));
+  const count = 20_000;
+  const entries = [
+    { name: 'h30', size: 1 },
+    ...links.reverse(),
+    ...Array.from({ length: count }, (_, i) => ({ name: `h${i % 31}`, size: 2 })),
+    { name: 'late', type: 'hardlink' as const, linkname: 'h30' },
+    { name: 'early', type: 'hardlink' as const, linkname: 'later' },
+    { name: 'later', size: 3 },
+  ];
+  await using layer = await lookups(entries);
+  t.equal(
+    layer.lookup('late').offset,
+    2 ** 21 * entries.findLastIndex(({ name }) => name === 'h30') + 2 ** 21,
+  );
+  t.equal(layer.lookup('early').size, 3, 'only when there is none before it, one after it');
+  await using first = await lookups([...entries.slice(0, 31), { name: 'h30', size: 4 }]);
+  t.equal(first.lookup('h0').offset, 2 ** 21, 'each link is to what was there before it');
 });
 
 t.test('cut anywhere', async t => {

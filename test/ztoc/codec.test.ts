@@ -493,7 +493,7 @@ t.test('offsets that overlap or point in circles do not unfold without end', asy
     builder.startObject(14);
     builder.addFieldOffset(0, name, 0);
     builder.addFieldOffset(1, type, 0);
-    builder.addFieldInt64(2, BigInt(512 * (i + 1)), 0n);
+    builder.addFieldInt64(2, BigInt(2 ** 22 * (i + 1)), 0n);
     builder.addFieldOffset(10, time, 0);
     builder.addFieldOffset(13, records, 0);
     tables.push(builder.endObject());
@@ -516,13 +516,36 @@ t.test('offsets that overlap or point in circles do not unfold without end', asy
   const version = builder.createString('0.9');
   builder.startObject(6);
   builder.addFieldOffset(0, version, 0);
-  builder.addFieldInt64(2, BigInt(2 ** 30), 0n);
-  builder.addFieldInt64(3, BigInt(2 ** 30), 0n);
+  builder.addFieldInt64(2, BigInt(2 ** 40), 0n);
+  builder.addFieldInt64(3, BigInt(2 ** 40), 0n);
   builder.addFieldOffset(4, toc, 0);
   builder.addFieldOffset(5, info, 0);
   builder.finish(builder.endObject());
   const error = errorOf(() => Ztoc.decode(builder.asUint8Array()));
   t.match(error, { code: 'ERR_SOCI_ZTOC_INVALID', message: /overlap so much/ });
+});
+
+t.test('what an entry holds fits the headers it was read from', async t => {
+  const refused = (fields: Partial<EntryFields>, what: RegExp): void => {
+    const bytes = sampleZtoc({ entries: [entry({ offset: 1024, ...fields })] });
+    t.match(
+      errorOf(() => Ztoc.decode(bytes)),
+      { code: 'ERR_SOCI_ZTOC_INVALID', message: what, data: { index: 0 } },
+    );
+  };
+  const records = (count: number): [string, string][] =>
+    Array.from({ length: count }, (_, i) => [i.toString(36).padStart(3, '0'), '']);
+  refused({ name: 'n'.repeat(1025) }, /names of entry 0 need 1025 bytes of headers, there are 1024/);
+  refused({ linkname: 'n'.repeat(600), uname: 'u'.repeat(600) }, /names of entry 0 need/);
+  refused({ pax: [['k', 'v'.repeat(1020)]] }, /PAX records of entry 0 need 1025 bytes/);
+  refused({ pax: records(300) }, /PAX records of entry 0 need 1500 bytes/);
+  const name = 'n'.repeat(1000);
+  const full = entry({ offset: 1024, name, pax: [['path', name]] });
+  t.equal(
+    Ztoc.decode(sampleZtoc({ entries: [full] })).entry(0).name,
+    name,
+    'a name may also be a PAX record',
+  );
 });
 
 t.test('200,000 entries', async t => {
