@@ -4,6 +4,77 @@
  */
 export { type EngineName, zlibVersion } from './binding.js';
 export { ERROR_CODES, type FileErrorCode, SociError, type SociErrorCode } from './errors.js';
+export type { ImageDirectory } from './image/directory-walk.js';
+export type { ImageDirent, ImageStats } from './image/file-stats.js';
+export type {
+  GlobOptions,
+  Image,
+  ImageFilePlan,
+  ImageLayerInfo,
+  ReaddirOptions,
+} from './image/image.js';
+export type { ImageConfig } from './image/image-config.js';
+export type { EncodingOptions, ImageFile, RangeOptions } from './image/image-file.js';
+export {
+  DEFAULT_IMAGE_LIMITS,
+  type ImageLimits,
+  type ImageProgress,
+  type MissingZtoc,
+  type OpenImageOptions,
+} from './image/image-options.js';
+export type { ImagePath, NameEncoding } from './image/merged-tree.js';
+export { type ImageInRepository, openImage } from './image/open-image.js';
+export type {
+  BuildIndexOptions,
+  BuiltIndexes,
+  CreatedIndex,
+  EmptyImage,
+  IndexedLayer,
+  SkippedLayer,
+} from './index/build-indexes.js';
+export { type ConvertImageOptions, type ConvertImageResult, convertImage } from './index/convert-image.js';
+export {
+  type CopiedIndex,
+  type CopyIndexOptions,
+  type CopyIndexResult,
+  copyIndex,
+} from './index/copy-index.js';
+export { type CreateIndexOptions, type CreateIndexResult, createIndex } from './index/create-index.js';
+export {
+  type FindIndexOptions,
+  type FoundIndex,
+  findIndex,
+  type IndexAttempt,
+  type IndexList,
+  type IndexSearch,
+  listIndexes,
+} from './index/find-index.js';
+export { FolderZtocCache } from './index/folder-ztoc-cache.js';
+export type { IndexBinding } from './index/index-binding.js';
+export type { IndexEvent, IndexEventHandler, ZtocOrigin } from './index/index-event.js';
+export { DEFAULT_MIN_LAYER_SIZE, type LayerChoice, type SkipReason } from './index/layer-choice.js';
+export { type LoadZtocOptions, loadZtoc } from './index/load-ztoc.js';
+export { MemoryZtocCache } from './index/memory-ztoc-cache.js';
+export {
+  type PlatformImage,
+  type ResolvedImages,
+  type ResolveImagesOptions,
+  resolveImages,
+} from './index/platform-images.js';
+export { parsePrefetchArtifact, type SpanRange } from './index/prefetch-artifact.js';
+export type { PrefetchArtifact } from './index/prefetch-plan.js';
+export { type PushedIndex, type PushIndexOptions, pushIndex } from './index/push-index.js';
+export {
+  type EncodedSociIndex,
+  encodeSociIndex,
+  type PrefetchDescriptor,
+  parseSociIndex,
+  SOCI_INDEX_TYPE,
+  type SociIndex,
+  type SociIndexVersion,
+  type ZtocDescriptor,
+} from './index/soci-index.js';
+export type { ZtocCache, ZtocKey } from './index/ztoc-cache.js';
 export {
   type FilePlan,
   type FileRangeOptions,
@@ -13,9 +84,47 @@ export {
   openLayer,
 } from './layer/layer.js';
 export type { LayerFile, ReadResult } from './layer/layer-file.js';
+export type { CredentialProvider, CredentialRequest, Credentials } from './registry/credentials.js';
+export type { Descriptor } from './registry/descriptor.js';
+export type { HostCapability, HostOptions, MirrorOptions, TlsOptions } from './registry/endpoint.js';
+export type { ExchangeTimeouts } from './registry/exchange.js';
+export {
+  type ImageLocation,
+  type OpenedLocation,
+  openImageLocation,
+  parseImageLocation,
+} from './registry/image-location.js';
+export { type KeychainOptions, keychain } from './registry/keychain.js';
+export type { ImageIndex, ImageManifest } from './registry/manifest.js';
+export { formatPlatform, hostPlatform, type Platform, parsePlatform } from './registry/platform.js';
+export {
+  type ImageEntry,
+  listImages,
+  type PlatformManifest,
+  selectManifest,
+} from './registry/platform-selection.js';
+export {
+  familiarReference,
+  formatReference,
+  type ImageReference,
+  parseReference,
+  referenceTarget,
+} from './registry/reference.js';
+export type { RegistryRepositoryOptions } from './registry/registry-repository.js';
+export type {
+  BlobContent,
+  GetBlobOptions,
+  ManifestContent,
+  PushBlobOptions,
+  PushManifestOptions,
+  PushResult,
+  ReferrersOptions,
+  Repository,
+} from './registry/repository.js';
+export { type RegistryOptions, RegistryTransport } from './registry/transport.js';
 export { BufferSource } from './source/buffer-source.js';
 export { FileSource } from './source/file-source.js';
-export type { HttpStats, HttpTimeouts } from './source/http-exchange.js';
+export type { HttpRequestEvent, HttpStats, HttpTimeouts } from './source/http-exchange.js';
 export type { RetryPolicy } from './source/http-retry.js';
 export { HttpSource, type HttpSourceOptions } from './source/http-source.js';
 export { HttpTransport, type HttpTransportOptions, type RequestHeaders } from './source/http-transport.js';
