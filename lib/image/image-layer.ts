@@ -227,5 +227,7 @@ function decodeCached(bytes: Uint8Array, limits: ImageLimits, layerSize: number)
 function isIndescribable(error: unknown): error is SociError {
   if (!(error instanceof SociError)) return false;
   if (error.code === 'ERR_SOCI_TAR_UNSUPPORTED') return true;
-  return error.code === 'ERR_SOCI_UNSUPPORTED_COMPRESSION' && error.data['found'] === 'zstd';
+  // A zstd stream may begin with frames to skip, which look like nothing that is known.
+  const found = error.code === 'ERR_SOCI_UNSUPPORTED_COMPRESSION' ? error.data['found'] : undefined;
+  return found === 'zstd' || found === 'unknown';
 }

@@ -4,6 +4,7 @@
  * few dozen. Names are byte strings (tar/byte-string.ts). The tree knows
  * nothing of layers' rules; overlay.ts applies those.
  */
+import { randomBytes } from 'node:crypto';
 import { SociError } from '../errors.js';
 
 /** The root's node. Node and inode numbers stay valid until their node is removed. */
@@ -294,9 +295,12 @@ export class InodeTree {
   }
 }
 
-/** FNV-1a with a final mix. Colliding on purpose costs an image its own speed only: probes are bounded by its nodes. */
+/** Unknown to whoever makes up names: a table of colliding ones would take the square of its size. */
+const SEED = randomBytes(4).readUInt32LE();
+
+/** FNV-1a from a secret start, with a final mix. */
 function hash(parent: number, name: string): number {
-  let state = (0x811c9dc5 ^ parent) >>> 0;
+  let state = (SEED ^ parent) >>> 0;
   for (let i = 0; i < name.length; i += 1) state = Math.imul(state ^ name.charCodeAt(i), 0x01000193);
   state ^= state >>> 15;
   return Math.imul(state, 0x2c1b3c6d) >>> 0;

@@ -95,7 +95,7 @@ export class TarWalk {
       this.#position += taken.length;
       this.#needed -= taken.length;
       // Kept across calls only when it is incomplete, and then as a copy: the producer may reuse its chunk.
-      this.#gathered.push(this.#needed > 0 ? taken.slice() : taken);
+      this.#gathered.push(this.#needed > 0 ? new Uint8Array(taken) : taken);
       if (this.#needed === 0) this.#handle(this.#takeGathered());
     }
   }
@@ -161,8 +161,8 @@ export class TarWalk {
     const bodyOffset = this.#position - body.length;
     this.#stepOver(0, body.length);
     this.#expect('header', BLOCK_SIZE);
-    if (this.#extension === 'L') this.#pending.longName = body.slice();
-    else if (this.#extension === 'K') this.#pending.longLink = body.slice();
+    if (this.#extension === 'L') this.#pending.longName = new Uint8Array(body);
+    else if (this.#extension === 'K') this.#pending.longLink = new Uint8Array(body);
     else if (this.#extension === 'x') this.#pending.pax = paxOf(body, bodyOffset);
     // An entry of its own for Go's reader, so what came before it is gone; containerd ignores it.
     else this.#pending = noHeaders(this.#pending.start);
@@ -217,7 +217,7 @@ export class TarWalk {
     if (longName !== undefined) extend('L', longName);
     if (longLink !== undefined) extend('K', longLink);
     if (pax !== undefined) extend('x', plainPax(pax, headerOnly));
-    const plain = block.slice();
+    const plain = new Uint8Array(block);
     plain[FIELD.typeflag] = flag.charCodeAt(0);
     if (headerOnly) plain.fill(0, ...FIELD.size);
     const entry = push(withChecksum(plain));

@@ -12,7 +12,9 @@ import { SociError } from '../errors.js';
 import { writeFileAtomically } from '../registry/atomic-file.js';
 import { FileSource } from '../source/file-source.js';
 import type { RangeSource } from '../source/range-source.js';
+import { BLOCK_SIZE } from '../tar/header-block.js';
 import type { ZtocLimits } from '../ztoc/limits.js';
+import { sniffCompression } from '../ztoc/sniff-compression.js';
 import type { LayerContent } from './layer-data.js';
 import { PlainTarPass, type PlainTarTable } from './plain-tar.js';
 import { ScratchFile } from './scratch-file.js';
@@ -71,14 +73,26 @@ export async function unpackLayer(layer: RangeSource, options: UnpackOptions): P
     table = pass.finish(diffId);
   };
   let source: RangeSource;
-  if (folder === undefined) {
-    source = await ScratchFile.write(layer.name, unpacked());
-  } else {
-    const path = tarPath(folder, diffId);
-    await writeFileAtomically(path, unpacked(), signal);
-    source = await FileSource.open(path, { signal });
+  try {
+    if (folder === undefined) {
+      source = await ScratchFile.write(layer.name, unpacked());
+    } else {
+      const path = tarPath(folder, diffId);
+      await writeFileAtomically(path, unpacked(), signal);
+      source = await FileSource.open(path, { signal });
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    throw named(error, layer.name);
   }
   return contentOf(source, table as PlainTarTable);
+}
+
+/** What reading headers fails with does not know whose they are. */
+function named(error: unknown, layer: string): unknown {
+  if (!(error instanceof SociError) || error.message.includes(layer)) return error;
+  const data = { ...error.data, layer };
+  return new SociError(error.code, `${layer}: ${error.message}`, { data, cause: error });
 }
 
 function contentOf(source: RangeSource, table: PlainTarTable): LayerContent {
@@ -101,24 +115,24 @@ async function* counted(
   }
 }
 
-/** By the first bytes: media types are often wrong. What is neither gzip nor zstd has to be a tar. */
+/** By the first bytes: media types are often wrong. @throws SociError ERR_SOCI_UNSUPPORTED_COMPRESSION */
 async function* decompressed(
   chunks: AsyncGenerator<Uint8Array, void, undefined>,
   name: string,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let head: Uint8Array = new Uint8Array(0);
-  while (head.length < 4) {
+  while (head.length < BLOCK_SIZE) {
     const next = await chunks.next();
     if (next.done === true) break;
     head = Buffer.concat([head, next.value]);
   }
   const all = prepended(head, chunks);
-  if (head[0] === 0x1f && head[1] === 0x8b) yield* gunzip(all, name);
-  // Either a frame or one to skip, with which zstd:chunked layers may begin.
-  else if (isZstd(head)) yield* decodeZstd(all, name);
+  if (isZstd(head)) yield* decodeZstd(all, name);
+  else if (sniffCompression(head) === 'gzip') yield* gunzip(all, name);
   else yield* all;
 }
 
+/** A frame, or one to skip, with which zstd:chunked layers may begin. */
 function isZstd(head: Uint8Array): boolean {
   if (head.length < 4) return false;
   const magic = Buffer.from(head.buffer, head.byteOffset, 4).readUInt32LE();

@@ -1,22 +1,28 @@
 /**
- * A file of a layer as a Readable: whole spans at a time, the next ones being
- * fetched and decoded while this one is consumed, in a few pieces of bounded
- * size however large the file is.
+ * A file of a layer, or all of its tar, as a Readable: whole spans at a time,
+ * the next ones being fetched and decoded on all threads that decode while
+ * these are consumed, in a few pieces of bounded size however long the stream.
  */
 import { Readable } from 'node:stream';
+import { settings } from '../span/settings.js';
 
-/** Pieces under way beside the one that is being consumed. */
-const READ_AHEAD = 2;
-/** Decoded bytes of a piece after the first; a single span may be more. */
+/** Decoded bytes of a piece after the first: two spans of the usual size. A single span may be more. */
 const PIECE_BYTES = 8 * 1024 * 1024;
+/** With fewer pieces nothing would be fetched while one is decoded. */
+const LEAST_PIECES = 2;
 /** What is pushed at once, so that a consumer's back pressure takes effect. */
 const CHUNK_BYTES = 256 * 1024;
 
-/** A file opened for streaming. Offsets are those of the file. */
+/** What is streamed. Offsets are its own. */
 export interface StreamedFile {
   readonly start: number;
   readonly end: number;
-  read(start: number, end: number, signal: AbortSignal): Promise<Uint8Array>;
+  /** All of a piece, or parts of it that follow each other: each is pushed as soon as it and those before it are there. */
+  read(
+    start: number,
+    end: number,
+    signal: AbortSignal,
+  ): Promise<Uint8Array> | readonly Promise<Uint8Array>[];
   /** Where a piece from `start` of about `bytes` bytes ends, so that no span is divided. */
   pieceEnd(start: number, bytes: number): number;
 }
@@ -25,13 +31,14 @@ export class FileStream extends Readable {
   readonly #open: (signal: AbortSignal) => StreamedFile | Promise<StreamedFile>;
   readonly #signal: AbortSignal | undefined;
   readonly #controller = new AbortController();
-  readonly #ahead: Promise<Uint8Array>[] = [];
+  /** Pieces under way, each as the parts of it that were not taken yet. */
+  readonly #ahead: Promise<Uint8Array>[][] = [];
   readonly #onAbort = (): void => {
     this.destroy(this.#signal?.reason);
   };
   #file: StreamedFile | undefined;
   #next = 0;
-  #piece: Uint8Array = new Uint8Array(0);
+  #part: Uint8Array = new Uint8Array(0);
 
   /** @param open looks the file up; an error of it is the stream's. Its signal fires when the stream is destroyed. */
   constructor(open: (signal: AbortSignal) => StreamedFile | Promise<StreamedFile>, signal?: AbortSignal) {
@@ -69,7 +76,7 @@ export class FileStream extends Readable {
     this.#signal?.removeEventListener('abort', this.#onAbort);
     this.#controller.abort(error ?? new Error('the stream was destroyed'));
     this.#ahead.length = 0;
-    this.#piece = new Uint8Array(0);
+    this.#part = new Uint8Array(0);
     callback(error);
   }
 
@@ -79,27 +86,29 @@ export class FileStream extends Readable {
   }
 
   async #readChunk(): Promise<Uint8Array | null> {
-    if (this.#piece.length === 0) {
+    while (this.#part.length === 0) {
       this.#fetchAhead();
-      const piece = this.#ahead.shift();
+      const piece = this.#ahead[0];
       if (piece === undefined) return null;
-      this.#fetchAhead();
-      this.#piece = await piece;
+      const part = piece.shift();
+      if (part === undefined) this.#ahead.shift();
+      else this.#part = await part;
     }
-    const chunk = this.#piece.subarray(0, CHUNK_BYTES);
-    this.#piece = this.#piece.subarray(CHUNK_BYTES);
+    const chunk = this.#part.subarray(0, CHUNK_BYTES);
+    this.#part = this.#part.subarray(CHUNK_BYTES);
     return chunk;
   }
 
   #fetchAhead(): void {
     const file = this.#file;
-    while (file !== undefined && this.#next < file.end && this.#ahead.length < READ_AHEAD) {
+    const pieces = Math.max(LEAST_PIECES, settings().decodeConcurrency);
+    while (file !== undefined && this.#next < file.end && this.#ahead.length < pieces) {
       // The first piece is one span, so that the first byte does not wait for more than it needs.
       const end = file.pieceEnd(this.#next, this.#next === file.start ? 0 : PIECE_BYTES);
-      const piece = file.read(this.#next, end, this.#controller.signal);
-      // Whoever comes to this piece gets the error; when the stream is destroyed before, nobody does.
-      piece.catch(() => {});
-      this.#ahead.push(piece);
+      const parts = [file.read(this.#next, end, this.#controller.signal)].flat();
+      // Whoever comes to a part gets its error; when the stream is destroyed before, nobody does.
+      for (const part of parts) part.catch(() => {});
+      this.#ahead.push(parts);
       this.#next = end;
     }
   }

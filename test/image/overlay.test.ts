@@ -145,6 +145,28 @@ t.test('hard links share an inode, across layers too', async t => {
   t.strictSame(tree.origin(tree.inode(a)), { kind: KIND.reg, layer: 0, entry: 0 });
 });
 
+t.test('a hard link to a file of a lower layer stays in a directory that becomes opaque', async t => {
+  await check(
+    t,
+    [
+      ['a/', 'a/x'],
+      ['a/', 'a/y = a/x', 'a/.wh..wh..opq'],
+    ],
+    ['a/ 1', 'a/y 0'],
+  );
+});
+
+t.test('an opaque directory that is whited out too keeps nothing of the lower one', async t => {
+  await check(
+    t,
+    [
+      ['a/', 'a/x'],
+      ['a/.wh..wh..opq', 'a/y', '.wh.a'],
+    ],
+    ['a/ implied', 'a/y 1'],
+  );
+});
+
 t.test('a hidden name takes its link away, and the file stays under its other names', async t => {
   const tree = await overlayOf(['a', 'b = a'], ['.wh.a']);
   t.equal(tree.child(ROOT, 'a'), NONE);

@@ -1,5 +1,4 @@
 /** Images made on the spot: layers from lists of tar entries, in any repository, with or without a SOCI index. */
-import { spawnSync } from 'node:child_process';
 import { gzipSync } from 'node:zlib';
 
 import {
@@ -33,14 +32,29 @@ export function packLayer(tar: Buffer, packing: Packing = 'gzip'): SampleLayer {
   return { tar, bytes, descriptor, diffId: sha256Digest(tar) };
 }
 
-/** By the system's zstd, which Node 20 cannot replace. */
-export function zstd(bytes: Buffer, ...options: string[]): Buffer {
-  const { stdout, status, error } = spawnSync('zstd', ['-q', '-c', ...options], {
-    input: bytes,
-    maxBuffer: 2 ** 30,
-  });
-  if (error !== undefined || status !== 0) throw error ?? new Error(`zstd ended with ${status}`);
-  return stdout;
+/** A zstd stream (RFC 8878) of stored blocks, several frames and one to skip among them; runs of zeros become RLE blocks. */
+export function zstd(bytes: Buffer, frameSize = 200_000): Buffer {
+  const skippable = Buffer.from([0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]);
+  const parts: Buffer[] = [skippable];
+  for (let at = 0; at === 0 || at < bytes.length; at += frameSize) {
+    parts.push(zstdFrame(bytes.subarray(at, at + frameSize)));
+  }
+  return Buffer.concat(parts);
+}
+
+/** @param windowDescriptor 2^(10 + its upper five bits) bytes of window; default 128 KiB */
+export function zstdFrame(bytes: Buffer, windowDescriptor = 7 << 3): Buffer {
+  const BLOCK = 100_000;
+  const parts: Buffer[] = [Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, windowDescriptor])];
+  for (let at = 0; at === 0 || at < bytes.length; at += BLOCK) {
+    const block = bytes.subarray(at, at + BLOCK);
+    const last = at + BLOCK >= bytes.length ? 1 : 0;
+    const rle = block.length > 0 && block.every(byte => byte === 0);
+    const header = Buffer.alloc(3);
+    header.writeUIntLE((block.length << 3) | (rle ? 2 : 0) | last, 0, 3);
+    parts.push(header, rle ? block.subarray(0, 1) : block);
+  }
+  return Buffer.concat(parts);
 }
 
 export async function layerOf(entries: readonly TarEntry[], packing?: Packing): Promise<SampleLayer> {
@@ -138,8 +152,8 @@ export async function pushIndex(
   const configDescriptor = { mediaType: SOCI_INDEX_TYPE[version], digest: sha256Digest(config), size: 2 };
   await repository.pushBlob(configDescriptor, config);
   for (const ztoc of ztocs) {
-    const { digest, size } = ztoc.descriptor;
-    await repository.pushBlob({ mediaType: 'application/octet-stream', digest, size }, ztoc.bytes);
+    const blob = { digest: sha256Digest(ztoc.bytes), size: ztoc.bytes.length };
+    await repository.pushBlob({ mediaType: 'application/octet-stream', ...blob }, ztoc.bytes);
   }
   await repository.pushManifest(bytes, OCI_MANIFEST);
   return descriptor.digest;

@@ -1,0 +1,288 @@
+/** Images, indexes and ztocs that lie: a clear error, never somebody else's bytes, never without bound. */
+import t, { type Test } from 'tap';
+import type { OpenImageOptions } from '../../lib/image/image-options.js';
+import { InodeTree, NONE, ROOT } from '../../lib/image/inode-tree.js';
+import { openImage } from '../../lib/image/open-image.js';
+import { type LayerToc, Overlay } from '../../lib/image/overlay.js';
+import { MemoryZtocCache } from '../../lib/index/memory-ztoc-cache.js';
+import { sha256Digest } from '../../lib/registry/digest.js';
+import type { RegistryRepository } from '../../lib/registry/registry-repository.js';
+import { type EntryFields, type EntryType, TocEntry } from '../../lib/tar/entry.js';
+import { failure, openRepository, startRegistry, startTransport } from '../registry/fixture.js';
+import { noise, textLike } from '../span/sample-layers.js';
+import {
+  describeZtoc,
+  layerOf,
+  pushImage,
+  pushIndex,
+  type SampleImage,
+  type SampleLayer,
+  ztocOf,
+} from './sample-image.js';
+
+async function repositoryOf(t: Test): Promise<RegistryRepository> {
+  return openRepository(startTransport(t), await startRegistry(t));
+}
+
+async function opened(
+  t: Test,
+  repository: RegistryRepository,
+  image: SampleImage,
+  options: OpenImageOptions,
+) {
+  const cache = new MemoryZtocCache();
+  const { digest } = image.descriptor;
+  const result = await openImage({ repository, reference: digest }, { cache, ...options });
+  t.teardown(() => result.close());
+  return result;
+}
+
+/** Two layers that no size tells apart. */
+async function twins(): Promise<[SampleLayer, SampleLayer]> {
+  const of = (name: string, seed: number) => layerOf([{ name, body: noise(100_000, seed) }], 'uncompressed');
+  return [await of('one', 1), await of('two', 2)];
+}
+
+t.test('an index of another image', async t => {
+  const repository = await repositoryOf(t);
+  const [one, two] = await twins();
+  const image = await pushImage(repository, [one]);
+  const other = await pushImage(repository, [two]);
+  const index = await pushIndex(repository, other, [await ztocOf(two)]);
+  const error = await failure(opened(t, repository, image, { index }));
+  t.equal(error.code, 'ERR_SOCI_INDEX_MISMATCH');
+});
+
+t.test('ztocs swapped between layers of one size: what they say of a file is not believed', async t => {
+  const repository = await repositoryOf(t);
+  const [one, two] = await twins();
+  const image = await pushImage(repository, [one, two]);
+  const swapped = [
+    describeZtoc((await ztocOf(two)).bytes, one),
+    describeZtoc((await ztocOf(one)).bytes, two),
+  ];
+  const index = await pushIndex(repository, image, swapped);
+  for (const options of [{}, { index }, { verifyHeaders: false }]) {
+    const lying = await opened(t, repository, image, options);
+    for (const name of ['/one', '/two']) {
+      t.match(await failure(lying.readFile(name)), { code: 'ERR_SOCI_SPAN_DIGEST' }, name);
+    }
+  }
+});
+
+t.test("another layer's ztoc, of another size", async t => {
+  const repository = await repositoryOf(t);
+  const layer = await layerOf([{ name: 'file', body: textLike(100_000) }]);
+  const other = await layerOf([{ name: 'file', body: textLike(90_000) }]);
+  const image = await pushImage(repository, [layer]);
+  const index = await pushIndex(repository, image, [describeZtoc((await ztocOf(other)).bytes, layer)]);
+  for (const options of [{ index }, { missingZtoc: 'error' }, { missingZtoc: 'fail' }] as const) {
+    const lying = await opened(t, repository, image, options);
+    t.match(await failure(lying.readFile('/file')), { code: 'ERR_SOCI_ZTOC_MISMATCH' });
+  }
+  const built = await opened(t, repository, image, {});
+  t.strictSame(await built.readFile('/file'), textLike(100_000), "'build' does without it");
+  t.match(built.layers[0], { opened: 'built', reason: /another layer's/ });
+});
+
+t.test('blobs that are not ztocs, or not the ones that the index names', async t => {
+  const layer = await layerOf([{ name: 'file', body: textLike(100_000) }]);
+  const good = await ztocOf(layer);
+  for (const bytes of [noise(5000), Buffer.alloc(0), good.bytes.subarray(0, -100)]) {
+    const repository = await repositoryOf(t);
+    const image = await pushImage(repository, [layer]);
+    await pushIndex(repository, image, [describeZtoc(bytes, layer)]);
+    const lying = await opened(t, repository, image, { missingZtoc: 'error' });
+    t.match(await failure(lying.readdir('/')), { code: /^ERR_SOCI_(ZTOC_|LIMIT|DIGEST)/ });
+  }
+  const registry = await startRegistry(t);
+  const repository = openRepository(startTransport(t), registry);
+  const image = await pushImage(repository, [layer]);
+  await pushIndex(repository, image, [good]);
+  registry.inject({ match: { path: good.descriptor.digest, method: 'GET' }, corrupt: 500 });
+  const damaged = await opened(t, repository, image, { missingZtoc: 'error' });
+  t.match(await failure(damaged.readdir('/')), { code: 'ERR_SOCI_DIGEST_MISMATCH' });
+});
+
+t.test('ztocs that claim too much', async t => {
+  const repository = await repositoryOf(t);
+  const [one, two] = await twins();
+  const image = await pushImage(repository, [one, two]);
+  const honest = await ztocOf(two);
+  const claim = { ...honest, descriptor: { ...honest.descriptor, size: 2 ** 40 } };
+  const claiming = await pushImage(repository, [two]);
+  await pushIndex(repository, claiming, [claim]);
+  t.match(await failure(opened(t, repository, claiming, {})), {
+    code: 'ERR_SOCI_LIMIT',
+    data: { found: 2 ** 40 },
+  });
+  const pushed = await ztocOf(one);
+  await pushIndex(repository, image, [pushed]);
+  t.match(await failure(opened(t, repository, image, { limits: { maxZtocBytes: 100 } })), {
+    code: 'ERR_SOCI_LIMIT',
+    data: { limit: 'maxZtocBytes' },
+  });
+  const limits = { ztoc: { maxZtocBytes: 100 } };
+  const bounded = await opened(t, repository, image, { limits, missingZtoc: 'error' });
+  t.match(await failure(bounded.readdir('/')), { code: /ERR_SOCI_(LIMIT|NO_ZTOC)/ });
+  const names = await opened(t, repository, image, { limits: { maxNames: 2 } });
+  t.match(await failure(names.readdir('/')), { code: 'ERR_SOCI_LIMIT' });
+  for (const name of ['maxLayers', 'maxNames', 'maxZtocBytes', 'maxUnpackedBytes']) {
+    t.match(await failure(opened(t, repository, image, { limits: { [name]: 0 } })), {
+      code: 'ERR_SOCI_INVALID_ARGUMENT',
+    });
+  }
+});
+
+t.test('1,001 layers, and 1,000 of one', async t => {
+  const repository = await repositoryOf(t);
+  const layer = await layerOf([{ name: 'file', body: Buffer.from('x') }]);
+  const many = await pushImage(repository, Array(1001).fill(layer).slice(0, 1), {
+    manifest: { layers: Array(1001).fill(layer.descriptor) },
+    config: { rootfs: { type: 'layers', diff_ids: Array(1001).fill(layer.diffId) } },
+  });
+  t.match(await failure(opened(t, repository, many, {})), { code: 'ERR_SOCI_LIMIT', data: { found: 1001 } });
+  const thousand = await pushImage(repository, [layer], {
+    manifest: { layers: Array(1000).fill(layer.descriptor) },
+    config: { rootfs: { type: 'layers', diff_ids: Array(1000).fill(layer.diffId) } },
+  });
+  t.strictSame(await (await opened(t, repository, thousand, {})).readdir('/'), ['file']);
+});
+
+t.test('configs that do not fit their manifest', async t => {
+  const repository = await repositoryOf(t);
+  const layer = await layerOf([{ name: 'file', body: Buffer.from('x') }]);
+  for (const [config, code] of [
+    [{ rootfs: { diff_ids: [] } }, 'ERR_SOCI_MANIFEST'],
+    [{ rootfs: { diff_ids: ['sha256:x'] } }, 'ERR_SOCI_DIGEST_INVALID'],
+    [{ rootfs: { diff_ids: [7] } }, 'ERR_SOCI_DIGEST_INVALID'],
+    [{ rootfs: { diff_ids: 'x' } }, 'ERR_SOCI_MANIFEST'],
+    [{ rootfs: 7 }, 'ERR_SOCI_MANIFEST'],
+  ] as const) {
+    const image = await pushImage(repository, [layer], { config });
+    t.match(await failure(opened(t, repository, image, {})), { code }, JSON.stringify(config));
+  }
+});
+
+t.test('a layer that is not what the manifest names', async t => {
+  const registry = await startRegistry(t);
+  const repository = openRepository(startTransport(t), registry);
+  const layer = await layerOf([{ name: 'file', body: noise(100_000) }]);
+  const image = await pushImage(repository, [layer]);
+  registry.inject({
+    match: { path: layer.descriptor.digest, method: 'GET' },
+    corrupt: layer.bytes.length - 30_000,
+  });
+  const built = await opened(t, repository, image, {});
+  const { code } = await failure(built.readdir('/'));
+  t.match(code, /^ERR_SOCI_(DIGEST_MISMATCH|DEFLATE_DATA|GZIP_CHECKSUM)$/);
+});
+
+t.test('something that is no layer is not left out', async t => {
+  const repository = await repositoryOf(t);
+  const layer = await layerOf([{ name: 'file', body: Buffer.from('x') }]);
+  const text = Buffer.from('{"attestation": true}'.padEnd(600));
+  const odd: SampleLayer = {
+    tar: text,
+    bytes: text,
+    descriptor: { mediaType: 'application/vnd.in-toto+json', digest: sha256Digest(text), size: text.length },
+    diffId: sha256Digest(text),
+  };
+  const image = await opened(t, repository, await pushImage(repository, [layer, odd]), {});
+  const error = await failure(image.readFile('/file'));
+  t.equal(error.code, 'ERR_SOCI_UNSUPPORTED_COMPRESSION');
+  t.match(error.message, odd.descriptor.digest);
+});
+
+/** A table of contents out of thin air. */
+function tocOf(
+  count: number,
+  entryAt: (index: number) => { name: string; type?: EntryType; linkname?: string },
+): LayerToc {
+  return {
+    entryCount: count,
+    entry: index => {
+      const { name, type = 'reg', linkname = '' } = entryAt(index);
+      const numbers = {
+        offset: 512,
+        size: 0,
+        headerOffset: 0,
+        mode: 0,
+        uid: 0,
+        gid: 0,
+        devmajor: 0,
+        devminor: 0,
+      };
+      const fields: EntryFields = {
+        name,
+        type,
+        linkname,
+        ...numbers,
+        uname: '',
+        gname: '',
+        modTime: '',
+        pax: [],
+      };
+      return new TocEntry(fields);
+    },
+  };
+}
+
+t.test('whiteouts of one large directory, over and over, cost its size once', async t => {
+  const COUNT = 30_000;
+  const tree = new InodeTree(1e6);
+  const overlay = new Overlay(tree);
+  overlay.apply(tocOf(COUNT, index => ({ name: `a/lower-${index}` })));
+  overlay.apply(
+    tocOf(3 * COUNT, index => {
+      if (index < COUNT) return { name: `a/upper-${index}` };
+      return { name: index % 2 === 0 ? 'a/.wh..wh..opq' : '.wh.a' };
+    }),
+  );
+  t.equal([...tree.children(tree.child(ROOT, 'a'))].length, COUNT);
+  t.equal(tree.child(tree.child(ROOT, 'a'), 'lower-7'), NONE);
+  t.ok(tree.child(tree.child(ROOT, 'a'), 'upper-7') !== NONE);
+});
+
+t.test('one name written over and over is one name', async t => {
+  const tree = new InodeTree(100);
+  const overlay = new Overlay(tree);
+  overlay.apply(
+    tocOf(10_000, index => ({ name: 'a/file', type: index % 2 === 0 ? 'reg' : 'symlink', linkname: 'x' })),
+  );
+  t.strictSame(
+    [...tree.children(tree.child(ROOT, 'a'))].map(node => tree.name(node)),
+    ['file'],
+  );
+  t.equal(tree.links(tree.child(tree.child(ROOT, 'a'), 'file')), 1);
+});
+
+t.test('a directory that comes back is empty', async t => {
+  const tree = new InodeTree(100);
+  const overlay = new Overlay(tree);
+  overlay.apply(tocOf(2, index => ({ name: ['a/old', 'a/b/old'][index] ?? '' })));
+  overlay.apply(tocOf(1, () => ({ name: 'a' })));
+  overlay.apply(tocOf(2, index => ({ name: ['a/new', 'a/b/new'][index] ?? '' })));
+  const a = tree.child(ROOT, 'a');
+  const names = (node: number) => [...tree.children(node)].map(child => tree.name(child)).sort();
+  t.strictSame(names(a), ['b', 'new']);
+  t.strictSame(names(tree.child(a, 'b')), ['new']);
+});
+
+t.test('a path of a hundred thousand directories ends at the limit of names', async t => {
+  const overlay = new Overlay(new InodeTree(50_000));
+  t.throws(() => overlay.apply(tocOf(1, () => ({ name: 'a/'.repeat(100_000) }))), { code: 'ERR_SOCI_LIMIT' });
+});
+
+t.test('300,000 names are a tree of a few dozen megabytes', async t => {
+  const tree = new InodeTree(1e6);
+  const overlay = new Overlay(tree);
+  for (let layer = 0; layer < 40; layer += 1) {
+    overlay.apply(
+      tocOf(7500, index => ({ name: `usr/share/package-${index % 75}/part-${layer}/file-${index}` })),
+    );
+  }
+  t.ok(tree.bytes < 40e6, `${tree.bytes} bytes`);
+  const found = tree.child(tree.child(ROOT, 'usr'), 'share');
+  t.equal([...tree.children(found)].length, 75);
+});
