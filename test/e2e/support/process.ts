@@ -15,7 +15,7 @@ const START_MS = 20_000;
 const RUN_MS = 120_000;
 /** Between asking for a free port and using it somebody else may take it. */
 const ATTEMPTS = 5;
-const LOG_BYTES = 16_384;
+const LOG_BYTES = 2 ** 22;
 
 export interface RunOptions {
   readonly input?: Uint8Array;
@@ -51,12 +51,12 @@ export interface ServerProgram {
 export class ServerProcess {
   readonly port: number;
   readonly #program: ServerProgram;
-  #child: ChildProcess;
+  #started: Started;
 
-  private constructor(port: number, program: ServerProgram, child: ChildProcess) {
+  private constructor(port: number, program: ServerProgram, started: Started) {
     this.port = port;
     this.#program = program;
-    this.#child = child;
+    this.#started = started;
   }
 
   static async start(
@@ -76,15 +76,20 @@ export class ServerProcess {
     }
   }
 
+  /** Its standard output since it was started. */
+  get output(): string {
+    return this.#started.output();
+  }
+
   async stop(): Promise<void> {
-    await end(this.#child);
+    await end(this.#started.child);
   }
 
   /** As if it had crashed: killed and started again, on the same port, with the same configuration files. */
   async crash(): Promise<void> {
-    this.#child.kill('SIGKILL');
-    await end(this.#child);
-    this.#child = await startReady(this.#program);
+    this.#started.child.kill('SIGKILL');
+    await end(this.#started.child);
+    this.#started = await startReady(this.#program);
   }
 }
 
@@ -95,24 +100,29 @@ process.once('exit', () => {
 });
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
 
-async function startReady(program: ServerProgram): Promise<ChildProcess> {
+interface Started {
+  readonly child: ChildProcess;
+  readonly output: () => string;
+}
+
+async function startReady(program: ServerProgram): Promise<Started> {
   const child = launch(program.name, program.args, {});
   running.add(child);
   child.once('close', () => running.delete(child));
   child.stdin?.end();
-  const out = logOf(child, 'stdout');
+  const output = logOf(child, 'stdout');
   const err = logOf(child, 'stderr');
   const deadline = Date.now() + START_MS;
   while (child.exitCode === null && child.signalCode === null && Date.now() < deadline) {
     if (await program.ready().catch(() => false)) {
       // Another process may have answered on that port while ours was dying for want of it.
       await sleep(20);
-      if (child.exitCode === null && child.signalCode === null) return child;
+      if (child.exitCode === null && child.signalCode === null) return { child, output };
     }
     await sleep(20);
   }
   await end(child);
-  throw new Error(`${program.name} ${program.args.join(' ')} does not serve\n${out()}${err()}`);
+  throw new Error(`${program.name} ${program.args.join(' ')} does not serve\n${output()}${err()}`);
 }
 
 function launch(name: string, args: readonly string[], options: RunOptions): ChildProcess {
