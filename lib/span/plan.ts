@@ -15,6 +15,12 @@ export interface RunLimits {
   readonly decodedBytes: number;
 }
 
+/**
+ * Spans of one request. Each costs some KiB while it is under way, however
+ * short it is: a ztoc may cut a layer into spans of one byte.
+ */
+const MAX_RUN_SPANS = 256;
+
 /** Consecutive spans in one state, `end` exclusive: one request if they are missing. */
 export interface Step {
   readonly state: SpanState;
@@ -44,7 +50,8 @@ export function nextStep(
   let requestBytes = compressedLength(table.span(from));
   let decodedBytes = decodedLength(table.span(from));
   let end = from + 1;
-  while (end < to && stateOf(end) === 'missing') {
+  const last = Math.min(to, from + MAX_RUN_SPANS);
+  while (end < last && stateOf(end) === 'missing') {
     const span = table.span(end);
     requestBytes += compressedLength(span);
     decodedBytes += decodedLength(span);

@@ -7,6 +7,9 @@
 import { LRUCache } from 'lru-cache';
 import { onSettingsChange, settings } from './settings.js';
 
+/** What an entry takes beside its bytes: the array, its buffer, the key, the place in the list. */
+export const ENTRY_BYTES = 512;
+
 export type SpanKey = `${number}:${number}:${number}`;
 
 export function spanKey(reader: number, span: number, block: number): SpanKey {
@@ -20,7 +23,7 @@ export class SpanCache {
     this.resize(maxBytes);
   }
 
-  /** Bytes held. */
+  /** Bytes held, ENTRY_BYTES for each entry included. */
   get size(): number {
     return this.#entries?.calculatedSize ?? 0;
   }
@@ -57,7 +60,7 @@ export class SpanCache {
     this.#entries =
       maxBytes === 0
         ? undefined
-        : new LRUCache({ maxSize: maxBytes, sizeCalculation: bytes => bytes.length });
+        : new LRUCache({ maxSize: maxBytes, sizeCalculation: bytes => bytes.length + ENTRY_BYTES });
     this.#entries?.load(kept);
   }
 }

@@ -89,6 +89,15 @@ t.test('limits divide a run, but never below one span', async t => {
   t.same(steps({ requestBytes: 1 }).length, 5);
 });
 
+t.test('a run has so many spans at most, however short they are', async t => {
+  const spans = table(Array.from({ length: 3000 }, () => ({ compressed: 2, decoded: 1 })));
+  const steps = planSteps(spans, 0, 3000, () => 'missing', NO_LIMITS);
+  t.same(
+    steps.map(({ first, end }) => end - first),
+    [...Array(11).fill(256), 184],
+  );
+});
+
 t.test('every plan covers its spans once, in order, and joins all it may', async () => {
   const sizes = fc.array(
     fc.record({ compressed: fc.integer({ min: 2, max: 50 }), decoded: fc.integer({ min: 0, max: 50 }) }),

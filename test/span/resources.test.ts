@@ -10,7 +10,7 @@ import { sha256 } from '../../lib/span/digest.js';
 import { MemoryBudget } from '../../lib/span/memory-budget.js';
 import { configure, settings } from '../../lib/span/settings.js';
 import { SharedWork } from '../../lib/span/shared-work.js';
-import { SpanCache, spanKey } from '../../lib/span/span-cache.js';
+import { ENTRY_BYTES, SpanCache, spanKey } from '../../lib/span/span-cache.js';
 import { TempFile, tempBytesReserved } from '../../lib/span/temp-file.js';
 import { WINDOW_BYTES, windowAfter, windowFollows } from '../../lib/span/windows.js';
 import { gate } from './counting-source.js';
@@ -128,23 +128,24 @@ t.test('a lease that is given up lets the next ones in', async t => {
 });
 
 t.test('leases push cached spans out, the oldest first', async t => {
-  const cache = new SpanCache(1000);
-  const budget = new MemoryBudget(() => 100, cache);
+  const place = 20 + ENTRY_BYTES;
+  const cache = new SpanCache(10 * place);
+  const budget = new MemoryBudget(() => 5 * place, cache);
   for (let i = 0; i < 4; i++) cache.set(spanKey(1, i, 0), new Uint8Array(20));
   cache.get(spanKey(1, 0, 0));
-  const lease = await budget.acquire(50);
-  t.equal(cache.size, 40);
+  const lease = await budget.acquire(2.5 * place);
+  t.equal(cache.size, 2 * place);
   t.ok(cache.has(spanKey(1, 0, 0)), 'what was used last stays');
   t.notOk(cache.has(spanKey(1, 1, 0)));
   lease.release();
 });
 
 t.test('the cache is bounded in bytes and forgets readers', async t => {
-  const cache = new SpanCache(100);
-  cache.set(spanKey(1, 0, 0), new Uint8Array(60));
+  const cache = new SpanCache(100 + 2 * ENTRY_BYTES);
+  cache.set(spanKey(1, 0, 0), new Uint8Array(60 + ENTRY_BYTES));
   cache.set(spanKey(2, 0, 0), new Uint8Array(60));
-  t.equal(cache.size, 60);
-  cache.set(spanKey(2, 1, 0), new Uint8Array(101));
+  t.equal(cache.size, 60 + ENTRY_BYTES);
+  cache.set(spanKey(2, 1, 0), new Uint8Array(101 + ENTRY_BYTES));
   t.notOk(cache.has(spanKey(2, 1, 0)), 'what alone exceeds the bound is not kept');
   cache.set(spanKey(22, 0, 0), new Uint8Array(10));
   cache.deleteReader(2);
@@ -154,6 +155,12 @@ t.test('the cache is bounded in bytes and forgets readers', async t => {
   cache.resize(0);
   cache.set(spanKey(1, 0, 0), new Uint8Array(1));
   t.equal(cache.size, 0, '0 keeps nothing');
+});
+
+t.test('very many tiny spans are bounded too', async t => {
+  const cache = new SpanCache(100 * ENTRY_BYTES);
+  for (let i = 0; i < 1000; i++) cache.set(spanKey(1, i, 0), new Uint8Array(1));
+  t.equal(Array.from({ length: 1000 }, (_, i) => spanKey(1, i, 0)).filter(key => cache.has(key)).length, 99);
 });
 
 t.test('shared work outlives the waiters that leave, but not the last one', async t => {
