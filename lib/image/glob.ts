@@ -62,14 +62,16 @@ function* matches(
   directory: number,
   components: readonly Component[],
 ): Generator<GlobMatch, void, undefined> {
-  // Depth first. A state is visited once: without that, '**/**/**' would take all ways through each directory.
-  const visited = new Set<string>();
+  // Depth first. A state is visited once: without that, '**/x/**/**' would take all ways through each directory.
+  const visited = components.filter(each => each === '**').length > 1 ? new Set<string>() : undefined;
   const pending: { node: number; path: string; at: number }[] = [{ node: directory, path: '', at: 0 }];
   for (let state = pending.pop(); state !== undefined; state = pending.pop()) {
     const { node, path, at } = state;
-    const key = `${at}:${path}`;
-    if (visited.has(key)) continue;
-    visited.add(key);
+    if (visited !== undefined) {
+      const key = `${at}:${path}`;
+      if (visited.has(key)) continue;
+      visited.add(key);
+    }
     const component = components[at];
     if (component === undefined) {
       if (path !== '') yield { path, node };

@@ -8,8 +8,9 @@ import { MemoryZtocCache } from '../../lib/index/memory-ztoc-cache.js';
 import { sha256Digest } from '../../lib/registry/digest.js';
 import type { RegistryRepository } from '../../lib/registry/registry-repository.js';
 import { type EntryFields, type EntryType, TocEntry } from '../../lib/tar/entry.js';
-import { failure, openRepository, startRegistry, startTransport } from '../registry/fixture.js';
-import { noise, textLike } from '../span/sample-layers.js';
+import { buildZtoc } from '../../lib/ztoc/build.js';
+import { encodeIndex, failure, openRepository, startRegistry, startTransport } from '../registry/fixture.js';
+import { forgeText, forgeWindow, noise, textLike } from '../span/sample-layers.js';
 import {
   describeZtoc,
   layerOf,
@@ -285,4 +286,49 @@ t.test('300,000 names are a tree of a few dozen megabytes', async t => {
   t.ok(tree.bytes < 40e6, `${tree.bytes} bytes`);
   const found = tree.child(tree.child(ROOT, 'usr'), 'share');
   t.equal([...tree.children(found)].length, 75);
+});
+
+t.test('a ztoc that gives a file another name, or its window other bytes', async t => {
+  const repository = await repositoryOf(t);
+  const layer = await layerOf([{ name: 'sbin/init', body: textLike(500_000) }]);
+  const { ztoc } = await buildZtoc(layer.bytes, { spanSize: 65536 });
+  const image = await pushImage(repository, [layer]);
+  const renamed = await pushIndex(repository, image, [
+    describeZtoc(forgeText(ztoc, 'sbin/init', 'sbin/evil').bytes, layer),
+  ]);
+  const lying = await opened(t, repository, image, { index: renamed });
+  for (const call of [() => lying.readFile('/sbin/evil'), () => lying.open('/sbin/evil')]) {
+    t.match(await failure(call()), { code: 'ERR_SOCI_TAR_HEADER_MISMATCH' });
+  }
+  const trusting = await opened(t, repository, image, { index: renamed, verifyHeaders: false });
+  t.strictSame(await trusting.readFile('/sbin/evil'), textLike(500_000));
+  const windowed = await pushIndex(repository, image, [describeZtoc(forgeWindow(ztoc, 2).bytes, layer)]);
+  for (const verifyWindows of ['neighbours', 'chain'] as const) {
+    const forged = await opened(t, repository, image, { index: windowed, verifyWindows });
+    t.match(
+      await failure(forged.readFile('/sbin/init')),
+      { code: 'ERR_SOCI_WINDOW_MISMATCH' },
+      verifyWindows,
+    );
+  }
+});
+
+t.test('image indexes nested too deep, and digests that nobody can check', async t => {
+  const registry = await startRegistry(t);
+  const repository = openRepository(startTransport(t), registry);
+  const layer = await layerOf([{ name: 'file', body: Buffer.from('x') }]);
+  const index = 'application/vnd.oci.image.index.v1+json';
+  let { descriptor } = await pushImage(repository, [layer]);
+  for (let depth = 0; depth < 6; depth += 1) {
+    descriptor = await repository.pushManifest(encodeIndex([descriptor]), index);
+  }
+  const nested = await failure(openImage({ repository, reference: descriptor.digest }));
+  t.equal(nested.code, 'ERR_SOCI_LIMIT');
+  const digest = `sha512:${'a'.repeat(128)}`;
+  await registry.storage.writeBlob('demo/app', digest, layer.bytes);
+  const other = await pushImage(repository, [layer], {
+    manifest: { layers: [{ ...layer.descriptor, digest }] },
+  });
+  const unchecked = await opened(t, repository, other, {});
+  t.match(await failure(unchecked.readdir('/')), { code: 'ERR_SOCI_DIGEST_INVALID' });
 });

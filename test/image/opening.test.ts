@@ -237,8 +237,9 @@ t.test("missingZtoc: 'error' opens, and whatever may touch the layer throws", as
   asked(registry);
   const image = await openImage({ repository, reference: 'v1' }, { missingZtoc: 'error' });
   t.teardown(() => image.close());
-  for (const call of [image.readFile('/a/one'), image.stat('/nowhere'), image.readdir('/')]) {
-    const error = await failure(call);
+  const calls = [() => image.readFile('/a/one'), () => image.stat('/nowhere'), () => image.readdir('/')];
+  for (const call of calls) {
+    const error = await failure(call());
     t.equal(error.code, 'ERR_SOCI_NO_ZTOC');
     t.match(error.data, { layer: Number, digest: /^sha256:/, size: Number, reason: String });
     t.ok(layers.slice(1).some(({ descriptor }) => error.message.includes(descriptor.digest)));
