@@ -3,7 +3,14 @@
  * and options. Whatever does not fit the command table is a UsageError.
  */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { type Command, HELP_OPTION, type Invocation, type OptionTable, UsageError } from './command.js';
+import {
+  type Command,
+  HELP_OPTION,
+  type Invocation,
+  type OptionTable,
+  type OptionValue,
+  UsageError,
+} from './command.js';
 import { COMMANDS } from './commands.js';
 import { commandHelp, overview } from './help.js';
 
@@ -31,19 +38,20 @@ export async function readCommandLine(argv: readonly string[]): Promise<Request>
   if (isGroup(first) && second !== undefined && HELP_WORDS.has(second)) {
     return { kind: 'print', text: overview(first) };
   }
-  const name = `${first} ${second ?? ''}`.trimEnd();
+  const words = COMMANDS.has(first) ? 1 : 2;
+  const name = argv.slice(0, words).join(' ');
   const entry = COMMANDS.get(name);
   if (entry === undefined) {
     const where = isGroup(first) ? `seekable-oci ${first}` : 'seekable-oci';
     throw new UsageError(`unknown command '${name}' (try '${where} --help')`);
   }
-  return commandRequest(name, await entry.load(), argv.slice(2));
+  return commandRequest(name, await entry.load(), argv.slice(words));
 }
 
 function parse(name: string, table: OptionTable, args: readonly string[]) {
   const options: NonNullable<ParseArgsConfig['options']> = {};
-  for (const [key, { type, short }] of Object.entries(table)) {
-    options[key] = short === undefined ? { type } : { type, short };
+  for (const [key, { type, short, multiple = false }] of Object.entries(table)) {
+    options[key] = short === undefined ? { type, multiple } : { type, short, multiple };
   }
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
@@ -57,14 +65,18 @@ function parse(name: string, table: OptionTable, args: readonly string[]) {
 function commandRequest(name: string, command: Command, args: readonly string[]): Request {
   const { values, positionals } = parse(name, { ...command.options, ...HELP_OPTION }, args);
   if (values['help'] === true) return { kind: 'print', text: commandHelp(name, command) };
-  const { operands } = command;
-  if (positionals.length !== operands.length) {
-    const expected = operands.join(' ');
-    throw new UsageError(
-      `${name}: expected ${expected}, found ${positionals.length} of ${operands.length} operands ` +
-        `(try 'seekable-oci ${name} --help')`,
-    );
-  }
-  const options = values as Record<string, string | boolean | undefined>;
+  checkOperands(name, command.operands, positionals.length);
+  const options = values as Record<string, OptionValue>;
   return { kind: 'run', command, invocation: { operands: positionals, options } };
+}
+
+function checkOperands(name: string, operands: readonly string[], found: number): void {
+  const required = operands.filter(operand => !operand.startsWith('[')).length;
+  const most = operands.at(-1)?.endsWith('…') ? Number.POSITIVE_INFINITY : operands.length;
+  if (found >= required && found <= most) return;
+  const count = required === most ? `${required}` : `at least ${required}`;
+  throw new UsageError(
+    `${name}: expected ${operands.join(' ')}, found ${found} operands instead of ${count} ` +
+      `(try 'seekable-oci ${name} --help')`,
+  );
 }

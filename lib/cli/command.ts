@@ -6,6 +6,8 @@
 export interface OptionSpec {
   readonly type: 'boolean' | 'string';
   readonly short?: string;
+  /** May be given several times. */
+  readonly multiple?: true;
   /** What the value is called in the help, e.g. `FILE`. */
   readonly value?: string;
   readonly help: string;
@@ -13,18 +15,20 @@ export interface OptionSpec {
 
 export type OptionTable = Readonly<Record<string, OptionSpec>>;
 
+export type OptionValue = string | boolean | readonly string[] | undefined;
+
 /** Where a command reads and writes; tests and main.ts differ in nothing else. */
 export interface Invocation {
-  /** One per name in `Command.operands`, in that order. */
+  /** In the order of `Command.operands`; only the last may be missing, or be there several times. */
   readonly operands: readonly string[];
-  readonly options: Readonly<Record<string, string | boolean | undefined>>;
+  readonly options: Readonly<Record<string, OptionValue>>;
   /** Aborted by SIGINT and SIGTERM. */
   readonly signal: AbortSignal;
 }
 
 export interface Command {
   readonly summary: string;
-  /** Names of the operands, all required. */
+  /** Names of the operands; the last may be `[OPTIONAL]`, or `REPEATED…` for one or more. */
   readonly operands: readonly string[];
   readonly options: OptionTable;
   /** Lines below the options in the help. */
@@ -65,4 +69,19 @@ export const ZTOC_DIGEST_OPTION: OptionTable = {
 export function optionText({ options }: Invocation, name: string): string | undefined {
   const value = options[name];
   return typeof value === 'string' ? value : undefined;
+}
+
+/** All values of an option that may be given several times. */
+export function optionList({ options }: Invocation, name: string): readonly string[] {
+  const value = options[name];
+  return Array.isArray(value) ? value : [];
+}
+
+/** The value of an option that is a number of bytes, or undefined. @throws UsageError */
+export function optionBytes(invocation: Invocation, name: string, least: 0 | 1): number | undefined {
+  const text = optionText(invocation, name);
+  if (text === undefined) return undefined;
+  const bytes = /^\d+$/.test(text) ? Number(text) : -1;
+  if (Number.isSafeInteger(bytes) && bytes >= least) return bytes;
+  throw new UsageError(`--${name}: expected a number of bytes, at least ${least}, got '${text}'`);
 }

@@ -22,11 +22,12 @@ export function overview(group: string): string {
   const lines = [
     `Usage: seekable-oci ${group === '' ? '' : `${group} `}COMMAND [options]`,
     '',
-    'Reads any file out of an unmodified container image layer without pulling it.',
+    'Reads any file out of an unmodified container image without pulling it.',
     '',
     'Commands:',
     ...columns(rows),
     '',
+    'IMAGE is registry/repo:tag, …@sha256:DIGEST, oci:DIR[:TAG] or oci-archive:FILE[:TAG].',
     'seekable-oci COMMAND --help explains one; --version prints the version.',
     ...EXIT_STATUS,
   ];

@@ -26,22 +26,24 @@ export class ProgressBar {
     const now = performance.now();
     if (now - this.#drawn < REDRAW_MS) return;
     this.#drawn = now;
-    const rate = `${byteText((done / Math.max(1, now - this.#started)) * 1000)}/s`;
+    const text = barText(this.#label, done, this.#total, now - this.#started);
     const columns = this.#stream.columns ?? 80;
-    this.#stream.write(`\r\x1b[2K${this.#line(done, rate).slice(0, columns - 1)}`);
-  }
-
-  #line(done: number, rate: string): string {
-    if (this.#total === undefined) return `${this.#label} ${byteText(done)}  ${rate}`;
-    const share = this.#total === 0 ? 1 : Math.min(1, done / this.#total);
-    const filled = Math.round(share * BAR_WIDTH);
-    const bar = '█'.repeat(filled) + '░'.repeat(BAR_WIDTH - filled);
-    const percent = `${Math.floor(share * 100)}%`.padStart(4);
-    return `${this.#label} ${bar}${percent}  ${byteText(done)} of ${byteText(this.#total)}  ${rate}`;
+    this.#stream.write(`\r\x1b[2K${text.slice(0, columns - 1)}`);
   }
 
   /** Clears the line. */
   end(): void {
     if (this.#drawn > 0) this.#stream.write('\r\x1b[2K');
   }
+}
+
+/** How far something is, in one line. `done` and `total` in bytes, `elapsed` in milliseconds. */
+export function barText(label: string, done: number, total: number | undefined, elapsed: number): string {
+  const rate = `${byteText((done / Math.max(1, elapsed)) * 1000)}/s`;
+  if (total === undefined) return `${label} ${byteText(done)}  ${rate}`;
+  const share = total === 0 ? 1 : Math.min(1, done / total);
+  const filled = Math.round(share * BAR_WIDTH);
+  const bar = '█'.repeat(filled) + '░'.repeat(BAR_WIDTH - filled);
+  const percent = `${Math.floor(share * 100)}%`.padStart(4);
+  return `${label} ${bar}${percent}  ${byteText(done)} of ${byteText(total)}  ${rate}`;
 }

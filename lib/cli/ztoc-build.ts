@@ -1,20 +1,11 @@
 /** `seekable-oci ztoc build`: one pass over a layer, one ztoc file. */
 import { buildZtoc } from '../index.js';
 import { byteText } from './byte-text.js';
-import { type Command, type Invocation, optionText, UsageError } from './command.js';
+import { type Command, type Invocation, optionBytes, optionText, UsageError } from './command.js';
 import { openStream } from './layer-input.js';
 import { OutputFile } from './output-file.js';
 import { ProgressBar } from './progress-bar.js';
 import { writeJson, writeOut } from './standard-output.js';
-
-function spanSize(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  const size = /^\d+$/.test(text) ? Number(text) : 0;
-  if (!Number.isSafeInteger(size) || size === 0) {
-    throw new UsageError(`--span-size: expected a number of bytes above 0, got '${text}'`);
-  }
-  return size;
-}
 
 async function build(operand: string, options: Record<string, unknown>, signal: AbortSignal) {
   const layer = await openStream(operand, signal);
@@ -36,7 +27,7 @@ async function run(invocation: Invocation): Promise<void> {
   const output = optionText(invocation, 'output');
   if (output === undefined)
     throw new UsageError('ztoc build: expected -o FILE (or -o - for standard output)');
-  const size = spanSize(optionText(invocation, 'span-size'));
+  const size = optionBytes(invocation, 'span-size', 1);
   const identifier = optionText(invocation, 'build-tool-identifier');
   const options = {
     ...(size === undefined ? {} : { spanSize: size }),

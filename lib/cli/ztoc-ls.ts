@@ -1,39 +1,16 @@
 /** `seekable-oci ztoc ls`: the entries of a layer, from its ztoc alone. */
 import type { TocEntry } from '../index.js';
 import { type Command, type Invocation, ZTOC_DIGEST_OPTION } from './command.js';
+import { modeText } from './mode-text.js';
 import { printable } from './printable.js';
 import { writeJson, writeOut } from './standard-output.js';
 import { readZtoc } from './ztoc-input.js';
-
-const TYPE_LETTER = {
-  hardlink: 'h',
-  symlink: 'l',
-  dir: 'd',
-  reg: '-',
-  char: 'c',
-  block: 'b',
-  fifo: 'p',
-} as const;
-
-/** `rwxr-xr-x`, with set-id and sticky bits as ls(1) shows them. */
-function permissions(mode: number): string {
-  const triple = (shift: number, special: boolean, letter: string): string => {
-    const bits = mode >> shift;
-    const execute = bits & 1 ? (special ? letter : 'x') : special ? letter.toUpperCase() : '-';
-    return (bits & 4 ? 'r' : '-') + (bits & 2 ? 'w' : '-') + execute;
-  };
-  return (
-    triple(6, (mode & 0o4000) !== 0, 's') +
-    triple(3, (mode & 0o2000) !== 0, 's') +
-    triple(0, (mode & 0o1000) !== 0, 't')
-  );
-}
 
 function longLine(entry: TocEntry): string {
   const owner = `${entry.uid}/${entry.gid}`.padEnd(11);
   const device = entry.type === 'char' || entry.type === 'block';
   const size = device ? `${entry.devmajor},${entry.devminor}` : `${entry.size}`;
-  const fields = [TYPE_LETTER[entry.type] + permissions(entry.mode), owner, size.padStart(12), entry.modTime];
+  const fields = [modeText(entry.type, entry.mode), owner, size.padStart(12), entry.modTime];
   return `${fields.join(' ')} `;
 }
 

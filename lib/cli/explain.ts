@@ -1,0 +1,77 @@
+/** `seekable-oci explain`: what reading a file would cost, before anything of it is fetched. */
+import type { Image, ImageFilePlan } from '../index.js';
+import { byteText } from './byte-text.js';
+import type { Command, Invocation } from './command.js';
+import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
+import { printable } from './printable.js';
+import { writeJson, writeOut } from './standard-output.js';
+
+function share(part: number, whole: number): string {
+  return `${((100 * part) / Math.max(1, whole)).toFixed(1)} %`;
+}
+
+function report(image: Image, plan: ImageFilePlan): string {
+  const { layers } = image;
+  const layer = layers[plan.layer];
+  const layerSize = layer?.descriptor.size ?? 0;
+  const imageSize = layers.reduce((sum, { descriptor }) => sum + descriptor.size, 0);
+  const spans = plan.endSpan - plan.firstSpan;
+  const which = spans === 0 ? '' : `: ${plan.firstSpan} to ${plan.endSpan - 1}`;
+  const found = image.index?.found;
+  const index =
+    found === undefined ? 'none' : `${found.descriptor.digest} (${found.index.version}, by ${found.via})`;
+  const origin = layer?.opened ?? 'index';
+  return [
+    `path   ${printable(plan.path)}, ${byteText(plan.size)}`,
+    `layer  ${plan.layer} of ${layers.length}, ${plan.layerDigest}, ${byteText(layerSize)}`,
+    `spans  ${spans}${which}`,
+    `fetch  ${byteText(plan.bytes)} in ${plan.requests} ${plan.requests === 1 ? 'request' : 'requests'}: ` +
+      `${share(plan.bytes, layerSize)} of the layer, ${share(plan.bytes, imageSize)} of the image's layers`,
+    `index  ${index}`,
+    `ztoc   ${ORIGIN_TEXT[origin]}`,
+  ]
+    .map(line => `${line}\n`)
+    .join('');
+}
+
+const ORIGIN_TEXT = {
+  index: 'of the index',
+  cache: 'built here earlier',
+  built: 'built here now, from the whole layer',
+  unpacked: 'none can be: the layer has been unpacked here',
+} as const;
+
+async function run(invocation: Invocation): Promise<void> {
+  const [operand = '', path = ''] = invocation.operands;
+  await ImageSession.run(invocation, [operand], async session => {
+    const { json, signal } = session;
+    await session.read(operand, async image => {
+      const plan = await image.explain(path, { signal });
+      if (!json) {
+        await writeOut(report(image, plan));
+        return;
+      }
+      const { layers, index } = image;
+      const found = index?.found;
+      await writeJson({
+        ...plan,
+        layerSize: layers[plan.layer]?.descriptor.size,
+        imageSize: layers.reduce((sum, { descriptor }) => sum + descriptor.size, 0),
+        ztoc: layers[plan.layer]?.opened,
+        index: found && {
+          digest: found.descriptor.digest,
+          version: found.index.version,
+          via: found.via,
+        },
+      });
+    });
+  });
+}
+
+export const explain: Command = {
+  summary: 'Tells what reading a file would cost: layer, spans, requests, bytes. Fetches nothing of it.',
+  operands: ['IMAGE', 'PATH'],
+  options: IMAGE_OPTIONS,
+  notes: ['Manifests, the index and ztocs are fetched to find out, and are not part of the cost.'],
+  run,
+};

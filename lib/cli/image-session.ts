@@ -1,0 +1,299 @@
+/**
+ * What every command on images shares: its options, the way to the registries
+ * that its operands name with the right credentials, the cache, and what is said
+ * on standard error meanwhile.
+ */
+import { subscribe } from 'node:diagnostics_channel';
+import { readFile } from 'node:fs/promises';
+import {
+  type CredentialProvider,
+  FolderZtocCache,
+  type HostOptions,
+  type HttpRequestEvent,
+  type Image,
+  type ImageProgress,
+  keychain,
+  type OpenedLocation,
+  openImage,
+  openImageLocation,
+  parseImageLocation,
+  parsePlatform,
+  type RegistryOptions,
+  RegistryTransport,
+  type Repository,
+} from '../index.js';
+import { isDigest } from '../registry/digest.js';
+import { byteText } from './byte-text.js';
+import { cacheDirectoryFault, defaultCacheDirectory, makeCacheDirectory } from './cache-directory.js';
+import { type Invocation, type OptionTable, optionList, optionText, UsageError } from './command.js';
+import { readPassword } from './password-input.js';
+import { Reporter } from './reporter.js';
+
+/** Options of every command that takes an IMAGE. */
+export const IMAGE_OPTIONS: OptionTable = {
+  platform: {
+    type: 'string',
+    multiple: true,
+    value: 'P',
+    help: "os/arch[/variant]; default the host's, else the only one",
+  },
+  index: {
+    type: 'string',
+    value: 'DIGEST',
+    help: "use this SOCI index; 'none' uses none (default: look for one)",
+  },
+  user: { type: 'string', value: 'NAME', help: 'log in as NAME; needs --password-stdin' },
+  'password-stdin': { type: 'boolean', help: 'read the password from standard input' },
+  'plain-http': { type: 'boolean', help: 'speak HTTP without TLS to the registries named' },
+  ca: { type: 'string', value: 'FILE', help: 'trust the certificates in FILE (PEM) too' },
+  'hosts-dir': {
+    type: 'string',
+    multiple: true,
+    value: 'DIR',
+    help: "containerd's certs.d: mirrors, certificates (not with the two above)",
+  },
+  'cache-dir': {
+    type: 'string',
+    value: 'DIR',
+    help: 'for ztocs that are built and layers that are unpacked',
+  },
+  json: { type: 'boolean', help: 'print the result as JSON' },
+  quiet: { type: 'boolean', help: 'say nothing on standard error but errors' },
+  debug: { type: 'boolean', help: 'tell every request and what it cost on standard error' },
+};
+
+/** The options of commands that deal with all platforms unless they are told which. */
+export const ALL_PLATFORMS_OPTIONS: OptionTable = {
+  ...IMAGE_OPTIONS,
+  platform: {
+    type: 'string',
+    multiple: true,
+    value: 'P',
+    help: 'os/arch[/variant], may be repeated (default: all)',
+  },
+  'all-platforms': { type: 'boolean', help: 'all platforms, which is the default' },
+};
+
+const REQUEST_CHANNEL = 'seekable-oci:http:request';
+
+export class ImageSession {
+  readonly invocation: Invocation;
+  readonly reporter: Reporter;
+  readonly transport: RegistryTransport;
+  /** Undefined when there is none that can be used. */
+  readonly cacheDirectory: string | undefined;
+  readonly #opened: Repository[] = [];
+
+  private constructor(
+    invocation: Invocation,
+    reporter: Reporter,
+    options: RegistryOptions,
+    cacheDirectory: string | undefined,
+  ) {
+    this.invocation = invocation;
+    this.reporter = reporter;
+    this.transport = new RegistryTransport(options);
+    this.cacheDirectory = cacheDirectory;
+  }
+
+  /**
+   * Runs `body` and frees everything afterwards.
+   *
+   * @param images The IMAGE operands. What is said of a user holds for the registry of the last one that has any.
+   */
+  static async run(
+    invocation: Invocation,
+    images: readonly string[],
+    body: (session: ImageSession) => Promise<void>,
+  ): Promise<void> {
+    const { quiet, debug } = invocation.options;
+    const reporter = new Reporter({ quiet: quiet === true, debug: debug === true });
+    if (debug === true) {
+      subscribe(REQUEST_CHANNEL, event => reporter.debug(requestText(event as HttpRequestEvent)));
+    }
+    const registries = images.flatMap(registryOf);
+    const options = await registryOptions(invocation, registries);
+    const cache = await cacheDirectory(invocation, reporter);
+    const session = new ImageSession(invocation, reporter, options, cache);
+    try {
+      await body(session);
+    } catch (error) {
+      reporter.debug((error as Error).stack ?? String(error));
+      throw error;
+    } finally {
+      reporter.close();
+      await session.#close();
+    }
+  }
+
+  get signal(): AbortSignal {
+    return this.invocation.signal;
+  }
+
+  get json(): boolean {
+    return this.invocation.options['json'] === true;
+  }
+
+  get ztocCache(): FolderZtocCache | undefined {
+    // As openImage has it, so that what one command builds serves the others.
+    return this.cacheDirectory === undefined
+      ? undefined
+      : new FolderZtocCache(`${this.cacheDirectory}/ztocs`);
+  }
+
+  /** Makes no request. Closed with the session. */
+  open(image: string): OpenedLocation {
+    const opened = openImageLocation(image, this.transport);
+    this.#opened.push(opened.repository);
+    return opened;
+  }
+
+  /** The digest of `--index`. @throws UsageError for 'none' */
+  get index(): string | undefined {
+    const index = optionText(this.invocation, 'index');
+    if (index === 'none') throw new UsageError("--index: 'none' makes no sense here, expected a digest");
+    return index;
+  }
+
+  /** Of `--platform`; undefined when all are meant. @throws UsageError, SociError ERR_SOCI_PLATFORM */
+  get platforms() {
+    const names = optionList(this.invocation, 'platform');
+    if (names.length > 0 && this.invocation.options['all-platforms'] === true) {
+      throw new UsageError('expected either --platform or --all-platforms');
+    }
+    return names.length === 0 ? undefined : names.map(parsePlatform);
+  }
+
+  /** Opens an image for reading and says afterwards what that has cost. */
+  async read(image: string, body: (image: Image) => Promise<void>): Promise<void> {
+    const platform = this.onePlatform;
+    const index = optionText(this.invocation, 'index');
+    await using opened = await openImage(image, {
+      transport: this.transport,
+      platform,
+      index: index === 'none' ? false : index,
+      cacheDirectory: this.cacheDirectory,
+      signal: this.signal,
+      onProgress: this.#progress(),
+    });
+    const { found } = opened.index ?? {};
+    this.reporter.debug(
+      found === undefined
+        ? 'no SOCI index'
+        : `SOCI index ${found.descriptor.digest} (${found.index.version}), by ${found.via}`,
+    );
+    await body(opened);
+    const { askedBytes, fetchedBytes, requests } = opened.stats;
+    this.reporter.debug(
+      `${byteText(askedBytes)} asked for, ${byteText(fetchedBytes)} of layers fetched in ${requests} requests`,
+    );
+  }
+
+  /** The platform that is read. @throws UsageError for several */
+  get onePlatform(): string | undefined {
+    const platforms = optionList(this.invocation, 'platform');
+    if (platforms.length > 1) throw new UsageError('--platform: expected one platform to read');
+    return platforms[0];
+  }
+
+  #progress(): (progress: ImageProgress) => void {
+    const announced = new Set<string>();
+    return ({ phase, layer, digest, bytes, size }) => {
+      const label = `layer ${layer} ${shortDigest(digest)}`;
+      const key = `${phase} ${digest}`;
+      if (!announced.has(key)) {
+        announced.add(key);
+        const work = phase === 'build' ? 'has no ztoc that can be used' : 'can have no ztoc';
+        this.reporter.line(`${label} ${work}: reading all of it (${byteText(size)}), once`);
+      }
+      if (bytes < size) this.reporter.progress(key, label, bytes, size);
+      else this.reporter.endBar(key);
+    };
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all(this.#opened.map(repository => repository.close()));
+    await this.transport.close();
+  }
+}
+
+/** Enough of a digest to tell layers apart. */
+export function shortDigest(digest: string): string {
+  return digest.slice(0, 'sha256:'.length + 12);
+}
+
+/** The registry that an operand names, none for layouts. @throws UsageError, SociError ERR_SOCI_REFERENCE */
+function registryOf(image: string): string[] {
+  const at = image.indexOf('@');
+  if (at >= 0 && !/^oci(-archive)?:/.test(image) && !isDigest(image.slice(at + 1))) {
+    // What people write there is a password as often as not, so it is not repeated.
+    throw new UsageError(
+      "IMAGE: expected a digest behind '@'; users and passwords go to --user and --password-stdin",
+    );
+  }
+  if (/^sha256:[0-9a-f]{64}$/.test(image)) {
+    throw new UsageError('IMAGE: expected a repository before the digest: registry/repo@sha256:…');
+  }
+  const location = parseImageLocation(image);
+  return location.kind === 'registry' ? [location.reference.registry] : [];
+}
+
+async function registryOptions(
+  invocation: Invocation,
+  registries: readonly string[],
+): Promise<RegistryOptions> {
+  const hostsDirectories = optionList(invocation, 'hosts-dir');
+  const ca = optionText(invocation, 'ca');
+  const host: HostOptions = {
+    ...(invocation.options['plain-http'] === true ? { plainHttp: true } : {}),
+    ...(ca === undefined ? {} : { ca: await readFile(ca, 'utf8') }),
+  };
+  if (Object.keys(host).length > 0 && hostsDirectories.length > 0) {
+    throw new UsageError('expected either --hosts-dir or --plain-http and --ca');
+  }
+  return {
+    hostsDirectories,
+    hosts: Object.keys(host).length === 0 ? {} : Object.fromEntries(registries.map(name => [name, host])),
+    credentials: await credentials(invocation, registries.at(-1)),
+  };
+}
+
+/** The user's name and password go to one registry only; for all others docker's and podman's files hold. */
+async function credentials(invocation: Invocation, account: string | undefined): Promise<CredentialProvider> {
+  const username = optionText(invocation, 'user');
+  const fromStandardInput = invocation.options['password-stdin'] === true;
+  const files = keychain();
+  if (username === undefined && !fromStandardInput) return files;
+  if (username === undefined || !fromStandardInput) {
+    throw new UsageError('--user and --password-stdin need each other');
+  }
+  if (username.includes(':')) {
+    throw new UsageError('--user: expected a name alone; the password goes to --password-stdin');
+  }
+  const password = await readPassword(invocation.signal);
+  return request => (request.registry === account ? { username, password } : files(request));
+}
+
+async function cacheDirectory(invocation: Invocation, reporter: Reporter): Promise<string | undefined> {
+  const chosen = optionText(invocation, 'cache-dir');
+  if (chosen !== undefined) {
+    await makeCacheDirectory(chosen);
+    return chosen;
+  }
+  const usual = defaultCacheDirectory();
+  let fault: string | undefined;
+  try {
+    await makeCacheDirectory(usual);
+    fault = await cacheDirectoryFault(usual);
+  } catch (error) {
+    fault = (error as Error).message;
+  }
+  if (fault === undefined) return usual;
+  reporter.line(`nothing is kept for the next time (--cache-dir): ${fault}`);
+  return undefined;
+}
+
+function requestText({ url, range, status, bytes, ms }: HttpRequestEvent): string {
+  const what = range === undefined ? url : `${url} ${range}`;
+  return `${status ?? 'failed'} ${what} ${byteText(bytes)} ${ms.toFixed(0)} ms`;
+}

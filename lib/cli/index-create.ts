@@ -1,0 +1,62 @@
+/** `seekable-oci index create`: v1 indexes of an image, pushed beside it without changing it. */
+import { createIndex, type PushedIndex, pushIndex } from '../index.js';
+import { BUILD_OPTIONS, buildOptions } from './build-options.js';
+import { type Command, type Invocation, optionText, UsageError } from './command.js';
+import { ImageSession } from './image-session.js';
+import { createdAsJson, createdText, leftOutAsJson } from './index-summary.js';
+import { writeJson, writeOut } from './standard-output.js';
+
+const EXISTING = ['warn', 'skip', 'allow'] as const;
+
+function existingPolicy(invocation: Invocation): (typeof EXISTING)[number] | undefined {
+  const text = optionText(invocation, 'existing');
+  const policy = EXISTING.find(name => name === text);
+  if (text !== undefined && policy === undefined) {
+    throw new UsageError(`--existing: expected warn, skip or allow, got '${text}'`);
+  }
+  return policy;
+}
+
+async function run(invocation: Invocation): Promise<void> {
+  const [operand = ''] = invocation.operands;
+  const existing = existingPolicy(invocation);
+  await ImageSession.run(invocation, [operand], async session => {
+    const { json, signal } = session;
+    const options = await buildOptions(session);
+    const result = await createIndex(session.open(operand), options);
+    let pushed: readonly PushedIndex[] | undefined;
+    if (invocation.options['dry-run'] !== true) {
+      pushed = await pushIndex(result, { existing, signal, onEvent: options.onEvent });
+    }
+    const outcomes = result.indexes.map((_, position) => pushed?.[position]?.outcome ?? 'not pushed');
+    if (json) {
+      const indexes = result.indexes.map((index, position) => ({
+        ...createdAsJson(index),
+        outcome: outcomes[position],
+      }));
+      await writeJson({ indexes, ...leftOutAsJson(result) });
+      return;
+    }
+    for (const [position, index] of result.indexes.entries()) {
+      await writeOut(createdText(index, outcomes[position] ?? ''));
+    }
+  });
+}
+
+export const indexCreate: Command = {
+  summary: 'Builds the SOCI index (v1) of each platform of an image and stores it beside the image.',
+  operands: ['IMAGE'],
+  options: {
+    ...BUILD_OPTIONS,
+    existing: {
+      type: 'string',
+      value: 'warn|skip|allow',
+      help: 'other indexes there: say so, push nothing, or do not look (default warn)',
+    },
+  },
+  notes: [
+    'The image keeps its digest: the index refers to it. Copying the image leaves the index behind;',
+    "see 'index copy', or 'convert' for indexes that are part of the image.",
+  ],
+  run,
+};

@@ -1,0 +1,82 @@
+/** What creating, pushing, converting and copying indexes report, as bars and lines. */
+import type { IndexEvent, IndexEventHandler } from '../index.js';
+import { byteText } from './byte-text.js';
+import { shortDigest } from './image-session.js';
+import type { Reporter } from './reporter.js';
+
+const ORIGIN_TEXT = {
+  built: 'built',
+  cached: 'from the cache',
+  verified: 'verified, of the present index',
+  named: 'of the index named',
+} as const;
+
+export function reportIndexEvents(reporter: Reporter): IndexEventHandler {
+  return event => report(reporter, event);
+}
+
+function report(reporter: Reporter, event: IndexEvent): void {
+  switch (event.type) {
+    case 'layer-started':
+    case 'layer-progress': {
+      const { digest, size } = event.layer;
+      const done = event.type === 'layer-started' ? 0 : event.bytes;
+      reporter.progress(digest, `indexing ${shortDigest(digest)}`, done, size);
+      return;
+    }
+    case 'layer-done': {
+      const { digest, size } = event.layer;
+      reporter.endBar(digest);
+      const ztoc = `ztoc of ${byteText(event.ztocSize)} ${ORIGIN_TEXT[event.origin]}`;
+      reporter.line(`layer ${shortDigest(digest)} ${byteText(size)}: ${ztoc}`);
+      return;
+    }
+    case 'layer-skipped': {
+      const { digest, size } = event.layer;
+      reporter.endBar(digest);
+      const reason = `skipped, ${event.reason}: ${event.message}`;
+      reporter.line(`layer ${shortDigest(digest)} ${byteText(size)}: ${reason}`);
+      return;
+    }
+    case 'ztoc-refused': {
+      const ztoc = shortDigest(event.ztocDigest);
+      reporter.line(
+        `layer ${shortDigest(event.layer.digest)}: ztoc ${ztoc} is not used: ${event.error.message}`,
+      );
+      return;
+    }
+    case 'cache-failed':
+      reporter.line(`layer ${shortDigest(event.layer.digest)}: ztoc not cached: ${event.error.message}`);
+      return;
+    case 'prefetch-missing':
+      reporter.line(`no layer with a ztoc has ${event.path}, which was to be prefetched`);
+      return;
+    case 'blob-progress':
+      reporter.progress(
+        event.blob.digest,
+        `pushing ${shortDigest(event.blob.digest)}`,
+        event.bytes,
+        event.blob.size,
+      );
+      return;
+    case 'blob-pushed': {
+      const { digest, size } = event.blob;
+      reporter.endBar(digest);
+      // What is there already is no step.
+      if (event.result !== 'existed') {
+        reporter.line(`blob ${shortDigest(digest)} ${byteText(size)}: ${event.result}`);
+      }
+      return;
+    }
+    case 'manifest-pushed':
+      reporter.line(
+        `manifest ${shortDigest(event.manifest.digest)}: pushed${event.tag === undefined ? '' : ` as ${event.tag}`}`,
+      );
+      return;
+    case 'index-exists':
+      reporter.line(
+        `image ${shortDigest(event.subject.digest)} has ${event.existing.length} other SOCI indexes: ${event.action}`,
+      );
+      return;
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * Puts files of an image under a folder of this machine, and nothing anywhere
+ * else. Names and links come from strangers: a name is one component or refused,
+ * no symbolic link below the folder is ever followed, wherever it came from, and
+ * every file is written under a name of our own and renamed into its place, so
+ * that it is there whole or not at all.
+ */
+import { randomBytes } from 'node:crypto';
+import { chmod, link, lstat, lutimes, mkdir, open, rename, rm, symlink, utimes } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { SociError } from '../errors.js';
+
+/** What a file keeps of the image. Owners are not kept. */
+export interface KeptStats {
+  readonly mode: number;
+  readonly mtimeMs: number;
+}
+
+/** Set-user-ID and set-group-ID would now mean another user: dropped, as cp(1) does when owners change. */
+const KEPT_BITS = 0o1777;
+const MAX_TIME_MS = 8.64e15;
+/** What Windows gives a meaning: separators, drives and streams, wildcards. */
+const WINDOWS_SPECIAL = /[\\/:*?"<>|]/;
+
+/** @throws SociError ERR_SOCI_INVALID_ARGUMENT for a name that would lead elsewhere */
+export function childPath(folder: Buffer, name: Buffer): Buffer {
+  const text = name.toString('latin1');
+  const special = process.platform === 'win32' ? WINDOWS_SPECIAL.test(text) : /[/\0]/.test(text);
+  if (special || text === '' || text === '.' || text === '..') {
+    throw new SociError(
+      'ERR_SOCI_INVALID_ARGUMENT',
+      `${JSON.stringify(name.toString())} cannot be the name of a file here`,
+    );
+  }
+  return Buffer.concat([folder, Buffer.from('/'), name]);
+}
+
+/** Makes a directory that only its owner may enter. False: it is there already. */
+export async function makeDirectory(path: Buffer): Promise<boolean> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  if ((await lstat(path)).isDirectory()) return false;
+  throw new SociError('ENOTDIR', `ENOTDIR: ${path} is there and is no directory, and links are not followed`);
+}
+
+export async function writeFile(
+  path: Buffer,
+  stats: KeptStats,
+  content: AsyncIterable<Uint8Array>,
+): Promise<void> {
+  await replace(path, async temporary => {
+    const file = await open(temporary, 'wx', 0o600);
+    try {
+      for await (const chunk of content) await file.writeFile(chunk);
+      await file.chmod(stats.mode & KEPT_BITS);
+      await file.utimes(seconds(stats), seconds(stats));
+    } finally {
+      await file.close();
+    }
+  });
+}
+
+/** Another name for a file that has been written. */
+export async function writeHardLink(path: Buffer, first: Buffer): Promise<void> {
+  await replace(path, temporary => link(first, temporary));
+}
+
+export async function writeSymbolicLink(path: Buffer, target: Buffer, stats: KeptStats): Promise<void> {
+  await replace(path, async temporary => {
+    await symlink(target, temporary);
+    await lutimes(temporary, seconds(stats), seconds(stats));
+  });
+}
+
+/** Gives a directory what it has in the image, once all is in it. */
+export async function finishDirectory(path: Buffer, stats: KeptStats): Promise<void> {
+  await chmod(path, stats.mode & KEPT_BITS);
+  await utimes(path, seconds(stats), seconds(stats));
+}
+
+/** Another file or link at `path` gives way; a directory does not. */
+async function replace(path: Buffer, write: (temporary: Buffer) => Promise<void>): Promise<void> {
+  const folder = dirname(path.toString('latin1'));
+  const name = `.seekable-oci-${randomBytes(8).toString('hex')}`;
+  const temporary = Buffer.from(`${folder}/${name}`, 'latin1');
+  try {
+    await write(temporary);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+function seconds({ mtimeMs }: KeptStats): number {
+  return Math.max(-MAX_TIME_MS, Math.min(MAX_TIME_MS, mtimeMs)) / 1000;
+}
