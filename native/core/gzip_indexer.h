@@ -31,7 +31,7 @@ class GzipIndexer {
   struct Options {
     uint64_t span_size = 0;  // of output between checkpoints
     uint64_t max_checkpoints = 0;
-    Engine engine = Engine::kZlib;
+    Engine engine = Engine::kFast;
     bool diff_id = false;  // hash the output too
 
     // If not null, checkpoints are taken exactly at these `expected_count`

@@ -23,7 +23,7 @@ namespace soci {
 class SpanDecoder {
  public:
   struct Options {
-    Engine engine = Engine::kZlib;
+    Engine engine = Engine::kFast;
     // The span starts before a member's header instead of at a checkpoint;
     // `bits` and `window` must be unset then.
     bool gzip_header = false;
@@ -83,7 +83,7 @@ class SpanDecoder {
   void LeaveOutput(const uint8_t* out, size_t len);
 
   State state_ = State::kUnset;
-  Engine engine_ = Engine::kZlib;
+  Engine engine_ = Engine::kFast;
   std::unique_ptr<Inflater> inflater_;
   // The window, then kStepSize bytes of room for output to be discarded.
   std::unique_ptr<uint8_t[]> scratch_;
