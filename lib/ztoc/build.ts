@@ -4,12 +4,12 @@
  */
 import type { EngineName } from '../binding.js';
 import { SociError } from '../errors.js';
-import type { EntryFields } from '../tar/entry.js';
 import { BUILD_TOOL_IDENTIFIER } from './build-tool.js';
 import { encodeZtoc } from './encode.js';
+import { EntryStore } from './entry-store.js';
 import { type IndexPassResult, indexLayer } from './index-pass.js';
 import type { LayerInput } from './layer-input.js';
-import { checkLimit, resolveLimits, type ZtocLimits } from './limits.js';
+import { resolveLimits, type ZtocLimits } from './limits.js';
 import { type Compression, ZTOC_VERSION } from './schema.js';
 import { encodeTarZinfo } from './tar-zinfo.js';
 import { Ztoc } from './ztoc.js';
@@ -59,7 +59,7 @@ export async function buildZtoc(input: LayerInput, options: BuildZtocOptions = {
   if (!Number.isSafeInteger(spanSize) || spanSize <= 0) {
     throw new SociError('ERR_SOCI_INVALID_ARGUMENT', `spanSize must be a positive integer, got ${spanSize}`);
   }
-  const entries: EntryFields[] = [];
+  const entries = new EntryStore(limits);
   const result = await indexLayer(input, {
     compression: options.compression,
     spanSize,
@@ -68,10 +68,7 @@ export async function buildZtoc(input: LayerInput, options: BuildZtocOptions = {
     limits,
     signal: options.signal,
     onProgress: options.onProgress,
-    onEntry: entry => {
-      entries.push(entry.fields);
-      checkLimit(limits, 'maxEntries', entries.length, 'entries in the layer');
-    },
+    onEntry: entry => entries.add(entry.fields),
   });
   const spanDigests = splitDigests(result.spanDigests);
   const bytes = encodeZtoc({
@@ -84,7 +81,7 @@ export async function buildZtoc(input: LayerInput, options: BuildZtocOptions = {
     spanDigests,
     checkpoints: checkpointsOf(result, spanSize),
     entryCount: entries.length,
-    entryAt: index => entries[index] as EntryFields,
+    entryAt: index => entries.at(index),
   });
   return {
     ztoc: Ztoc.decode(bytes, { limits }),

@@ -2,6 +2,7 @@
  * One pass of the native indexer over a layer, with the layer's entries parsed on
  * the way: what building and verifying a ztoc have in common.
  */
+import { setImmediate } from 'node:timers/promises';
 import {
   createIndexer,
   DEFAULT_ENGINE,
@@ -41,6 +42,9 @@ export interface IndexPassResult extends IndexResult {
 /** Bytes of a checkpoint in the zinfo blob, which maxZtocBytes has to hold. */
 const CHECKPOINT_SIZE = 32_785;
 
+/** ms of parsing at a time. */
+const PARSE_SLICE = 10;
+
 /** Errors of the layer carry its name. An aborted pass rejects with the signal's reason. */
 export async function indexLayer(input: LayerInput, options: IndexPassOptions): Promise<IndexPassResult> {
   try {
@@ -75,7 +79,7 @@ async function run(input: LayerInput, options: IndexPassOptions): Promise<IndexP
     }
     compression ??= 'uncompressed'; // no byte at all
     indexer ??= start(compression, options);
-    records.parse();
+    await records.parse();
     const result = await indexer.finish().catch(error => {
       throw records.explain(error);
     });
@@ -115,9 +119,10 @@ async function feedAll(indexer: NativeIndexer, chunk: Uint8Array, records: Recor
   let rest = chunk;
   while (rest.length > 0) {
     const feeding = indexer.feed(rest);
+    feeding.catch(() => {}); // reported when it is awaited
     // What the last feed found is parsed here while the next one works on the pool.
     try {
-      records.parse();
+      await records.parse();
     } catch (error) {
       indexer.abort();
       await feeding.catch(() => {});
@@ -146,14 +151,19 @@ class RecordReader {
     this.#streamEnd = produced;
   }
 
-  /** Parses what was put last. */
-  parse(): void {
+  /** Parses what was put last, which may be nothing but headers, without holding up the event loop for long. */
+  async parse(): Promise<void> {
     const records = this.#records;
     if (records === undefined) return;
     this.#records = undefined;
     const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
     let at = 0;
+    let since = performance.now();
     while (at < records.length) {
+      if (performance.now() - since > PARSE_SLICE) {
+        await setImmediate();
+        since = performance.now();
+      }
       const offset = Number(view.getBigUint64(at, true));
       const length = view.getUint32(at + 8, true);
       const start = at + 12;
@@ -164,6 +174,7 @@ class RecordReader {
       if (entry !== undefined) this.#onEntry(entry);
     }
   }
+
   /** A header error that comes at the stream's end, after every record parsed, is about what is missing. */
   explain(error: unknown): unknown {
     if (!(error instanceof SociError) || error.code !== 'ERR_SOCI_TAR_HEADER') return error;

@@ -18,7 +18,7 @@ import { type Checkpoint, encodeGzipZinfo } from '../../lib/ztoc/gzip-zinfo.js';
 import type { LayerInput } from '../../lib/ztoc/layer-input.js';
 import { verifyZtoc } from '../../lib/ztoc/verify.js';
 import { Ztoc } from '../../lib/ztoc/ztoc.js';
-import { concat, END_OF_ARCHIVE, header, padded, pax } from '../tar/tar-builder.js';
+import { concat, END_OF_ARCHIVE, gnuLong, header, padded, pax } from '../tar/tar-builder.js';
 import { CORPUS, corpusRows, fixture, GOLDENS, sha256 } from './fixtures.js';
 
 /** What the goldens were made with. */
@@ -194,6 +194,26 @@ t.test('what a ztoc cannot hold', async t => {
   t.match(await errorOf(buildZtoc(tar, { compression: 'gzip' })), { code: 'ERR_SOCI_GZIP_HEADER' });
   t.match(await errorOf(buildZtoc(gzipSync(tar), { compression: 'uncompressed' })), {
     code: /TAR_HEADER|TRUNCATED/,
+  });
+});
+
+t.test('a layer of nothing but headers is refused once its ztoc is sure to be too large', async t => {
+  const endless = (entry: Uint8Array) =>
+    (function* () {
+      for (;;) yield entry;
+    })();
+  const limits = { maxZtocBytes: 2 ** 24, maxEntries: 5000 };
+  const long = concat(gnuLong('L', 'n'.repeat(2 ** 20 - 1)), header());
+  const records = pax(Array.from({ length: 5000 }, (_, i) => [i.toString(36), 'v'.repeat(100)]));
+  for (const entry of [long, concat(records, header())]) {
+    t.match(await errorOf(buildZtoc(endless(entry), { limits })), {
+      code: 'ERR_SOCI_LIMIT',
+      data: { limit: 'maxZtocBytes', expected: 2 ** 24 },
+    });
+  }
+  t.match(await errorOf(buildZtoc(endless(header()), { limits })), {
+    code: 'ERR_SOCI_LIMIT',
+    data: { limit: 'maxEntries', expected: 5000 },
   });
 });
 

@@ -1,0 +1,91 @@
+/**
+ * The entries of a layer that is being indexed, kept as bytes until its ztoc is
+ * written: that goes from the last entry to the first. Objects would take several
+ * times the memory, and their strings hold on to the headers they were cut from:
+ * a few hundred kilobytes of gzip can unpack to gigabytes of names.
+ */
+import type { EntryFields, EntryType, PaxPair } from '../tar/entry.js';
+import { checkLimit, type ZtocLimits } from './limits.js';
+import { ENTRY_TYPES } from './schema.js';
+
+const CHUNK_SIZE = 1 << 20;
+
+/** Layout: the numbers as float64, the count of PAX records and the type as uint32, strings with their length in front. */
+const NUMBERS = ['offset', 'size', 'headerOffset', 'mode', 'uid', 'gid', 'devmajor', 'devminor'] as const;
+const STRINGS = ['name', 'linkname', 'uname', 'gname', 'modTime'] as const;
+const FIXED_SIZE = 8 * NUMBERS.length + 4 + 4;
+
+export class EntryStore {
+  readonly #limits: ZtocLimits;
+  readonly #chunks: Buffer[] = [];
+  /** Where each entry lies: its chunk and its offset there, alternately. */
+  readonly #places: number[] = [];
+  #end = 0;
+  #bytes = 0;
+
+  constructor(limits: ZtocLimits) {
+    this.#limits = limits;
+  }
+
+  get length(): number {
+    return this.#places.length / 2;
+  }
+
+  /** @throws SociError ERR_SOCI_LIMIT when the ztoc is sure to exceed maxEntries or maxZtocBytes */
+  add(fields: EntryFields): void {
+    const strings = [...STRINGS.map(field => fields[field]), ...fields.pax.flat()];
+    const size = strings.reduce((sum, text) => sum + 4 + text.length, FIXED_SIZE);
+    this.#bytes += size;
+    checkLimit(this.#limits, 'maxEntries', this.length + 1, 'entries in the layer');
+    // A flatbuffer needs more than this for the same entry.
+    checkLimit(this.#limits, 'maxZtocBytes', this.#bytes, 'bytes of entries in the layer');
+    const chunk = this.#room(size);
+    this.#places.push(this.#chunks.length - 1, this.#end);
+    let at = this.#end;
+    for (const field of NUMBERS) at = chunk.writeDoubleLE(fields[field], at);
+    at = chunk.writeUInt32LE(fields.pax.length, at);
+    at = chunk.writeUInt32LE(ENTRY_TYPES.indexOf(fields.type), at);
+    for (const text of strings) {
+      at = chunk.writeUInt32LE(text.length, at);
+      at += chunk.write(text, at, 'latin1');
+    }
+    this.#end = at;
+  }
+
+  at(index: number): EntryFields {
+    const chunk = this.#chunks[this.#places[2 * index] as number] as Buffer;
+    let at = this.#places[2 * index + 1] as number;
+    const number = (): number => {
+      at += 8;
+      return chunk.readDoubleLE(at - 8);
+    };
+    const uint32 = (): number => {
+      at += 4;
+      return chunk.readUInt32LE(at - 4);
+    };
+    const text = (): string => {
+      const length = uint32();
+      at += length;
+      return chunk.toString('latin1', at - length, at);
+    };
+    const [offset, size, headerOffset, mode] = [number(), number(), number(), number()];
+    const [uid, gid, devmajor, devminor] = [number(), number(), number(), number()];
+    const paxCount = uint32();
+    const type = ENTRY_TYPES[uint32()] as EntryType;
+    const [name, linkname, uname, gname, modTime] = [text(), text(), text(), text(), text()];
+    const pax: PaxPair[] = Array.from({ length: paxCount }, () => [text(), text()]);
+    const owner = { uid, gid, uname, gname };
+    const device = { devmajor, devminor };
+    return { name, type, offset, size, headerOffset, linkname, mode, modTime, ...owner, ...device, pax };
+  }
+
+  /** The chunk that has `size` bytes of room from #end on. */
+  #room(size: number): Buffer {
+    const last = this.#chunks.at(-1);
+    if (last !== undefined && this.#end + size <= last.length) return last;
+    const chunk = Buffer.allocUnsafeSlow(Math.max(CHUNK_SIZE, size));
+    this.#chunks.push(chunk);
+    this.#end = 0;
+    return chunk;
+  }
+}
