@@ -82,6 +82,7 @@ export {
   type LookupOptions,
   type OpenLayerOptions,
   openLayer,
+  type TarRangeOptions,
 } from './layer/layer.js';
 export type { LayerFile, ReadResult } from './layer/layer-file.js';
 export type { CredentialProvider, CredentialRequest, Credentials } from './registry/credentials.js';

@@ -40,6 +40,13 @@ export interface FileRangeOptions extends LookupOptions, AbortableOptions {
   readonly end?: number | undefined;
 }
 
+export interface TarRangeOptions extends AbortableOptions {
+  /** First byte of the tar stream. Default 0. */
+  readonly start?: number | undefined;
+  /** The byte after the last one. What lies beyond the stream is left out. Default: its end. */
+  readonly end?: number | undefined;
+}
+
 /** What a read would cost now. */
 export interface FilePlan extends ReadPlan {
   readonly entry: TocEntry;
@@ -128,7 +135,7 @@ export class Layer {
   async readFile(path: string | Uint8Array, options: FileRangeOptions = {}): Promise<Buffer> {
     options.signal?.throwIfAborted();
     const file = this.#findFile(path, options);
-    const { start, end } = clampRange(file.entry, options);
+    const { start, end } = clampRange(file.entry.size, options);
     if (end - start > MAX_READ_FILE_BYTES) {
       throw new SociError(
         'ERR_SOCI_LIMIT',
@@ -156,7 +163,7 @@ export class Layer {
   createReadStream(path: string | Uint8Array, options: FileRangeOptions = {}): Readable {
     return new FileStream(() => {
       const file = this.#findFile(path, options);
-      const { start, end } = clampRange(file.entry, options);
+      const { start, end } = clampRange(file.entry.size, options);
       const { offset } = file.entry;
       return {
         start,
@@ -167,10 +174,28 @@ export class Layer {
     }, options.signal);
   }
 
+  /**
+   * The tar stream itself, or a range of it, as the layer holds it: headers and
+   * padding included. All threads of the decode pool work on it, about two
+   * spans each. Nothing of it is kept for later reads.
+   */
+  createTarStream(options: TarRangeOptions = {}): Readable {
+    return new FileStream(() => {
+      this.#checkOpen();
+      const { start, end } = clampRange(this.#reader.size, options);
+      return {
+        start,
+        end,
+        read: (from, to, signal) => this.#reader.take(from, to, { signal }),
+        pieceEnd: (from, bytes) => this.#reader.pieceEnd(from, end, bytes),
+      };
+    }, options.signal);
+  }
+
   /** What reading a file, or a range of it, would cost now; fetches nothing. Errors as for `readFile`. */
   explain(path: string | Uint8Array, options: FileRangeOptions = {}): FilePlan {
     const file = this.#findFile(path, options);
-    const { start, end } = clampRange(file.entry, options);
+    const { start, end } = clampRange(file.entry.size, options);
     const headers = this.#headers.pending([file.entry, ...file.links]).parts;
     const ranges = headers.map(part => ({ start: part.start, end: part.start + part.target.length }));
     ranges.push({ start: file.entry.offset + start, end: file.entry.offset + end });
@@ -249,9 +274,9 @@ function shown(path: string | Uint8Array): string {
   return typeof path === 'string' ? path : Buffer.from(path).toString();
 }
 
-/** The range of the file that was asked for, without what lies beyond its end. */
-function clampRange(entry: TocEntry, options: FileRangeOptions): { start: number; end: number } {
-  const { start = 0, end = Math.max(start, entry.size) } = options;
+/** The range that was asked for, without what lies beyond the end. */
+function clampRange(size: number, options: TarRangeOptions): { start: number; end: number } {
+  const { start = 0, end = Math.max(start, size) } = options;
   if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || start < 0 || end < start) {
     throw new SociError(
       'ERR_SOCI_INVALID_ARGUMENT',
@@ -259,5 +284,5 @@ function clampRange(entry: TocEntry, options: FileRangeOptions): { start: number
       { data: { start, end } },
     );
   }
-  return { start: Math.min(start, entry.size), end: Math.min(end, entry.size) };
+  return { start: Math.min(start, size), end: Math.min(end, size) };
 }

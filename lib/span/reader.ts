@@ -94,6 +94,13 @@ export class SpanReader {
     this.#chain = chained ? new Chain(this.#owner) : undefined;
   }
 
+  /** Bytes of the tar stream. */
+  get size(): number {
+    // A last span that begins beyond the end of the archive is empty, but the one before it reaches up to there.
+    const { spanCount } = this.#table;
+    return spanCount === 0 ? 0 : this.#table.span(spanCount - 1).uncompressedEnd;
+  }
+
   /** A snapshot of what reading has cost so far. */
   get stats(): ReadStats {
     return { ...this.#counters };
@@ -142,12 +149,36 @@ export class SpanReader {
     } catch (error) {
       // Those who still wait for a span of this read leave, and nothing is copied any more.
       read.abort(error);
-      if (error instanceof SociError && error.code === 'ERR_SOCI_WINDOW_MISMATCH') this.#forged ??= error;
-      throw error;
+      throw this.#failed(error);
     } finally {
       read.unlink();
       this.#reads.delete(read);
     }
+  }
+
+  /**
+   * The bytes [start, end) of the tar stream, in the parts that its spans hold
+   * of them, in memory that is the caller's own. Spans that are not at hand are
+   * handed on as they were decoded, neither copied nor cached: for passes over
+   * much of a layer, which would only push out what is read again. Each part
+   * fails for itself, with what `readParts` throws.
+   */
+  take(start: number, end: number, options: AbortableOptions = {}): Promise<Uint8Array>[] {
+    this.#checkRange(start, end);
+    this.#throwIfUnusable();
+    const range = spansOf(this.#table, start, end);
+    const limits = this.#runLimits();
+    const parts: Promise<Uint8Array>[] = [];
+    for (let first = range.first; first < range.end; ) {
+      const step = nextStep(this.#table, first, range.end, index => this.#stateOf(index), limits);
+      const from = Math.max(start, this.#table.span(first).uncompressedStart);
+      const to = Math.min(end, this.#table.span(step.end - 1).uncompressedEnd);
+      const owned = step.state === 'missing' && this.#chain === undefined;
+      if (owned) parts.push(...this.#takeRun(step, from, to, options.signal));
+      else parts.push(this.read(from, to, options));
+      first = step.end;
+    }
+    return parts;
   }
 
   /** What reading these ranges of the tar stream would cost; fetches nothing. */
@@ -211,6 +242,35 @@ export class SpanReader {
     spanCache.deleteReader(this.#id);
   }
 
+  #takeRun(step: Step, start: number, end: number, signal: AbortSignal | undefined): Promise<Uint8Array>[] {
+    const read = new LinkedController(signal);
+    this.#reads.add(read);
+    this.#counters.askedBytes += end - start;
+    const one = async (work: SharedWork<Uint8Array>, index: number): Promise<Uint8Array> => {
+      const { uncompressedStart: from } = this.#table.span(step.first + index);
+      try {
+        const bytes = await work.wait(read.signal);
+        const part = bytes.subarray(Math.max(0, start - from), Math.max(0, end - from));
+        // Another reader that waited for the same span may still be about to copy from it.
+        return work.shared ? new Uint8Array(part) : part;
+      } catch (error) {
+        throw this.#failed(error);
+      }
+    };
+    const parts = this.#loader.load(step.first, step.end, 'hand on').map(one);
+    Promise.allSettled(parts).then(() => {
+      read.unlink();
+      this.#reads.delete(read);
+    });
+    return parts;
+  }
+
+  /** `error`, remembered when it says that the ztoc lies. */
+  #failed(error: unknown): unknown {
+    if (error instanceof SociError && error.code === 'ERR_SOCI_WINDOW_MISMATCH') this.#forged ??= error;
+    return error;
+  }
+
   async #readPlanned(parts: readonly ReadPart[], read: LinkedController): Promise<void> {
     const queue = this.#intervals(
       parts.map(part => ({ start: part.start, end: part.start + part.target.length })),
@@ -260,7 +320,7 @@ export class SpanReader {
         return;
       }
       case 'missing': {
-        const works = this.#loader.load(step.first, step.end);
+        const works = this.#loader.load(step.first, step.end, 'keep');
         const one = async (work: SharedWork<Uint8Array>, index: number): Promise<void> =>
           copy(this.#table.span(step.first + index).uncompressedStart, await work.wait(signal));
         await Promise.all(works.map(one));
@@ -320,9 +380,7 @@ export class SpanReader {
   }
 
   #checkRange(start: number, end: number): void {
-    // A last span that begins beyond the end of the archive is empty, but the one before it reaches up to there.
-    const { spanCount } = this.#table;
-    const size = spanCount === 0 ? 0 : this.#table.span(spanCount - 1).uncompressedEnd;
+    const { size } = this;
     if (Number.isSafeInteger(start) && Number.isSafeInteger(end) && 0 <= start && start <= end) {
       if (end <= size) return;
     }

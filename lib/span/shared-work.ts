@@ -10,6 +10,7 @@ export class SharedWork<T> {
   readonly #result: Promise<T>;
   readonly #onAbandoned: () => void;
   #waiting = 0;
+  #waiters = 0;
   #settled = false;
 
   /**
@@ -30,9 +31,15 @@ export class SharedWork<T> {
     return this.#controller.signal.aborted;
   }
 
+  /** Whether more than one reader ever waited for it. */
+  get shared(): boolean {
+    return this.#waiters > 1;
+  }
+
   /** The result, or a rejection with the signal's reason when this waiter leaves. */
   async wait(signal?: AbortSignal): Promise<T> {
     this.#waiting++;
+    this.#waiters++;
     try {
       return await abortable(this.#result, signal);
     } finally {

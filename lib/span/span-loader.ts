@@ -24,6 +24,9 @@ export interface LoaderOwner {
   checkBlock(span: Span, block: number, bytes: Uint8Array): Promise<void>;
 }
 
+/** 'keep': in the cache. 'hand on': to the one who asked, if no other reader joined. */
+export type DecodedSpanUse = 'keep' | 'hand on';
+
 export class SpanLoader {
   readonly #owner: LoaderOwner;
   readonly #inFlight = new Map<number, SharedWork<Uint8Array>>();
@@ -44,7 +47,7 @@ export class SpanLoader {
   }
 
   /** Fetches neighbouring spans, none of which is under way, in one request and decodes each. */
-  load(first: number, end: number): SharedWork<Uint8Array>[] {
+  load(first: number, end: number, use: DecodedSpanUse): SharedWork<Uint8Array>[] {
     const { table, fetcher } = this.#owner;
     const range = runRange(table, first, end);
     const spans = Array.from({ length: end - first }, (_, i) => table.span(first + i));
@@ -62,7 +65,9 @@ export class SpanLoader {
         try {
           const run = await fetched.wait(signal);
           const input = run.subarray(fetchStart(table, span) - range.start, span.compressedEnd - range.start);
-          return await this.#decode(span, input, signal);
+          const output = await this.#decode(span, input, signal);
+          if (use === 'keep') spanCache.set(spanKey(this.#owner.id, span.index, 0), output);
+          return output;
         } finally {
           forget();
           lease?.release(decodedLength(span));
@@ -80,7 +85,7 @@ export class SpanLoader {
   }
 
   async #decode(span: Span, input: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
-    const { id, name, table, fetcher, counters } = this.#owner;
+    const { name, table, fetcher, counters } = this.#owner;
     let output: Uint8Array;
     try {
       output = await decodeWholeSpan(table, span, input, name, signal);
@@ -95,7 +100,6 @@ export class SpanLoader {
     counters.decodedBytes += output.length;
     checkNextWindow(table, name, span.index, table.window(span.index), output);
     await this.#owner.checkBlock(span, 0, output);
-    spanCache.set(spanKey(id, span.index, 0), output);
     return output;
   }
 

@@ -1,12 +1,21 @@
-/** Files as streams: in order, ahead, in bounded memory, and gone when they are destroyed. */
+/** Files, and all of the tar, as streams: in order, ahead, in bounded memory, and gone when they are destroyed. */
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
-import { type Layer, openLayer } from '../../lib/layer/layer.js';
+import { type Layer, type OpenLayerOptions, openLayer } from '../../lib/layer/layer.js';
 import { configure, settings } from '../../lib/span/settings.js';
-import { CountingSource } from '../span/counting-source.js';
-import { forgeDigest, noise, type Sample, sample, tarOf, textLike } from '../span/sample-layers.js';
+import { CountingSource, gate } from '../span/counting-source.js';
+import {
+  forgeDigest,
+  forgeWindow,
+  members,
+  noise,
+  type Sample,
+  sample,
+  tarOf,
+  textLike,
+} from '../span/sample-layers.js';
 
 const DEFAULTS = settings();
 t.afterEach(() => {
@@ -21,9 +30,12 @@ const standard = await sample(
   ]),
 );
 
-async function open(one: Sample): Promise<{ layer: Layer; source: CountingSource }> {
+async function open(
+  one: Sample,
+  options: OpenLayerOptions = {},
+): Promise<{ layer: Layer; source: CountingSource }> {
   const source = new CountingSource(one.layer);
-  return { source, layer: await openLayer(source, one.ztoc) };
+  return { source, layer: await openLayer(source, one.ztoc, options) };
 }
 
 async function collect(stream: Readable): Promise<Buffer> {
@@ -58,6 +70,118 @@ t.test('every span is fetched once, neighbours together', async t => {
   t.ok(total < standard.layer.length + sorted.length, 'but for the bytes that spans share');
   t.ok(sorted.length <= 3, `${sorted.length} requests: the first span alone, the rest in pieces`);
   await layer.close();
+});
+
+t.test('the tar of a layer is a stream too', async t => {
+  const plain = await sample(standard.tar, { compression: 'uncompressed' });
+  const cut = await sample(standard.tar, { layer: members(standard.tar, 300_000) });
+  for (const one of [standard, plain, cut]) {
+    for (const maxSpanBytes of [DEFAULTS.maxSpanBytes, 10_000]) {
+      configure({ maxSpanBytes });
+      const { layer } = await open(one);
+      t.ok(one.tar.equals(await collect(layer.createTarStream())));
+      for (const [start, end] of [
+        [0, 1],
+        [65_000, 1_000_000],
+        [one.tar.length - 1, one.tar.length + 1],
+        [one.tar.length, undefined],
+        [7, 7],
+      ] as const) {
+        const bytes = await collect(layer.createTarStream({ start, end }));
+        t.ok(one.tar.subarray(start, end).equals(bytes), `${start} to ${end}`);
+      }
+      await layer.close();
+    }
+  }
+});
+
+t.test('a pass over the tar leaves the cache as it is, and uses what is in it', async t => {
+  const { layer, source } = await open(standard);
+  const hello = await layer.readFile('file', { end: 100_000 });
+  const requests = source.reads.length;
+  t.ok(standard.tar.equals(await collect(layer.createTarStream())));
+  const whole = layer.stats;
+  t.ok(whole.cacheHits > 0);
+  t.ok(hello.equals(await layer.readFile('file', { end: 100_000 })));
+  t.equal(layer.stats.requests, whole.requests, 'still cached');
+  t.ok(whole.requests > requests);
+  await layer.readFile('file', { start: BODY.length - 1 });
+  t.equal(layer.stats.requests, whole.requests + 1, 'not cached by the pass');
+  await layer.close();
+});
+
+t.test('a chunk of the tar belongs to who reads it, also where a file is read meanwhile', async t => {
+  for (const verifyWindows of ['neighbours', 'chain'] as const) {
+    const { layer, source } = await open(standard, { verifyWindows });
+    const arrival = gate();
+    source.intercept = async (_, bytes) => {
+      await arrival.opened;
+      return bytes;
+    };
+    const stream = layer.createTarStream();
+    const spoilt = (async () => {
+      for await (const chunk of stream) (chunk as Buffer).fill(0);
+    })();
+    while (source.reads.length === 0) await delay(1);
+    const file = layer.readFile('file');
+    arrival.open();
+    t.ok(BODY.equals(await file), verifyWindows);
+    await spoilt;
+    t.ok(BODY.equals(await layer.readFile('file')));
+    t.ok(standard.tar.equals(await collect(layer.createTarStream())));
+    await layer.close();
+  }
+});
+
+t.test('no byte of the tar comes out of a span that is wrong, or from behind it', async t => {
+  const forgeries = [
+    { ztoc: forgeDigest(standard.ztoc, 20), code: 'ERR_SOCI_SPAN_DIGEST', span: 20 },
+    { ztoc: forgeWindow(standard.ztoc, 21), code: 'ERR_SOCI_WINDOW_MISMATCH', span: 20 },
+  ];
+  for (const { ztoc, code, span } of forgeries) {
+    const { layer } = await open({ ...standard, ztoc });
+    const stream = layer.createTarStream();
+    let bytes = 0;
+    stream.on('data', chunk => {
+      bytes += (chunk as Buffer).length;
+    });
+    t.match(await once(stream, 'error'), [{ code }]);
+    t.ok(bytes <= ztoc.span(span).uncompressedStart, code);
+    if (code === 'ERR_SOCI_WINDOW_MISMATCH') await t.rejects(layer.readFile('empty'), { code });
+    await layer.close();
+  }
+});
+
+t.test('closing a layer ends the stream of its tar', async t => {
+  const { layer, source } = await open(standard);
+  source.intercept = (_, bytes) => delay(20, bytes);
+  const stream = layer.createTarStream();
+  stream.resume();
+  while (source.reads.length === 0) await delay(1);
+  const failed = once(stream, 'error').catch((error: unknown) => [error]);
+  await layer.close();
+  t.match(await failed, [{ code: 'ERR_SOCI_CLOSED' }]);
+  await t.rejects(collect(layer.createTarStream()), { code: 'ERR_SOCI_CLOSED' });
+});
+
+t.test('two pieces are under way for one thread that decodes, and one for each of many', async t => {
+  const zeros = await sample(await tarOf([{ name: 'zeros', body: Buffer.alloc(60 << 20) }]), {
+    spanSize: 4 << 20,
+  });
+  for (const [decodeConcurrency, most] of [
+    [1, 2],
+    [2, 2],
+    [5, 5],
+  ] as const) {
+    configure({ decodeConcurrency });
+    const { layer, source } = await open(zeros);
+    const stream = layer.createTarStream();
+    stream.read(0);
+    await delay(100);
+    t.equal(source.reads.length, most, 'requests before anything was consumed');
+    stream.destroy();
+    await layer.close();
+  }
 });
 
 t.test("errors are the stream's", async t => {

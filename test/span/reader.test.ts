@@ -39,6 +39,31 @@ function rangeOf({ ztoc }: Sample, index: number): [number, number] {
   return [span.uncompressedStart, Math.min(span.uncompressedEnd, ztoc.uncompressedSize)];
 }
 
+t.test('what is taken is handed on as it was decoded, or copied when somebody else reads it', async t => {
+  const { source, reader } = readerOf(standard);
+  const [start, end] = rangeOf(standard, 3);
+  const alone = await Promise.all(reader.take(start + 10, end + 1));
+  t.ok(standard.tar.subarray(start + 10, end + 1).equals(Buffer.concat(alone)));
+  t.equal(alone[0]?.byteOffset, 10, 'a view of the decoded span');
+  t.equal(spanCache.size, 0);
+  const arrival = gate();
+  source.intercept = async (_, bytes) => {
+    await arrival.opened;
+    return bytes;
+  };
+  const [part] = reader.take(start + 10, end);
+  const read = reader.read(start, end);
+  arrival.open();
+  const taken = await part;
+  t.equal(taken?.byteOffset, 0, 'a copy');
+  taken?.fill(0);
+  t.ok(standard.tar.subarray(start, end).equals(await read));
+  t.equal(reader.stats.sharedSpans, 1);
+  t.throws(() => reader.take(0, standard.tar.length + 1), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
+  await reader.close();
+  t.throws(() => reader.take(0, 1), { code: 'ERR_SOCI_CLOSED' });
+});
+
 t.test('every kind of layer reads as its tar', async t => {
   const data = await tarOf([
     { name: 'text', body: textLike(300_000) },
