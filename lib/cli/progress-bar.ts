@@ -27,7 +27,8 @@ export class ProgressBar {
     if (now - this.#drawn < REDRAW_MS) return;
     this.#drawn = now;
     const text = barText(this.#label, done, this.#total, now - this.#started);
-    const columns = this.#stream.columns ?? 80;
+    // A terminal that was never told its size has 0 columns.
+    const columns = this.#stream.columns || 80;
     this.#stream.write(`\r\x1b[2K${text.slice(0, columns - 1)}`);
   }
 

@@ -5,7 +5,15 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { createWriteStream, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  createWriteStream,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -290,6 +298,33 @@ t.test('ztoc cat', async t => {
       t.equal(stdout.length, 0, 'no byte of it leaves');
       oneLineError(t, stderr, code);
     }
+  });
+
+  t.test('says which file is no ztoc, since operands are easily swapped', async t => {
+    const { status, stderr } = await command(['ztoc', 'cat', ztoc, layer, 'big']);
+    t.equal(status, 1);
+    t.match(stderr, `seekable-oci: ${layer}: not a ztoc`);
+
+    const huge = join(folder, 'huge');
+    writeFileSync(huge, '');
+    truncateSync(huge, 2 ** 40);
+    const refused = await command(['ztoc', 'ls', huge]);
+    t.equal(refused.status, 1);
+    oneLineError(t, refused.stderr, 'ERR_SOCI_LIMIT');
+  });
+
+  t.test('a digest that is none is wrong usage', async t => {
+    const { status, stderr } = await command([
+      'ztoc',
+      'cat',
+      layer,
+      ztoc,
+      'big',
+      '--ztoc-digest',
+      'sha256:00',
+    ]);
+    t.equal(status, 2);
+    t.match(stderr, '--ztoc-digest: expected sha256: and 64 hex digits');
   });
 });
 
