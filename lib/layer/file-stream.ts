@@ -18,11 +18,7 @@ export interface StreamedFile {
   readonly start: number;
   readonly end: number;
   /** All of a piece, or parts of it that follow each other: each is pushed as soon as it and those before it are there. */
-  read(
-    start: number,
-    end: number,
-    signal: AbortSignal,
-  ): Promise<Uint8Array> | readonly Promise<Uint8Array>[];
+  read(start: number, end: number, signal: AbortSignal): Promise<Uint8Array> | readonly Promise<Uint8Array>[];
   /** Where a piece from `start` of about `bytes` bytes ends, so that no span is divided. */
   pieceEnd(start: number, bytes: number): number;
 }
