@@ -5,7 +5,7 @@
  */
 import { SociError } from '../errors.js';
 import type { HttpReply } from './http-exchange.js';
-import { redactUrl } from './redact.js';
+import { redactUrl, shownValue } from './redact.js';
 
 export class HttpIdentity {
   readonly size: number;
@@ -64,7 +64,7 @@ function changed(
   const url = redactUrl(reply.url);
   return new SociError(
     'ERR_SOCI_SOURCE_CHANGED',
-    `GET ${url}: not the object that was opened: expected the ${what} ${expected}, found ${found}`,
+    `GET ${url}: not the object that was opened: expected the ${what} ${shownValue(expected)}, found ${shownValue(found)}`,
     { data: { url, expected, found } },
   );
 }

@@ -8,6 +8,7 @@ import { httpError, statusError } from './http-error.js';
 import type { HttpReply } from './http-exchange.js';
 import { checkTotal } from './http-identity.js';
 import { parseRetryAfter } from './http-retry.js';
+import { shownValue } from './redact.js';
 
 /**
  * The half-open range that a 206 carries: it begins at `start` and may end
@@ -23,7 +24,8 @@ export function checkPartial(
   const value = reply.header('content-range');
   const parsed = parseContentRange(value);
   if (!parsed?.range || parsed.range.start !== start || parsed.range.end > end) {
-    const found = value === undefined ? 'a reply without Content-Range' : `Content-Range '${shown(value)}'`;
+    const found =
+      value === undefined ? 'a reply without Content-Range' : `Content-Range '${shownValue(value)}'`;
     throw httpError('ERR_SOCI_HTTP_RANGE', reply.url, `asked for bytes ${start}-${end - 1}, got ${found}`, {
       start,
       end,
@@ -71,7 +73,7 @@ export function checkEncoding(reply: HttpReply): void {
   throw httpError(
     'ERR_SOCI_HTTP_ENCODING',
     reply.url,
-    `asked for the stored bytes, got Content-Encoding '${shown(encoding)}'`,
+    `asked for the stored bytes, got Content-Encoding '${shownValue(encoding)}'`,
   );
 }
 
@@ -86,9 +88,4 @@ export function noRangesError(url: URL): SociError {
     'the server ignores Range requests, so parts of the object cannot be read; ' +
       "download it and open the file, or open the URL with { ranges: 'optional' } to stream it whole",
   );
-}
-
-/** Header values are the server's: quoted in part and without control characters. */
-function shown(value: string): string {
-  return value.replace(/[^\x20-\x7e]/g, '?').slice(0, 100);
 }

@@ -5,6 +5,7 @@
  * back later in the chain, even if it returns to the first origin.
  */
 import { SociError } from '../errors.js';
+import { forbiddenHost } from './forbidden-host.js';
 import { redactUrl } from './redact.js';
 
 export interface HttpTarget {
@@ -58,6 +59,8 @@ export function followRedirect(from: HttpTarget, location: string | undefined): 
   if (url.username !== '' || url.password !== '') {
     throw redirectError(from, `its Location contains credentials (${redactUrl(url)})`);
   }
+  const forbidden = forbiddenHost(url, from.url);
+  if (forbidden !== undefined) throw redirectError(from, `it leads to ${forbidden} (${redactUrl(url)})`);
   url.hash = '';
   const trusted = from.trusted && url.origin === from.url.origin;
   return { url, trusted, authorization: trusted ? from.authorization : undefined };

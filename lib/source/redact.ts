@@ -1,7 +1,7 @@
 /**
- * What may be shown of a URL. Presigned URLs carry their credentials in query
- * values and some people put passwords in the userinfo, so messages, events
- * and names only ever see URLs that went through here.
+ * What may be shown of a URL and of a server's words. Presigned URLs carry their
+ * credentials in query values and some people put passwords in the userinfo, so
+ * messages, events and names only ever see URLs that went through here.
  */
 
 const HIDDEN = 'REDACTED';
@@ -27,4 +27,11 @@ export function redactUrl(input: string | URL): string {
 function redactField(field: string): string {
   const equals = field.indexOf('=');
   return equals === -1 ? HIDDEN : `${field.slice(0, equals)}=${HIDDEN}`;
+}
+
+/** A header's value is the server's: quoted in part and without control characters. */
+export function shownValue(value: string | number): string {
+  return String(value)
+    .replace(/[^\x20-\x7e]/g, '?')
+    .slice(0, 100);
 }

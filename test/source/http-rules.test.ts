@@ -15,7 +15,7 @@ import {
   retryPolicy,
 } from '../../lib/source/http-retry.js';
 import { followRedirect, isRedirect, parseTarget } from '../../lib/source/http-target.js';
-import { redactUrl } from '../../lib/source/redact.js';
+import { redactUrl, shownValue } from '../../lib/source/redact.js';
 
 t.test('Content-Range', async t => {
   t.same(parseContentRange('bytes 0-0/1'), { range: { start: 0, end: 1 }, total: 1 });
@@ -76,6 +76,8 @@ t.test('redaction', async t => {
   t.equal(redactUrl('http://host/?'), 'http://host/?');
   t.equal(redactUrl('not a url: secret'), '(not a URL)');
   t.equal(redactUrl('https://host/?a=b=secret==&c'), 'https://host/?a=REDACTED&REDACTED');
+  t.equal(shownValue('"v\u001b[2J\u009b1m\u202e"'), '"v?[2J?1m?"', 'a server cannot write to the terminal');
+  t.equal(shownValue('x'.repeat(15_000)).length, 100);
 });
 
 t.test('where requests may go', async t => {
@@ -125,6 +127,16 @@ t.test('where requests may go', async t => {
       ['data:,x', /scheme data:/],
       ['https://a:b@host.example/', /credentials/],
       ['https://[', /not a URL/],
+      ['https://169.254.169.254/latest/meta-data', /link-local or metadata/],
+      ['https://2852039166/', /link-local or metadata/],
+      ['https://[::ffff:169.254.169.254]/', /link-local or metadata/],
+      ['https://[fe80::1]/', /link-local or metadata/],
+      ['https://[fd00:ec2::254]/', /link-local or metadata/],
+      ['https://metadata.google.internal./', /link-local or metadata/],
+      ['https://127.0.0.2/', /address of this machine/],
+      ['https://[::1]:8080/', /address of this machine/],
+      ['https://x.localhost/', /address of this machine/],
+      ['https://0/', /address of this machine/],
     ];
     for (const [location, message] of refused) {
       t.throws(
@@ -138,6 +150,8 @@ t.test('where requests may go', async t => {
         t.notMatch(String(error), /secret|u:p|a:b/);
       }
     }
+    const local = parseTarget('http://127.0.0.1:5000/');
+    t.equal(followRedirect(local, 'http://localhost:5001/').trusted, false, 'this machine may stay on it');
     t.same([300, 301, 302, 303, 304, 305, 306, 307, 308].filter(isRedirect), [301, 302, 303, 307, 308]);
   });
 });
