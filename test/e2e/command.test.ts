@@ -1,13 +1,16 @@
-/** `seekable-oci ztoc …` on a layer behind nginx and from standard input, as a shell script uses it. */
+/** The command as a shell script uses it: on a layer behind nginx and from standard input, on images in a registry. */
 import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 
 import { command } from '../cli/run-command.js';
+import { fixturePath } from '../registry/fixture.js';
+import { DockerRegistry, PASSWORD, USER } from './support/docker-registry.js';
 import { GZIP_WRITERS, gzipWith } from './support/gzip-writers.js';
+import { umociImage, unpackedTree } from './support/images.js';
 import { Nginx } from './support/nginx.js';
-import { readTree, tarOf, writeSampleTree } from './support/sample-tree.js';
+import { readTree, tarOf, treeDifferences, writeSampleTree } from './support/sample-tree.js';
 import { needs } from './support/tools.js';
 import { workspace } from './support/workspace.js';
 
@@ -66,4 +69,35 @@ t.test('a layer behind a URL', { skip: needs('tar', 'nginx', 'pigz') }, async t 
   const damaged = await command(['ztoc', 'verify', nginx.url('damaged'), ztoc]);
   t.equal(damaged.status, 1, damaged.stderr);
   t.match(damaged.stderr, /\[ERR_SOCI_\w+\]\n$/);
+});
+
+t.test('an image in a registry', { skip: needs('docker-registry', 'skopeo', 'umoci', 'tar') }, async t => {
+  const folder = await workspace(t);
+  const layout = join(folder, 'layout');
+  await umociImage(folder, layout, 'v1');
+  const tree = await unpackedTree(join(folder, 'tree'), layout, 'v1');
+  const registry = await DockerRegistry.start(t, { tls: true, password: true });
+  const image = `${registry.host}/app:v1`;
+  await registry.skopeo('copy', [], `oci:${layout}:v1`, `docker://${image}`);
+  const access = ['--ca', fixturePath('tls', 'ca.pem'), '--user', USER, '--password-stdin'];
+  const succeed = async (...args: readonly string[]): Promise<string> => {
+    const { status, stdout, stderr } = await command([...args, ...access], Buffer.from(`${PASSWORD}\n`));
+    t.equal(status, 0, stderr || `seekable-oci ${args.slice(0, 2).join(' ')}`);
+    return stdout.toString();
+  };
+  const small = ['--min-layer-size', '0', '--span-size', '131072', '--quiet'];
+
+  await succeed('index', 'create', image, ...small);
+  t.equal(await succeed('cat', image, '/etc/os-release'), 'NAME="second"\n');
+  const converted = `${registry.host}/app:v2`;
+  await succeed('convert', image, converted, ...small);
+  for (const name of [image, converted]) {
+    const listed = (await succeed('ls', name, '/sizes')).trim().split('\n');
+    t.same(listed.sort(), ['0', '1', '10240', '511', '513']);
+    const copy = join(folder, name.slice(-2));
+    await succeed('cp', `${name}:/.`, copy, '--quiet');
+    t.same(treeDifferences(await readTree(copy), tree), [], 'the whole tree, copied out');
+  }
+  const denied = await command(['cat', image, '/etc/os-release', '--ca', fixturePath('tls', 'ca.pem')]);
+  t.match(denied, { status: 1, stderr: /\[ERR_SOCI_REGISTRY_DENIED\]\n$/ });
 });

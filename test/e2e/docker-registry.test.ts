@@ -126,13 +126,13 @@ t.test('blobs: ranges, chunks, and what is not true', { skip }, async t => {
   const chunked = openImageLocation(`${registry.host}/app`, transport, { chunkSize: 100_000 });
   t.teardown(() => chunked.repository.close());
   t.equal(await chunked.repository.pushBlob(blobOf(bytes), bytes), 'uploaded');
-  const pushed = await registry.requests(9);
-  t.equal(pushed.filter(({ method, status }) => method === 'PATCH' && status === 202).length, 7, 'in chunks');
+  const sent = await registry.requests(7, 'PATCH');
+  t.equal(sent.filter(({ status }) => status === 202).length, 7, 'in seven chunks');
   t.equal(await chunked.repository.pushBlob(blobOf(bytes), bytes), 'existed');
 
   const source = await chunked.repository.openBlob(blobOf(bytes));
   t.teardown(() => source.close());
-  const before = (await registry.requests()).length;
+  const before = (await registry.requests(0, 'GET')).length;
   for (const [offset, length] of [
     [0, 1],
     [699_999, 1],
@@ -141,14 +141,14 @@ t.test('blobs: ranges, chunks, and what is not true', { skip }, async t => {
     t.ok(Buffer.from(bytes.subarray(offset, offset + length)).equals(await source.read(offset, length)));
   }
   t.ok((await collect(source.stream())).equals(bytes));
-  const made = (await registry.requests(before + 4)).slice(before);
+  const made = (await registry.requests(before + 4, 'GET')).slice(before);
   t.same(
-    made.map(({ method, status, bytes }) => [method, status, bytes]),
+    made.map(({ status, bytes }) => [status, bytes]),
     [
-      ['GET', 206, 1],
-      ['GET', 206, 1],
-      ['GET', 206, 234_567],
-      ['GET', 200, 700_000],
+      [206, 1],
+      [206, 1],
+      [206, 234_567],
+      [200, 700_000],
     ],
     'a request for a read, by the registry’s own count',
   );

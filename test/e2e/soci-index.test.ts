@@ -31,6 +31,7 @@ import {
   writersImage,
 } from './support/images.js';
 import { differences } from './support/layer-reading.js';
+import { treeDifferences } from './support/sample-tree.js';
 import { needs } from './support/tools.js';
 import { workspace } from './support/workspace.js';
 
@@ -212,7 +213,8 @@ t.test('v2: converted between registries, layouts and archives', { skip }, async
     const copy = join(await workspace(t), 'copy');
     const one = ['--override-arch', 'arm64'];
     await registry.skopeo('copy', one, `docker://${places.registry}`, `oci:${copy}:v2`);
-    t.same(await unpackedTree(join(folder, 'one'), copy, 'v2'), expected, 'umoci unpacks the same files');
+    const unpacked = await unpackedTree(join(folder, 'one'), copy, 'v2');
+    t.same(treeDifferences(unpacked, expected), [], 'umoci unpacks the same files');
     await registry.skopeo('copy', one, places.archive, `oci:${copy}:v3`);
   });
 

@@ -60,18 +60,22 @@ export class DockerRegistry {
     return `127.0.0.1:${this.#process.port}`;
   }
 
-  /** What it has answered since it was started. An answer is logged after it was sent, hence the count to wait for. */
-  async requests(atLeast = 0): Promise<readonly ServedRequest[]> {
+  /**
+   * What it has answered since it was started, by method if one is given. An answer is logged after it was sent,
+   * hence the count to wait for.
+   */
+  async requests(atLeast = 0, method?: string): Promise<readonly ServedRequest[]> {
     for (let tries = 0; ; tries++) {
-      const lines = [...this.#process.output.matchAll(/^\S+ - \S+ \[.*?\] "(\S+) (\S+) \S+" (\d+) (\d+)/gm)];
-      if (lines.length >= atLeast || tries === 100) {
-        return lines.map(([, method = '', path = '', status, bytes]) => ({
+      const lines = this.#process.output.matchAll(/^\S+ - \S+ \[.*?\] "(\S+) (\S+) \S+" (\d+) (\d+)/gm);
+      const found = [...lines]
+        .map(([, method = '', path = '', status, bytes]) => ({
           method,
           path,
           status: Number(status),
           bytes: Number(bytes),
-        }));
-      }
+        }))
+        .filter(request => method === undefined || request.method === method);
+      if (found.length >= atLeast || tries === 100) return found;
       await sleep(20);
     }
   }

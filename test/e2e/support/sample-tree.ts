@@ -2,6 +2,7 @@
  * A folder like those that layers are made of, and the tars that GNU tar makes
  * of it: real sources, files of awkward sizes, long and foreign names, links.
  */
+import { createHash } from 'node:crypto';
 import {
   cp,
   link,
@@ -69,20 +70,47 @@ export async function tarOf(root: string, format: TarFormat, args: readonly stri
 }
 
 export type TreeEntry =
-  | { readonly type: 'dir' }
+  | { readonly type: 'dir'; readonly mode?: number }
   | { readonly type: 'symlink'; readonly target: string }
-  | { readonly type: 'file'; readonly content: Buffer; readonly mode: number };
+  | {
+      readonly type: 'file';
+      readonly content: Buffer;
+      readonly mode: number;
+      /** Names that the file has. */
+      readonly links?: number;
+      /** Modification time in seconds since 1970. */
+      readonly modified?: number;
+    };
 
 /** Everything below `root`, by path without a leading slash. */
 export async function readTree(root: string): Promise<Map<string, TreeEntry>> {
   const tree = new Map<string, TreeEntry>();
   const names = await readdir(root, { recursive: true });
-  for (const name of names.sort()) {
-    const path = join(root, name);
-    const stat = await lstat(path);
-    if (stat.isDirectory()) tree.set(name, { type: 'dir' });
-    else if (stat.isSymbolicLink()) tree.set(name, { type: 'symlink', target: await readlink(path) });
-    else tree.set(name, { type: 'file', content: await readFile(path), mode: stat.mode & 0o7777 });
-  }
+  for (const name of names.sort()) tree.set(name, await readEntry(join(root, name)));
   return tree;
+}
+
+async function readEntry(path: string): Promise<TreeEntry> {
+  const stat = await lstat(path);
+  const mode = stat.mode & 0o7777;
+  if (stat.isDirectory()) return { type: 'dir', mode };
+  if (stat.isSymbolicLink()) return { type: 'symlink', target: await readlink(path) };
+  const modified = Math.floor(stat.mtimeMs / 1000);
+  return { type: 'file', content: await readFile(path), mode, links: stat.nlink, modified };
+}
+
+/** One line for every path that differs in kind, content, mode, number of names, time or target. */
+export function treeDifferences(
+  found: ReadonlyMap<string, TreeEntry>,
+  expected: ReadonlyMap<string, TreeEntry>,
+): string[] {
+  const paths = new Set([...found.keys(), ...expected.keys()]);
+  const described = (entry: TreeEntry | undefined): string =>
+    entry?.type === 'file'
+      ? JSON.stringify({ ...entry, content: createHash('sha256').update(entry.content).digest('hex') })
+      : JSON.stringify(entry ?? 'missing');
+  return [...paths]
+    .map(path => [path, described(found.get(path)), described(expected.get(path))] as const)
+    .filter(([, has, wants]) => has !== wants)
+    .map(([path, has, wants]) => `${path}: ${has} in place of ${wants}`);
 }
