@@ -131,12 +131,12 @@ export class SpanReader {
    */
   async readParts(parts: readonly ReadPart[], options: AbortableOptions = {}): Promise<void> {
     let end = 0;
-    let needed = 0;
     for (const { start, target } of parts) {
+      this.#checkRange(start, start + target.length);
+      // An empty part lies nowhere: it may stand between two others, or at the start of one.
+      if (target.length === 0) continue;
       if (start < end) throw new SociError('ERR_SOCI_INVALID_ARGUMENT', 'Expected ascending parts of a read');
       end = start + target.length;
-      if (target.length > 0) needed = end;
-      this.#checkRange(start, end);
       this.#counters.askedBytes += target.length;
     }
     this.#throwIfUnusable();
@@ -144,7 +144,7 @@ export class SpanReader {
     const read = new LinkedController(options.signal);
     this.#reads.add(read);
     try {
-      await this.#chain?.advanceTo(needed, read.signal);
+      await this.#chain?.advanceTo(end, read.signal);
       await this.#readPlanned(parts, read);
     } catch (error) {
       // Those who still wait for a span of this read leave, and nothing is copied any more.

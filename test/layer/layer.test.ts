@@ -168,6 +168,24 @@ t.test('links', async t => {
   await layer.close();
 });
 
+t.test('an empty file through the link right behind it', async t => {
+  const { layer } = await open(
+    await sample(
+      await tarOf([
+        { name: 'empty', body: Buffer.alloc(0) },
+        { name: 'hard', type: 'link', linkname: 'empty' },
+        { name: 'void', body: Buffer.alloc(0) },
+        { name: 'soft', type: 'symlink', linkname: 'void' },
+      ]),
+    ),
+  );
+  t.equal((await layer.readFile('hard')).length, 0);
+  const file = await layer.open('soft', { followSymlinks: true });
+  t.equal((await file.read(Buffer.alloc(1))).bytesRead, 0);
+  t.equal(layer.explain('soft', { followSymlinks: true }).requests, 0);
+  await layer.close();
+});
+
 t.test('links are followed to a depth, and hostile ones end soon', async t => {
   const chain = (length: number, type: 'symlink' | 'link'): TarEntry[] =>
     Array.from({ length }, (_, i) => ({
