@@ -1,9 +1,19 @@
 /** Runs the built command as a user does: a process of its own, nothing shared with the test. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { resolve } from 'node:path';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { Test } from 'tap';
 
 /** The compiled command of this test build: tests never run a stale dist/. */
 const MAIN = resolve(import.meta.dirname, '../../lib/cli/main.js');
+
+/** A home of our own: no credentials and no cache of whoever runs the tests. */
+const HOME = mkdtempSync(join(tmpdir(), 'seekable-oci-cli-'));
+process.on('exit', () => rmSync(HOME, { recursive: true, force: true }));
+export const CACHE: string = join(HOME, 'cache', 'seekable-oci');
+
+export type Environment = Readonly<Record<string, string>>;
 
 export interface Outcome {
   readonly status: number | null;
@@ -12,9 +22,11 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-export function start(args: readonly string[]): ChildProcess {
+export function start(args: readonly string[], more: Environment = {}): ChildProcess {
   // Without the test runner's preloads: they double the start-up time.
-  const { NODE_OPTIONS: _, ...env } = process.env;
+  const { NODE_OPTIONS: _, REGISTRY_AUTH_FILE: __, XDG_RUNTIME_DIR: ___, ...inherited } = process.env;
+  const home = { HOME, XDG_CACHE_HOME: join(HOME, 'cache'), XDG_CONFIG_HOME: HOME, DOCKER_CONFIG: HOME };
+  const env = { ...inherited, ...home, ...more };
   return spawn(process.execPath, [MAIN, ...args], { stdio: 'pipe', env });
 }
 
@@ -33,8 +45,17 @@ export async function finished(child: ChildProcess): Promise<Outcome> {
 export async function command(
   args: readonly string[],
   input: Uint8Array = Buffer.alloc(0),
+  env: Environment = {},
 ): Promise<Outcome> {
-  const child = start(args);
+  const child = start(args, env);
   child.stdin?.on('error', () => undefined).end(input);
   return finished(child);
+}
+
+/** Nothing was printed but one line with the code. */
+export function fails(t: Test, { status, stdout, stderr }: Outcome, code: string, expected = 1): void {
+  t.equal(status, expected, stderr);
+  t.equal(stdout.length, 0, 'nothing on standard output');
+  t.match(stderr, /^seekable-oci: [^\n]+\n$/, 'one line on standard error');
+  t.ok(stderr.endsWith(`[${code}]\n`), `[${code}]: ${stderr}`);
 }
