@@ -69,7 +69,7 @@ export class Overlay {
         if (fields.type === 'dir') this.tree.redeclare(ROOT, { kind: KIND.dir, layer, entry: index }, layer);
         continue;
       }
-      const parent = this.#directory(path.slice(0, slash), layer);
+      const parent = this.#directory(path.slice(0, slash), layer, name.startsWith(WHITEOUT));
       if (parent === NONE || this.#whiteOut(parent, name, layer)) continue;
       if (fields.type === 'hardlink') this.#addLink(parent, name, entry, fields.linkname);
       else this.#addEntry(parent, name, { ...entry, type: fields.type });
@@ -150,9 +150,10 @@ export class Overlay {
   /**
    * The directory at a path, made where it is missing, as containerd makes it
    * (0755, root). NONE when symbolic links on the way loop: then nothing could
-   * be there on a real file system either.
+   * be there on a real file system either. NONE too for a whiteout below what is
+   * no directory in its own layer: umoci writes those where a file takes a directory's place.
    */
-  #directory(path: string, layer: number): number {
+  #directory(path: string, layer: number, whiteout: boolean): number {
     const { tree } = this;
     if (this.#lastDirectory?.path === path) return this.#lastDirectory.node;
     const step = (at: number, name: string): number => {
@@ -163,6 +164,7 @@ export class Overlay {
         tree.touch(present, layer);
         return present;
       }
+      if (kind !== undefined && whiteout && tree.declaredIn(present) === layer) return NONE;
       if (kind !== undefined) this.#remove(present);
       return tree.add(at, name, { kind: KIND.dir, layer, entry: NONE }, layer);
     };

@@ -5,8 +5,10 @@ import { InodeTree, NONE, ROOT } from '../../lib/image/inode-tree.js';
 import { openImage } from '../../lib/image/open-image.js';
 import { type LayerToc, Overlay } from '../../lib/image/overlay.js';
 import { MemoryZtocCache } from '../../lib/index/memory-ztoc-cache.js';
+import type { Descriptor } from '../../lib/registry/descriptor.js';
 import { sha256Digest } from '../../lib/registry/digest.js';
 import type { RegistryRepository } from '../../lib/registry/registry-repository.js';
+import type { ManifestContent } from '../../lib/registry/repository.js';
 import { type EntryFields, type EntryType, TocEntry } from '../../lib/tar/entry.js';
 import { buildZtoc } from '../../lib/ztoc/build.js';
 import { encodeIndex, failure, openRepository, startRegistry, startTransport } from '../registry/fixture.js';
@@ -331,4 +333,31 @@ t.test('image indexes nested too deep, and digests that nobody can check', async
   });
   const unchecked = await opened(t, repository, other, {});
   t.match(await failure(unchecked.readdir('/')), { code: 'ERR_SOCI_DIGEST_INVALID' });
+});
+
+t.test('image indexes that are large together', async t => {
+  const repository = await repositoryOf(t);
+  const index = 'application/vnd.oci.image.index.v1+json';
+  const entries = Array.from({ length: 20 }, (_, at) => {
+    const digest = sha256Digest(Buffer.of(at));
+    return { mediaType: index, digest, size: 4_000_000 };
+  });
+  const { digest } = await repository.pushManifest(encodeIndex(entries), index);
+  let asked = 0;
+  const getManifest = async (reference: string | Descriptor | undefined): Promise<ManifestContent> => {
+    if (reference === digest) return await repository.getManifest(digest);
+    asked += 1;
+    const descriptor = reference as Descriptor;
+    return {
+      descriptor,
+      bytes: encodeIndex([]),
+      manifest: { kind: 'index', mediaType: index, manifests: [] },
+    };
+  };
+  const generous = new Proxy(repository, {
+    get: (target, name) => (name === 'getManifest' ? getManifest : Reflect.get(target, name, target)),
+  });
+  const error = await failure(openImage({ repository: generous, reference: digest }));
+  t.equal(error.code, 'ERR_SOCI_LIMIT');
+  t.equal(asked, 16, 'what fits into 64 MiB was asked for');
 });

@@ -88,6 +88,26 @@ t.test('a whiteout hides what lower layers have', async t => {
   await check(t, [['a'], ['.wh.missing']], ['a 0']);
 });
 
+t.test('a whiteout below a file of its own layer leaves the file alone', async t => {
+  // What umoci writes where a file takes the place of a directory.
+  await check(
+    t,
+    [
+      ['a/', 'a/x'],
+      ['a', 'a/.wh.x'],
+    ],
+    ['a 1'],
+  );
+  await check(
+    t,
+    [
+      ['a/', 'a/x'],
+      ['a/.wh.x', 'a'],
+    ],
+    ['a 1'],
+  );
+});
+
 t.test('a whiteout hides nothing of its own layer, wherever it stands', async t => {
   await check(t, [['a'], ['a', '.wh.a']], ['a 1']);
   await check(t, [['a'], ['.wh.a', 'a']], ['a 1']);
