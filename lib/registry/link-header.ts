@@ -9,8 +9,8 @@ import { protocolError } from './registry-error.js';
  */
 export function nextPage(answer: ExchangeAnswer): URL | undefined {
   for (const link of (answer.header('link') ?? '').split(/,(?=\s*<)/)) {
-    const match = /^\s*<([^>]*)>((?:\s*;[^;]*)*)$/.exec(link.slice(0, 8192));
-    if (match === null || !/;\s*rel\s*=\s*"?(?:[^";]*\s)?next(?:\s[^";]*)?"?\s*(?:;|$)/i.test(match[2]!)) {
+    const match = /^\s*<([^>]*)>(.*)$/s.exec(link);
+    if (match === null || !isNext(match[2]!)) {
       continue;
     }
     const base = answer.url.href;
@@ -20,4 +20,13 @@ export function nextPage(answer: ExchangeAnswer): URL | undefined {
     return new URL(match[1]!, base);
   }
   return undefined;
+}
+
+/** Whether the parameters behind a link give it the relation `next`, among others perhaps. */
+function isNext(parameters: string): boolean {
+  return parameters.split(';').some(parameter => {
+    const [name = '', value = ''] = parameter.split('=', 2);
+    const relations = value.trim().replace(/^"|"$/g, '').toLowerCase().split(/\s+/);
+    return name.trim().toLowerCase() === 'rel' && relations.includes('next');
+  });
 }
