@@ -90,12 +90,14 @@ function parsePlatformObject(value: unknown, where: string): Platform | undefine
   for (const key of ['architecture', 'os', 'os.version', 'variant']) {
     optionalString(platform[key], `${where}.${key}`);
   }
-  const features = platform['os.features'] ?? [];
+  // Go decodes null as if the member were absent, and does not write it again.
+  const stated = Object.fromEntries(Object.entries(platform).filter(([, member]) => member !== null));
+  const features = stated['os.features'] ?? [];
   if (!expectArray(features, `${where}["os.features"]`, 1000).every(feature => typeof feature === 'string')) {
     throw malformed(`${where}["os.features"]`, 'strings', features);
   }
-  // Go decodes absent members to empty strings, and one odd entry must not hide its neighbours.
-  return { ...platform, architecture: platform['architecture'] ?? '', os: platform['os'] ?? '' } as Platform;
+  // Absent members are empty strings in Go, and one odd entry must not hide its neighbours.
+  return { ...stated, architecture: stated['architecture'] ?? '', os: stated['os'] ?? '' } as Platform;
 }
 
 /**

@@ -370,6 +370,9 @@ t.test('manifests', t => {
   t.test('a platform stays as it was written', t => {
     const platform = { architecture: 'arm64', os: 'linux', variant: 'v8', extra: true };
     t.same(parseDescriptor({ ...descriptor, platform }, 'it').platform, platform);
+    const nulls = { ...platform, 'os.version': null, 'os.features': null, variant: null };
+    const { variant: _, ...rest } = platform;
+    t.same(parseDescriptor({ ...descriptor, platform: nulls }, 'it').platform, rest, 'but for nulls');
     t.end();
   });
   t.test('an annotation named __proto__ is just an annotation', t => {
