@@ -12,6 +12,8 @@ import type { ManifestContent, Repository } from './repository.js';
 
 const MAX_DEPTH = 4;
 const MAX_MANIFESTS = 1000;
+/** Of all indexes of one tree, which are kept as the parents of what they list. */
+const MAX_DOCUMENT_BYTES = 64 * 2 ** 20;
 
 export interface PlatformManifest extends ManifestContent {
   readonly manifest: ImageManifest;
@@ -39,23 +41,24 @@ function isImage({ mediaType, artifactType, platform, annotations }: Descriptor)
 /**
  * The image manifests of `index` in order, nested indexes resolved, attestations and artifacts left out.
  *
- * @throws SociError ERR_SOCI_LIMIT when indexes are nested deeper than 4, or list more than 1000 images or indexes.
+ * @throws SociError ERR_SOCI_LIMIT when indexes are nested deeper than 4, or list more than 1000 images or indexes, or
+ *   are larger than 64 MiB together.
  */
 export async function listImages(
   repository: Repository,
   index: ManifestContent,
   options: AbortableOptions = {},
 ): Promise<ImageEntry[]> {
-  return await collectImages(repository, index, options, 1, { indexes: 0 });
+  return await collectImages(repository, index, options, 1, { indexes: 0, bytes: 0 });
 }
 
-/** @param seen Of the whole tree: indexes without images cost requests too. */
+/** @param seen Of the whole tree: indexes without images cost requests too, and all of them memory. */
 async function collectImages(
   repository: Repository,
   index: ManifestContent,
   options: AbortableOptions,
   depth: number,
-  seen: { indexes: number },
+  seen: { indexes: number; bytes: number },
 ): Promise<ImageEntry[]> {
   const { manifest } = index;
   const entries: ImageEntry[] = [];
@@ -73,6 +76,14 @@ async function collectImages(
         );
       }
       seen.indexes++;
+      seen.bytes += descriptor.size;
+      if (seen.bytes > MAX_DOCUMENT_BYTES) {
+        throw new SociError(
+          'ERR_SOCI_LIMIT',
+          `${repository.name}: image indexes of more than ${MAX_DOCUMENT_BYTES} bytes in one index`,
+          { data: { limit: MAX_DOCUMENT_BYTES } },
+        );
+      }
       const nested = await repository.getManifest(descriptor, options);
       entries.push(...(await collectImages(repository, nested, options, depth + 1, seen)));
     }

@@ -19,6 +19,8 @@ import type { RegistryTransport } from './transport.js';
 
 const MAX_PAGES = 100;
 const MAX_REFERRERS = 10_000;
+/** Of all pages together: every descriptor is kept, with whatever annotations it has. */
+const MAX_LIST_BYTES = 64 * 2 ** 20;
 const TAG_WRITE_ATTEMPTS = 5;
 
 /** The tag of the fallback schema: `sha256-<hex>`, each part cut to what a tag can hold. */
@@ -59,14 +61,20 @@ function meansUnsupported(error: unknown): boolean {
   );
 }
 
-async function readPage(answer: ExchangeAnswer): Promise<ImageIndex | undefined> {
+interface Page {
+  readonly index: ImageIndex;
+  readonly bytes: number;
+}
+
+async function readPage(answer: ExchangeAnswer): Promise<Page | undefined> {
   // Content-Type decides: a login page with status 200 is no answer to the question.
   if (essence(answer.header('content-type')) !== OCI_INDEX) {
     await answer.discard();
     return undefined;
   }
-  const parsed = parseManifest(await answer.bytes(MAX_MANIFEST_BYTES), OCI_INDEX, 'referrers');
-  return parsed.kind === 'index' ? parsed : undefined;
+  const bytes = await answer.bytes(MAX_MANIFEST_BYTES);
+  const index = parseManifest(bytes, OCI_INDEX, 'referrers');
+  return index.kind === 'index' ? { index, bytes: bytes.length } : undefined;
 }
 
 /**
@@ -86,13 +94,14 @@ export async function listReferrers(
   const query = artifactType === undefined ? '' : `?${new URLSearchParams({ artifactType })}`;
   let url: string | URL | undefined = `${repository}/referrers/${digest}${query}`;
   const found: Descriptor[] = [];
-  for (let page = 0; url !== undefined; page++) {
-    if (page === MAX_PAGES || found.length > MAX_REFERRERS) {
+  let bytes = 0;
+  for (let number = 0; url !== undefined; number++) {
+    if (number === MAX_PAGES || found.length > MAX_REFERRERS || bytes > MAX_LIST_BYTES) {
       throw new SociError(
         'ERR_SOCI_LIMIT',
-        `${endpoint.root.host}: more than ${MAX_REFERRERS} referrers of ${digest}`,
+        `${endpoint.root.host}: more than ${MAX_REFERRERS} referrers of ${digest}, ${MAX_PAGES} pages or ${MAX_LIST_BYTES} bytes of them`,
         {
-          data: { limit: MAX_REFERRERS, digest },
+          data: { limit: MAX_REFERRERS, pages: MAX_PAGES, bytes: MAX_LIST_BYTES, digest },
         },
       );
     }
@@ -110,19 +119,20 @@ export async function listReferrers(
         signal,
       });
     } catch (error) {
-      if (page === 0 && meansUnsupported(error)) {
+      if (number === 0 && meansUnsupported(error)) {
         return undefined;
       }
       throw error;
     }
-    const index = await readPage(answer);
-    if (index === undefined) {
-      if (page === 0) {
+    const page = await readPage(answer);
+    if (page === undefined) {
+      if (number === 0) {
         return undefined;
       }
       throw protocolError('GET', answer.url, 'a later page of the referrers is no image index');
     }
-    found.push(...index.manifests);
+    found.push(...page.index.manifests);
+    bytes += page.bytes;
     const next = nextPage(answer);
     url = next?.href === answer.url.href ? undefined : next;
   }

@@ -342,22 +342,20 @@ t.test('image indexes that are large together', async t => {
     const digest = sha256Digest(Buffer.of(at));
     return { mediaType: index, digest, size: 4_000_000 };
   });
-  const { digest } = await repository.pushManifest(encodeIndex(entries), index);
+  const contentOf = (descriptor: Descriptor, manifests: readonly Descriptor[]): ManifestContent => ({
+    ...{ descriptor, bytes: encodeIndex(manifests) },
+    manifest: { kind: 'index', mediaType: index, manifests },
+  });
   let asked = 0;
   const getManifest = async (reference: string | Descriptor | undefined): Promise<ManifestContent> => {
-    if (reference === digest) return await repository.getManifest(digest);
+    if (typeof reference !== 'object') return contentOf(entries[0] as Descriptor, entries);
     asked += 1;
-    const descriptor = reference as Descriptor;
-    return {
-      descriptor,
-      bytes: encodeIndex([]),
-      manifest: { kind: 'index', mediaType: index, manifests: [] },
-    };
+    return contentOf(reference, []);
   };
   const generous = new Proxy(repository, {
     get: (target, name) => (name === 'getManifest' ? getManifest : Reflect.get(target, name, target)),
   });
-  const error = await failure(openImage({ repository: generous, reference: digest }));
+  const error = await failure(openImage({ repository: generous, reference: 'latest' }));
   t.equal(error.code, 'ERR_SOCI_LIMIT');
   t.equal(asked, 16, 'what fits into 64 MiB was asked for');
 });

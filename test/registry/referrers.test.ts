@@ -98,6 +98,21 @@ t.test('with the API', async t => {
     t.match(await failure(repository.referrers(image.digest)), { code: 'ERR_SOCI_LIMIT' });
     registry.clearFaults();
   });
+
+  t.test('few referrers with much to say are too many as well', async t => {
+    let pages = 0;
+    registry.inject({
+      match: { path: '/referrers/' },
+      reply: ({ path }) => ({
+        status: 200,
+        headers: { 'content-type': OCI_INDEX, link: `<${path}?page=${++pages}>; rel="next"` },
+        body: encodeIndex([{ ...image, annotations: { note: 'x'.repeat(4_000_000) } }]),
+      }),
+    });
+    t.match(await failure(repository.referrers(image.digest)), { code: 'ERR_SOCI_LIMIT' });
+    t.ok(pages < 20, 'it ends long before the last page');
+    registry.clearFaults();
+  });
 });
 
 t.test('odd answers mean that there is no API', async t => {
@@ -195,7 +210,12 @@ t.test('links to the next page', t => {
   t.equal(next('</first>; rel="first", </n>; rel="next"; title="x"'), 'https://r.example/n');
   t.equal(next('</p>; rel="prev"'), undefined);
   t.equal(next('</p>; rel="nextish"'), undefined);
+  t.equal(next('</n> ; REL = "prev  Next"'), 'https://r.example/n');
+  t.equal(next('</p>; title="next"; rel="prev"'), undefined);
   t.equal(next(''), undefined);
+  // A parser that backtracks takes minutes over this.
+  const tiresome = `${' '.repeat(1500)}${`next${' '.repeat(30)}`.repeat(180)}"x`;
+  t.equal(next(`</n>; rel=${tiresome}`), 'https://r.example/n');
   t.throws(() => next('<//evil.example/x>; rel="next"'), { code: 'ERR_SOCI_REGISTRY_PROTOCOL' });
   t.throws(
     () => next('<http://r.example/x>; rel="next"'),
