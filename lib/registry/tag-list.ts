@@ -2,6 +2,7 @@
 import { SociError } from '../errors.js';
 import type { Endpoint } from './endpoint.js';
 import { nextPage } from './link-header.js';
+import { isTag } from './reference.js';
 import { protocolError } from './registry-error.js';
 import { repositoryScope } from './scope.js';
 import type { RegistryTransport } from './transport.js';
@@ -19,8 +20,14 @@ function parseTags(body: Uint8Array, url: URL): string[] {
   }
   // Go writes a nil slice as null.
   const tags = (answer as { readonly tags?: unknown } | null)?.tags ?? [];
-  if (!Array.isArray(tags) || !tags.every(tag => typeof tag === 'string')) {
+  if (!Array.isArray(tags)) {
     throw protocolError('GET', url, 'the list of tags has no array of tags');
+  }
+  // Their grammar also bounds their length: a million of them fit into memory.
+  const odd = tags.find(tag => typeof tag !== 'string' || !isTag(tag));
+  if (odd !== undefined) {
+    const shown = JSON.stringify(odd).slice(0, 100);
+    throw protocolError('GET', url, `the list of tags has ${shown}, which is no tag`);
   }
   return tags as string[];
 }

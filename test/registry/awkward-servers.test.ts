@@ -197,6 +197,14 @@ t.test('an awkward registry', async t => {
     });
   });
 
+  t.test('lists tags that are none', async t => {
+    for (const tag of ['x'.repeat(129), 'a/../b', '\u001b[31m', '', 7, null]) {
+      const body = Buffer.from(JSON.stringify({ tags: ['v1', tag] }));
+      registry.inject({ match: { path: '/tags/' }, times: 1, reply: { status: 200, headers: {}, body } });
+      t.match(await failure(repository.listTags()), { code: 'ERR_SOCI_REGISTRY_PROTOCOL' }, `${tag}`);
+    }
+  });
+
   t.test('speaks of other digests than sha256', async t => {
     const foreign: Descriptor = { ...BLOB, digest: `sha512:${'a'.repeat(128)}` };
     t.match(await failure(repository.getBlob(foreign)), { code: 'ERR_SOCI_DIGEST_INVALID' });
