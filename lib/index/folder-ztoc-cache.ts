@@ -3,6 +3,7 @@
  * ztoc, which appears whole or not at all and begins with the digest of what
  * follows. A file that says otherwise is as good as none.
  */
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -47,13 +48,15 @@ export class FolderZtocCache implements ZtocCache {
   }
 }
 
-/** Undefined when there is no such file, when it is larger than `limit` or cannot be read: a cache is no duty. */
+/** Undefined when there is no such regular file of at most `limit` bytes, or it cannot be read: a cache is no duty. */
 async function readSmallFile(path: string, limit: number): Promise<Buffer | undefined> {
   try {
-    const file = await open(path);
+    // O_NONBLOCK: opening a fifo would otherwise wait for a writer, out of reach of any abort.
+    const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     try {
-      const { size } = await file.stat();
-      return size > limit ? undefined : await file.readFile();
+      const stat = await file.stat();
+      // The size of a device says nothing: /dev/zero has none, and no end either.
+      return !stat.isFile() || stat.size > limit ? undefined : await file.readFile();
     } finally {
       await file.close();
     }

@@ -1,5 +1,6 @@
 /** Caches of our own ztocs: nothing comes out that did not go in under the same key. */
-import { readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 
@@ -95,4 +96,20 @@ t.test('folder: what is no digest names no file; what cannot be written is said'
   const reason = new Error('enough');
   t.equal(await failure(cache.put(KEY, sampleBytes(10), { signal: AbortSignal.abort(reason) })), reason);
   t.same(await readdir(folder), ['file'], 'nothing is left of it');
+});
+
+t.test('folder: what is no regular file is not read', async t => {
+  const folder = await temporaryFolder(t);
+  const cache = new FolderZtocCache(folder);
+  const bytes = sampleBytes(1000);
+  await cache.put(KEY, bytes);
+  const file = await onlyFile(folder);
+  await rm(file);
+  await symlink('/dev/zero', file);
+  t.equal(await cache.get(KEY), undefined, 'a device without end');
+  await rm(file);
+  execFileSync('mkfifo', [file]);
+  t.equal(await cache.get(KEY), undefined, 'a fifo that nobody writes to');
+  await cache.put(KEY, bytes);
+  t.same(Buffer.from((await cache.get(KEY))!), Buffer.from(bytes), 'it is replaced');
 });
