@@ -7,13 +7,17 @@ import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { build } from './benchmarks/build.js';
 import { coldRead } from './benchmarks/cold-read.js';
+import { engines } from './benchmarks/engines.js';
 import { memory } from './benchmarks/memory.js';
+import { scaling } from './benchmarks/scaling.js';
 import { spanDecode } from './benchmarks/span-decode.js';
 import { toc } from './benchmarks/toc.js';
 import { printReport, type Report } from './report.js';
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<Report>>> = {
+  engines,
   'span-decode': spanDecode,
+  scaling,
   build,
   memory,
   'cold-read': coldRead,

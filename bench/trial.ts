@@ -6,6 +6,7 @@ import { buildTrial, indexGenerated } from './trials/build.js';
 import { coldRead } from './trials/cold-read.js';
 import { nodeZlib } from './trials/node-zlib.js';
 import { decodeSpans } from './trials/span-decode.js';
+import { streamTar } from './trials/tar-stream.js';
 import { tableOfContents } from './trials/toc.js';
 
 type Trial = (parameters: never) => Promise<Readonly<Record<string, number>>>;
@@ -16,6 +17,7 @@ const TRIALS: Readonly<Record<string, Trial>> = {
   decodeSpans,
   indexGenerated,
   nodeZlib,
+  streamTar,
   tableOfContents,
 };
 

@@ -1,20 +1,21 @@
 /** Building ztocs: of a file, and of a layer that is generated while it is read. */
 import { gzipSync } from 'node:zlib';
-import { buildZtoc, FileSource } from '../../lib/index.js';
+import { buildZtoc, type EngineName, FileSource } from '../../lib/index.js';
 import { tarHeader, tarTrailer } from '../tar-bytes.js';
 
 interface BuildParameters {
   readonly layer: string;
   readonly spanSize: number;
   readonly diffId: boolean;
+  readonly engine: EngineName;
 }
 
 export async function buildTrial(parameters: BuildParameters): Promise<Record<string, number>> {
-  const { layer, spanSize, diffId } = parameters;
+  const { layer, spanSize, diffId, engine } = parameters;
   const source = await FileSource.open(layer);
   const start = performance.now();
   const cpu = process.cpuUsage();
-  const { ztoc } = await buildZtoc(source, { spanSize, diffId });
+  const { ztoc } = await buildZtoc(source, { spanSize, diffId, engine });
   const size = ztoc.encode().length;
   const milliseconds = performance.now() - start;
   const { user, system } = process.cpuUsage(cpu);
