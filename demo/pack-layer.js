@@ -1,72 +1,74 @@
-// Packs a layer the way an image builder does, out of files that any machine
-// with a clone of this repository has: Node's own installation and node_modules.
+// Packs a layer the way an image builder does: a gzipped tar, with the digests
+// of what is stored and of the tar inside.
+import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { lstat, readdir, readlink, realpath } from 'node:fs/promises';
-import path from 'node:path';
+import { readlink, stat } from 'node:fs/promises';
+import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import tar from 'tar-stream';
 
 /**
- * Writes a gzipped tar to `file` and resolves to the regular files in it, as
- * { name in the layer, path on this machine, size in bytes }. Stops adding
- * files once `maxBytes` of them are in.
+ * Writes `found` ({ name, path, stat } of files, { name, body } of new ones) to a
+ * layer at `file`, leaving out what is beyond `maxBytes`. Resolves to its
+ * descriptor, its diffID and the regular files in it.
  */
-export async function packLayer(file, { maxBytes, onProgress }) {
+export async function packLayer(file, found, { maxBytes, onProgress }) {
   const pack = tar.pack();
-  const written = pipeline(pack, createGzip({ level: 6 }), createWriteStream(file));
+  const inside = digestStream();
+  const outside = digestStream();
+  const written = pipeline(pack, inside, createGzip({ level: 6 }), outside, createWriteStream(file));
   const files = [];
   let bytes = 0;
   const fill = async () => {
-    for await (const found of filesOfThisMachine()) {
-      if (bytes + found.stat.size > maxBytes) continue;
-      await addEntry(pack, found);
-      if (found.stat.isFile()) files.push({ name: found.name, path: found.path, size: found.stat.size });
-      bytes += found.stat.size;
-      onProgress(Math.min(bytes, maxBytes));
+    for await (const each of found) {
+      const size = each.stat?.size ?? each.body.length;
+      if (bytes + size > maxBytes) continue;
+      await addEntry(pack, each);
+      if (each.stat?.isFile() ?? true) files.push({ ...each, size });
+      bytes += size;
+      onProgress(bytes);
     }
     pack.finalize();
   };
   await Promise.all([written, fill().catch(error => pack.destroy(error))]);
-  return files;
+  const { size } = await stat(file);
+  const mediaType = 'application/vnd.oci.image.layer.v1.tar+gzip';
+  return {
+    file,
+    descriptor: { mediaType, digest: outside.digest(), size },
+    diffId: inside.digest(),
+    files,
+    bytes,
+  };
 }
 
-async function* filesOfThisMachine() {
-  const node = await realpath(process.execPath);
-  const prefix = path.dirname(path.dirname(node));
-  yield { name: 'usr/bin/node', path: node, stat: await lstat(node) };
-  for (const part of ['lib/node_modules', 'include/node', 'share/doc/nodejs']) {
-    yield* walk(path.join(prefix, part), path.posix.join('usr', part));
-  }
-  yield* walk(path.join(import.meta.dirname, '..', 'node_modules'), 'app/node_modules');
+function digestStream() {
+  const hash = createHash('sha256');
+  const through = new Transform({
+    transform(chunk, _encoding, done) {
+      hash.update(chunk);
+      done(null, chunk);
+    },
+  });
+  return Object.assign(through, { digest: () => `sha256:${hash.digest('hex')}` });
 }
 
-async function* walk(directory, name) {
-  let entries;
-  try {
-    entries = await readdir(directory, { withFileTypes: true });
-  } catch (error) {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return;
-    throw error;
+async function addEntry(pack, { name, path, stat: found, body }) {
+  if (body !== undefined) return entryWritten(pack, { name, mode: 0o644 }, body);
+  const header = { name, mode: found.mode & 0o7777, mtime: found.mtime, uid: 0, gid: 0 };
+  if (found.isDirectory()) return entryWritten(pack, { ...header, type: 'directory' });
+  if (found.isSymbolicLink()) {
+    return entryWritten(pack, { ...header, type: 'symlink', linkname: await readlink(path) });
   }
-  yield { name: `${name}/`, path: directory, stat: await lstat(directory) };
-  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    const found = { name: `${name}/${entry.name}`, path: path.join(directory, entry.name) };
-    if (entry.isDirectory()) yield* walk(found.path, found.name);
-    else if (entry.isFile() || entry.isSymbolicLink()) yield { ...found, stat: await lstat(found.path) };
-  }
+  const entry = pack.entry({ ...header, type: 'file', size: found.size });
+  return pipeline(createReadStream(path), entry);
 }
 
-async function addEntry(pack, { name, path: source, stat }) {
-  const header = { name, mode: stat.mode & 0o7777, mtime: stat.mtime, uid: 0, gid: 0 };
-  if (stat.isDirectory()) return entryWritten(pack, { ...header, type: 'directory' });
-  if (stat.isSymbolicLink()) {
-    return entryWritten(pack, { ...header, type: 'symlink', linkname: await readlink(source) });
-  }
-  const entry = pack.entry({ ...header, type: 'file', size: stat.size });
-  return pipeline(createReadStream(source), entry);
-}
-
-function entryWritten(pack, header) {
-  return new Promise((resolve, reject) => pack.entry(header, error => (error ? reject(error) : resolve())));
+function entryWritten(pack, header, body) {
+  return new Promise((resolve, reject) => {
+    const done = error => (error ? reject(error) : resolve());
+    if (body === undefined) pack.entry(header, done);
+    else pack.entry(header, body, done);
+  });
 }

@@ -1,122 +1,169 @@
-// The main job of this package on a real layer, with nothing but this machine:
-// pack a layer, build its ztoc, put the layer behind HTTP, then read single
-// files out of it lazily, beside what fetching and unpacking all of it costs.
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
-import { get } from 'node:http';
+// The whole story with nothing but this machine: pack an image of three layers,
+// push it to a registry inside this process, index it without changing it, then
+// read single files lazily, beside what pulling the image costs.
+import { subscribe } from 'node:diagnostics_channel';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { Writable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { parseArgs } from 'node:util';
-import { createGunzip } from 'node:zlib';
-import tar from 'tar-stream';
 
 import { byteText } from '../dist/cli/byte-text.js';
 import { ProgressBar } from '../dist/cli/progress-bar.js';
-import { buildZtoc, FileSource, HttpSource, openLayer } from '../dist/index.js';
-import { serveLayer } from './layer-server.js';
+import {
+  createIndex,
+  hostPlatform,
+  openImage,
+  openImageLocation,
+  pushIndex,
+  RegistryTransport,
+} from '../dist/index.js';
+import { LayoutStorage, TestRegistry } from '../dist/testing/index.js';
+import { downloadAndUntar } from './download.js';
+import { nodeInstallation, nodeModules } from './layer-files.js';
 import { packLayer } from './pack-layer.js';
+import { pushImage } from './push-image.js';
 
 const WANTED_SIZES = [1024, 32 * 1024, 1024 ** 2, 8 * 1024 ** 2, Number.POSITIVE_INFINITY];
+
+/** Of everything that comes through the HTTP client. */
+const traffic = { requests: 0, bytes: 0 };
+subscribe('seekable-oci:http:request', ({ bytes }) => {
+  traffic.requests++;
+  traffic.bytes += bytes;
+});
 
 async function main() {
   const { values } = parseArgs({ options: { 'max-bytes': { type: 'string', default: String(400e6) } } });
   const folder = await mkdtemp(path.join(os.tmpdir(), 'seekable-oci-demo-'));
+  const registry = await TestRegistry.start({
+    storage: new LayoutStorage({ 'demo/app': path.join(folder, 'registry') }),
+  });
+  const transport = new RegistryTransport({ credentials: null });
+  const name = `${registry.host}/demo/app:1.0`;
+  const target = openImageLocation(name, transport);
   try {
-    await demo(path.join(folder, 'layer.tar.gz'), Number(values['max-bytes']));
+    const layers = await packImage(folder, Number(values['max-bytes']));
+    await pushImage(target, layers, hostPlatform());
+    await index(target, layers);
+    const rows = await readLazily(name, layers);
+    rows.push(await pull(`${registry.url}/v2/demo/app`, layers));
+    printTable(rows, sizeOf(layers));
   } finally {
+    await target.repository.close();
+    await transport.close();
+    await registry.close();
     await rm(folder, { recursive: true });
   }
 }
 
-async function demo(layerFile, maxBytes) {
-  const files = await withBar('packing a layer', maxBytes, onProgress =>
-    packLayer(layerFile, { maxBytes, onProgress }),
-  );
-  const { size } = await stat(layerFile);
-  const unpacked = files.reduce((sum, file) => sum + file.size, 0);
-  console.log(`layer   ${byteText(size)} gzip -6, ${byteText(unpacked)} in ${files.length} files`);
-
-  const started = performance.now();
-  const ztoc = await withBar('building its ztoc', size, onProgress => build(layerFile, onProgress));
-  const seconds = (performance.now() - started) / 1000;
-  console.log(
-    `ztoc    ${byteText(ztoc.bytes.length)}, ${ztoc.spanCount} spans, in ${seconds.toFixed(1)} s\n`,
-  );
-
-  const server = await serveLayer(layerFile);
-  try {
-    const rows = [];
-    for (const file of pickFiles(files)) rows.push(await readLazily(server.url, ztoc, file, size));
-    rows.push(await downloadAndUntar(server.url, size));
-    printTable(rows);
-    console.log('\nEvery file is compared with its original, byte for byte. Every row starts cold.');
-  } finally {
-    await server.close();
+/** Node's installation, node_modules above it, and a small layer that changes one file and removes another. */
+async function packImage(folder, maxBytes) {
+  const layers = [];
+  for (const found of [nodeInstallation(), nodeModules()]) {
+    layers.push(await pack(folder, layers.length, found, maxBytes / 2));
   }
+  const [changed, removed] = layers[1].files.filter(({ size }) => size > 100);
+  const whiteout = path.posix.join(
+    path.posix.dirname(removed.name),
+    `.wh.${path.posix.basename(removed.name)}`,
+  );
+  const upper = [
+    { name: changed.name, body: Buffer.from('changed in the topmost layer\n') },
+    { name: whiteout, body: Buffer.alloc(0) },
+  ];
+  layers.push({ ...(await pack(folder, 2, upper, maxBytes)), changed, removed });
+  for (const { descriptor, bytes, files } of layers) {
+    console.log(`layer   ${byteText(descriptor.size)} gzip -6, ${byteText(bytes)} in ${files.length} files`);
+  }
+  return layers;
 }
 
-async function build(layerFile, onProgress) {
-  const source = await FileSource.open(layerFile);
-  try {
-    return (await buildZtoc(source, { onProgress })).ztoc;
-  } finally {
-    await source.close();
-  }
+function pack(folder, number, found, maxBytes) {
+  const file = path.join(folder, `layer-${number}.tar.gz`);
+  return withBar(`packing layer ${number}`, undefined, onProgress =>
+    packLayer(file, found, { maxBytes, onProgress }),
+  );
 }
 
-/** One file per wanted size, the nearest on a logarithmic scale, no file twice. */
-function pickFiles(files) {
+async function index(target, layers) {
+  const { ms, result } = await measured(() =>
+    withBar('indexing', sizeOf(layers), async onProgress => {
+      const done = new Map();
+      const onEvent = event => {
+        if (event.type !== 'layer-progress') return;
+        done.set(event.layer.digest, event.bytes);
+        onProgress([...done.values()].reduce((sum, bytes) => sum + bytes, 0));
+      };
+      // Small layers too: what has no ztoc must be read whole by every reader.
+      const created = await createIndex(target, { minLayerSize: 0, onEvent });
+      await pushIndex(created);
+      return created;
+    }),
+  );
+  const ztocs = result.indexes[0].layers.map(({ ztoc }) => ztoc);
+  const bytes = ztocs.reduce((sum, ztoc) => sum + ztoc.bytes.length, 0);
+  const spans = ztocs.reduce((sum, ztoc) => sum + ztoc.spanCount, 0);
+  console.log(`index   ${byteText(bytes)} of ztocs, ${spans} spans, built and pushed in ${seconds(ms)}\n`);
+}
+
+async function readLazily(name, layers) {
+  const rows = [];
+  const opening = await measured(async () => {
+    const image = await openImage(name, { credentials: null });
+    return { image, names: await image.readdir('/', { recursive: true }) };
+  });
+  const { image, names } = opening.result;
+  rows.push({ name: `(open, list ${names.length} names)`, size: '', ...opening });
+  try {
+    for (const file of pickFiles(layers)) {
+      const read = await measured(() => image.readFile(file.name));
+      const original = file.body ?? (await readFile(file.path));
+      if (!read.result.equals(original)) throw new Error(`${file.name} is not what was packed`);
+      rows.push({ name: file.name, size: byteText(file.size), ...read });
+    }
+    const gone = await image.access(layers[2].removed.name).catch(error => error.code);
+    if (gone !== 'ENOENT') throw new Error(`${layers[2].removed.name} should have been removed`);
+  } finally {
+    await image.close();
+  }
+  const sum = key => rows.reduce((total, row) => total + row[key], 0);
+  const all = { ms: sum('ms'), requests: sum('requests'), bytes: sum('bytes') };
+  return [...rows, { name: '(all of the above)', size: '', ...all }];
+}
+
+/** One file per wanted size, the nearest on a logarithmic scale, no file twice; and the one that was changed. */
+function pickFiles([lower, middle, upper]) {
   const distance = (file, size) => Math.abs(Math.log(file.size / Math.min(size, Number.MAX_SAFE_INTEGER)));
-  const candidates = new Set(files.filter(file => file.size > 0));
-  return WANTED_SIZES.map(size => {
+  const candidates = new Set([...lower.files, ...middle.files].filter(file => file.size > 0));
+  candidates.delete(upper.changed);
+  candidates.delete(upper.removed);
+  const picked = WANTED_SIZES.map(size => {
     const best = [...candidates].reduce((a, b) => (distance(b, size) < distance(a, size) ? b : a));
     candidates.delete(best);
     return best;
   });
+  return [upper.files[0], ...picked];
 }
 
-async function readLazily(url, ztoc, file, layerSize) {
-  const started = performance.now();
-  const source = await HttpSource.open(url, { size: layerSize });
-  const layer = await openLayer(source, ztoc, { closeSource: true });
-  try {
-    const bytes = await layer.readFile(file.name);
-    const ms = performance.now() - started;
-    if (!bytes.equals(await readFile(file.path))) throw new Error(`${file.name} is not what was packed`);
-    const { decodedSpans, requests, fetchedBytes } = layer.stats;
-    return {
-      name: file.name,
-      size: file.size,
-      spans: decodedSpans,
-      requests,
-      fetched: fetchedBytes,
-      layerSize,
-      ms,
-    };
-  } finally {
-    await layer.close();
-  }
+async function pull(repositoryUrl, layers) {
+  const { ms, result } = await measured(() => downloadAndUntar(repositoryUrl, layers));
+  // Manifest and config come on top, as for everybody.
+  return {
+    name: '(download all, untar)',
+    size: byteText(result),
+    requests: layers.length,
+    bytes: sizeOf(layers),
+    ms,
+  };
 }
 
-/** What a reader without a ztoc does. Files are not even written, so this is the least it can cost. */
-async function downloadAndUntar(url, layerSize) {
+async function measured(work) {
+  const before = { ...traffic };
   const started = performance.now();
-  const response = await new Promise((resolve, reject) => get(url, resolve).on('error', reject));
-  let size = 0;
-  const extract = tar.extract();
-  extract.on('entry', (_header, stream, next) => {
-    const count = new Writable({
-      write(chunk, _encoding, done) {
-        size += chunk.length;
-        done();
-      },
-    });
-    pipeline(stream, count).then(() => next(), next);
-  });
-  await pipeline(response, createGunzip(), extract);
+  const result = await work();
   const ms = performance.now() - started;
-  return { name: '(download all, untar)', size, spans: '-', requests: 1, fetched: layerSize, layerSize, ms };
+  const requests = traffic.requests - before.requests;
+  return { result, ms, requests, bytes: traffic.bytes - before.bytes };
 }
 
 async function withBar(label, total, work) {
@@ -128,16 +175,23 @@ async function withBar(label, total, work) {
   }
 }
 
-function printTable(rows) {
+function sizeOf(layers) {
+  return layers.reduce((sum, { descriptor }) => sum + descriptor.size, 0);
+}
+
+function seconds(ms) {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
+
+function printTable(rows, imageSize) {
   const lines = [
-    ['file', 'size', 'spans', 'requests', 'fetched', 'of layer', 'time'],
+    ['file', 'size', 'requests', 'fetched', 'of image', 'time'],
     ...rows.map(row => [
       row.name.length > 44 ? `…${row.name.slice(-43)}` : row.name,
-      byteText(row.size),
-      String(row.spans),
+      row.size,
       String(row.requests),
-      byteText(row.fetched),
-      `${((100 * row.fetched) / row.layerSize).toFixed(1)} %`,
+      byteText(row.bytes),
+      `${((100 * row.bytes) / imageSize).toFixed(1)} %`,
       `${row.ms.toFixed(0)} ms`,
     ]),
   ];
@@ -146,6 +200,7 @@ function printTable(rows) {
     const cells = line.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])));
     console.log(cells.join('  '));
   }
+  console.log('\nEvery file read is compared with its original, byte for byte.');
 }
 
 await main();
