@@ -26,7 +26,10 @@ export class TempFile {
     this.size = size;
   }
 
-  /** @throws SociError ERR_SOCI_LIMIT when `size` more bytes would exceed the setting `tempBytes` */
+  /**
+   * @throws SociError ERR_SOCI_LIMIT when `size` more bytes would exceed the setting `tempBytes`;
+   *   ERR_SOCI_SOURCE_IO, as for reading and writing later, when the disk fails
+   */
   static async create(size: number): Promise<TempFile> {
     const { tempBytes, tempDirectory } = settings();
     if (reserved + size > tempBytes) {
@@ -37,27 +40,31 @@ export class TempFile {
       );
     }
     reserved += size;
+    let handle: FileHandle | undefined;
     try {
       const path = join(tempDirectory, `seekable-oci-${randomUUID()}`);
-      const handle = await open(path, 'wx+', 0o600);
+      handle = await open(path, 'wx+', 0o600);
       await unlink(path);
       return new TempFile(handle, size);
     } catch (error) {
       reserved -= size;
-      throw error;
+      await handle?.close();
+      throw diskError('create', error as NodeJS.ErrnoException);
     }
   }
 
   async write(bytes: Uint8Array, position: number): Promise<void> {
     for (let at = 0; at < bytes.length; ) {
-      at += (await this.#handle.write(bytes, at, bytes.length - at, position + at)).bytesWritten;
+      const writing = this.#handle.write(bytes, at, bytes.length - at, position + at);
+      at += (await writing.catch(cause => Promise.reject(diskError('write', cause)))).bytesWritten;
     }
   }
 
   async read(position: number, length: number): Promise<Uint8Array> {
     const bytes = new Uint8Array(length);
     for (let at = 0; at < length; ) {
-      const { bytesRead } = await this.#handle.read(bytes, at, length - at, position + at);
+      const reading = this.#handle.read(bytes, at, length - at, position + at);
+      const { bytesRead } = await reading.catch(cause => Promise.reject(diskError('read', cause)));
       if (bytesRead === 0) {
         throw new SociError('ERR_SOCI_SOURCE_SHORT', `a temporary file ends at ${position + at}`, {
           data: { offset: position + at },
@@ -74,4 +81,10 @@ export class TempFile {
     reserved -= this.size;
     await this.#handle.close();
   }
+}
+
+/** Never as it comes: an ENOENT of the temporary directory would pass for one of the file that is being read. */
+function diskError(syscall: string, cause: NodeJS.ErrnoException): SociError {
+  const message = `cannot ${syscall} a temporary file: ${cause.message}`;
+  return new SociError('ERR_SOCI_SOURCE_IO', message, { data: { syscall, reason: cause.code }, cause });
 }

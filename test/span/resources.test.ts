@@ -267,7 +267,13 @@ t.test('temporary files have no name, and a bound', async t => {
   const second = await TempFile.create(40);
   await Promise.all([file.close(), file.close(), second.close()]);
   t.equal(tempBytesReserved(), 0, 'closing twice gives back once');
+  await t.rejects(file.read(0, 1), { code: 'ERR_SOCI_SOURCE_IO', data: { syscall: 'read' } });
+  await t.rejects(file.write(Buffer.from('a'), 0), {
+    code: 'ERR_SOCI_SOURCE_IO',
+    data: { syscall: 'write' },
+  });
   configure({ tempDirectory: join(directory, 'missing') });
-  await t.rejects(TempFile.create(10), { code: 'ENOENT' });
+  const failed = { code: 'ERR_SOCI_SOURCE_IO', data: { syscall: 'create', reason: 'ENOENT' } };
+  await t.rejects(TempFile.create(10), failed, 'not to be taken for a file that the layer lacks');
   t.equal(tempBytesReserved(), 0, 'a file that could not be made takes nothing');
 });
