@@ -62,7 +62,7 @@ async function packImage(folder, maxBytes) {
   for (const found of [nodeInstallation(), nodeModules()]) {
     layers.push(await pack(folder, layers.length, found, maxBytes / 2));
   }
-  const [changed, removed] = layers[1].files.filter(({ size }) => size > 100);
+  const [changed, removed] = layers[1].files.filter(({ name }) => name.endsWith('/README.md'));
   const whiteout = path.posix.join(
     path.posix.dirname(removed.name),
     `.wh.${path.posix.basename(removed.name)}`,
