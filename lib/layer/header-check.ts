@@ -6,6 +6,7 @@
  */
 import { SociError } from '../errors.js';
 import type { ReadPart } from '../span/reader.js';
+import { quoteByteString } from '../tar/byte-string.js';
 import type { TocEntry } from '../tar/entry.js';
 import { parseEntryHeader, verifyEntry } from '../tar/entry-header.js';
 
@@ -69,7 +70,7 @@ function compareHeader(entry: TocEntry, part: ReadPart): void {
 function mismatch(entry: TocEntry, why: string, cause?: unknown): SociError {
   return new SociError(
     'ERR_SOCI_TAR_HEADER_MISMATCH',
-    `no tar header for ${JSON.stringify(entry.name)} where the ztoc places it: ${why}`,
+    `no tar header for ${quoteByteString(entry.fields.name)} where the ztoc places it: ${why}`,
     { data: { entry: entry.name, headerOffset: entry.headerOffset, offset: entry.offset }, cause },
   );
 }

@@ -7,6 +7,7 @@ import { fileError, SociError } from '../errors.js';
 import type { AbortableOptions, RangeSource } from '../source/range-source.js';
 import type { ReadStats } from '../span/fetcher.js';
 import { type ReadPlan, SpanReader, type WindowVerification } from '../span/reader.js';
+import { quoteByteString } from '../tar/byte-string.js';
 import type { TocEntry } from '../tar/entry.js';
 import { Ztoc } from '../ztoc/ztoc.js';
 import { FileStream } from './file-stream.js';
@@ -139,7 +140,7 @@ export class Layer {
     if (end - start > MAX_READ_FILE_BYTES) {
       throw new SociError(
         'ERR_SOCI_LIMIT',
-        `${JSON.stringify(file.entry.name)}: ${end - start} bytes are too many for readFile, use createReadStream`,
+        `${quoteByteString(file.entry.fields.name)}: ${end - start} bytes are too many for readFile, use createReadStream`,
         { data: { limit: MAX_READ_FILE_BYTES, size: end - start } },
       );
     }

@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { SociError } from '../errors.js';
-import { decodeByteString, toByteString } from '../tar/byte-string.js';
+import { decodeByteString, quoteByteString, toByteString } from '../tar/byte-string.js';
 import { TocEntry } from '../tar/entry.js';
 import { encodeZtoc } from './encode.js';
 import { cleanPath } from './entry-path.js';
@@ -236,7 +236,7 @@ export class Ztoc {
   locateRange(entry: TocEntry, start = 0, end: number = entry.size): EntryRange {
     const integers = Number.isSafeInteger(start) && Number.isSafeInteger(end);
     if (!integers || start < 0 || end < start || end > entry.size) {
-      const message = `[${start}, ${end}) is no range of ${JSON.stringify(entry.name)}, ${entry.size} bytes`;
+      const message = `[${start}, ${end}) is no range of ${quoteByteString(entry.fields.name)}, ${entry.size} bytes`;
       throw new SociError('ERR_SOCI_INVALID_ARGUMENT', message, { data: { start, end, size: entry.size } });
     }
     const from = entry.offset + start;
