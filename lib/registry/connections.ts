@@ -1,18 +1,18 @@
 /**
  * The connections of one endpoint. Everything reached on its behalf, redirect
  * targets and token servers included, goes through here, so that proxies, extra
- * authorities and the ban on link-local addresses hold for all of it, while its
+ * authorities and the ban on addresses that are nobody else's hold for all of it, while its
  * client certificate and skipVerify hold for its own host only.
  */
-import { type LookupAddress, lookup } from 'node:dns';
 import type { LookupFunction } from 'node:net';
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
 
 import { Agent, Dispatcher, ProxyAgent } from 'undici';
 
+import { forbiddenHost } from '../source/forbidden-host.js';
 import type { TlsOptions } from './endpoint.js';
+import { guardedLookup } from './guarded-lookup.js';
 import { type Environment, proxyFor } from './proxy.js';
-import { forbiddenHost, isLinkLocalAddress } from './trusted-url.js';
 
 interface ConnectOptions {
   readonly timeout: number;
@@ -22,19 +22,6 @@ interface ConnectOptions {
 }
 
 const MAX_CONNECTIONS = 32;
-
-/** A name that somebody else chose may point anywhere: what it resolves to decides. */
-const guardedLookup: LookupFunction = (hostname, options, callback) => {
-  lookup(hostname, options, (error, address: string | LookupAddress[], family) => {
-    const addresses = typeof address === 'string' ? [address] : (address ?? []).map(found => found.address);
-    const refused = error ? undefined : addresses.find(isLinkLocalAddress);
-    if (refused !== undefined) {
-      callback(new Error(`${hostname} resolves to the link-local address ${refused}`), '', 0);
-      return;
-    }
-    callback(error, address as string, family);
-  });
-};
 
 function secureContext(tls: TlsOptions, withClient: boolean): SecureContext | undefined {
   const client = withClient ? tls.clientCertificate : undefined;
@@ -60,7 +47,7 @@ export class EndpointConnections extends Dispatcher {
     super();
     this.#home = home;
     this.#env = env;
-    const base = { timeout: connectTimeout, lookup: guardedLookup };
+    const base = { timeout: connectTimeout, lookup: guardedLookup(home) };
     const own = secureContext(tls, true);
     const foreign = secureContext(tls, false);
     this.#own = {

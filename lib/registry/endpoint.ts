@@ -3,8 +3,8 @@
  * registry itself, each with its own transport security.
  */
 import { SociError } from '../errors.js';
+import { isLoopbackHost } from '../source/forbidden-host.js';
 import { registryHost } from './reference.js';
-import { isLoopbackHost } from './trusted-url.js';
 
 export interface TlsOptions {
   /** PEM certificates trusted besides the usual roots. */

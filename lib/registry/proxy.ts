@@ -5,7 +5,7 @@
 import { BlockList, isIP } from 'node:net';
 
 import { SociError } from '../errors.js';
-import { isLoopbackHost } from './trusted-url.js';
+import { isLoopbackHost } from '../source/forbidden-host.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -12,6 +12,8 @@ LINK_LOCAL.addSubnet('fe80::', 10, 'ipv6');
 LINK_LOCAL.addAddress('fd00:ec2::254', 'ipv6');
 LINK_LOCAL.addAddress('100.100.100.200', 'ipv4');
 LINK_LOCAL.addAddress('192.0.0.192', 'ipv4');
+// What a NAT64 gateway (RFC 6052 §2.1) takes for 169.254.0.0/16.
+LINK_LOCAL.addSubnet('64:ff9b::a9fe:0', 112, 'ipv6');
 const METADATA_NAMES: ReadonlySet<string> = new Set([
   'metadata',
   'metadata.google.internal',
@@ -21,7 +23,9 @@ const METADATA_NAMES: ReadonlySet<string> = new Set([
 const LOOPBACK = new BlockList();
 LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
 LOOPBACK.addAddress('::1', 'ipv6');
-const UNSPECIFIED: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
+// "This host on this network" (RFC 6890), which connects to this machine.
+LOOPBACK.addSubnet('0.0.0.0', 8, 'ipv4');
+LOOPBACK.addAddress('::', 'ipv6');
 
 /** An address that only ever answers to this machine or its hypervisor; IPv4 inside IPv6 is looked through. */
 export function isLinkLocalAddress(address: string): boolean {
@@ -31,7 +35,7 @@ export function isLinkLocalAddress(address: string): boolean {
 /** @param host a URL's `hostname`, brackets and the root's dot allowed */
 export function isLoopbackHost(host: string): boolean {
   const bare = bareHost(host);
-  if (bare === 'localhost' || bare.endsWith('.localhost') || UNSPECIFIED.has(bare)) return true;
+  if (bare === 'localhost' || bare.endsWith('.localhost')) return true;
   return isIP(bare) !== 0 && LOOPBACK.check(bare, family(bare));
 }
 

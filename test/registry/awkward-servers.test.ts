@@ -171,7 +171,10 @@ t.test('an awkward registry', async t => {
       match: BLOBS,
       reply: { status: 307, headers: { location: 'http://169.254.169.254/latest/meta-data/' } },
     });
-    t.match(await failure(read(0, 10)), { code: 'ERR_SOCI_HTTP_NETWORK', message: /link-local or metadata/ });
+    t.match(await failure(read(0, 10)), {
+      code: 'ERR_SOCI_HTTP_REDIRECT',
+      message: /link-local or metadata/,
+    });
   });
 
   t.test('keeps neither session nor word on uploads', async t => {
