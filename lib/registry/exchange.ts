@@ -5,7 +5,7 @@
  */
 import { channel } from 'node:diagnostics_channel';
 
-import type { Dispatcher } from 'undici';
+import { type Dispatcher, errors } from 'undici';
 
 import { SociError } from '../errors.js';
 import type { HttpRequestEvent } from '../source/http-exchange.js';
@@ -66,7 +66,7 @@ function networkError(request: ExchangeRequest, cause: unknown): unknown {
     timedOut ? 'ERR_SOCI_HTTP_TIMEOUT' : 'ERR_SOCI_HTTP_NETWORK',
     `${request.method} ${shown}: ${timedOut ? 'timed out' : error.message || first?.message || reason}`,
     // undici's parser errors carry bytes of the answer.
-    { data: { url: shown, reason }, cause: reason?.startsWith('HPE_') === true ? undefined : cause },
+    { data: { url: shown, reason }, cause: cause instanceof errors.HTTPParserError ? undefined : cause },
   );
 }
 
@@ -74,7 +74,7 @@ function networkError(request: ExchangeRequest, cause: unknown): unknown {
 export class ExchangeAnswer {
   readonly status: number;
   readonly url: URL;
-  readonly #request: ExchangeRequest;
+  readonly request: ExchangeRequest;
   readonly #headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly #body: Dispatcher.ResponseData['body'];
   readonly #timeout: number;
@@ -84,7 +84,7 @@ export class ExchangeAnswer {
   constructor(request: ExchangeRequest, data: Dispatcher.ResponseData, timeout: number, startedAt: number) {
     this.status = data.statusCode;
     this.url = request.url;
-    this.#request = request;
+    this.request = request;
     this.#headers = data.headers;
     this.#body = data.body;
     this.#timeout = timeout;
@@ -111,7 +111,7 @@ export class ExchangeAnswer {
     const chunks: Buffer[] = [];
     let length = 0;
     try {
-      if (this.#request.method !== 'HEAD' && declared > limit) {
+      if (this.request.method !== 'HEAD' && declared > limit) {
         throw this.#tooLong(limit);
       }
       for await (const chunk of this.#body as AsyncIterable<Buffer>) {
@@ -126,21 +126,21 @@ export class ExchangeAnswer {
       }
     } catch (error) {
       this.#body.on('error', () => {}).destroy();
-      this.#request.signal?.throwIfAborted();
+      this.request.signal?.throwIfAborted();
       if (timedOut) {
         const shown = redactUrl(this.url);
         throw new SociError(
           'ERR_SOCI_HTTP_TIMEOUT',
-          `${this.#request.method} ${shown}: no complete body in ${this.#timeout} ms`,
+          `${this.request.method} ${shown}: no complete body in ${this.#timeout} ms`,
           {
             data: { url: shown },
           },
         );
       }
-      throw networkError(this.#request, error);
+      throw networkError(this.request, error);
     } finally {
       clearTimeout(timer);
-      publish(this.#request, this.status, length, this.#startedAt);
+      publish(this.request, this.status, length, this.#startedAt);
     }
     return Buffer.concat(chunks, length);
   }
@@ -150,7 +150,7 @@ export class ExchangeAnswer {
     try {
       return await this.bytes(limit);
     } catch {
-      this.#request.signal?.throwIfAborted();
+      this.request.signal?.throwIfAborted();
       return new Uint8Array();
     }
   }
@@ -164,7 +164,7 @@ export class ExchangeAnswer {
     const shown = redactUrl(this.url);
     return new SociError(
       'ERR_SOCI_LIMIT',
-      `${this.#request.method} ${shown}: the answer is longer than ${limit} bytes`,
+      `${this.request.method} ${shown}: the answer is longer than ${limit} bytes`,
       {
         data: { url: shown, limit },
       },

@@ -8,6 +8,8 @@ import { STATUS_CODES } from 'node:http';
 import { SociError, type SociErrorCode } from '../errors.js';
 import { parseRetryAfter } from '../source/http-retry.js';
 import { redactUrl } from '../source/redact.js';
+import type { ExchangeAnswer } from './exchange.js';
+import { sentSecrets } from './sent-secrets.js';
 
 export interface RegistryErrorEntry {
   readonly code: string;
@@ -19,17 +21,23 @@ const WANTS_TLS = /HTTP request (?:was sent )?to (?:an )?HTTPS (?:server|port)/i
 const MAX_ENTRIES = 5;
 const MAX_MESSAGE = 300;
 
-function plain(value: unknown, limit: number): string {
-  const text = typeof value === 'string' ? value.slice(0, limit * 4) : '';
-  return text
+function plain(value: unknown, limit: number, secrets: readonly string[]): string {
+  const text = typeof value === 'string' ? value : '';
+  return secrets
+    .reduce((shown, secret) => shown.replaceAll(secret, 'REDACTED'), text)
+    .slice(0, limit * 4)
     .replace(/https?:\/\/[^\s"'<>]+/g, url => redactUrl(url))
     .replace(/[^\x20-\x7e\u00a0-\ud7ff]+/g, ' ')
     .trim()
     .slice(0, limit);
 }
 
-/** The entries of an error body; none when it is not in the specified form. */
-export function parseErrorBody(body: Uint8Array): RegistryErrorEntry[] {
+/**
+ * The entries of an error body; none when it is not in the specified form.
+ *
+ * @param secrets What must not be shown of what the server may have quoted.
+ */
+export function parseErrorBody(body: Uint8Array, secrets: readonly string[]): RegistryErrorEntry[] {
   const text = new TextDecoder().decode(body);
   if (WANTS_TLS.test(text)) {
     return [{ code: '', message: 'the server expects HTTPS' }];
@@ -41,7 +49,10 @@ export function parseErrorBody(body: Uint8Array): RegistryErrorEntry[] {
     const entries: unknown[] = Array.isArray(list) ? list : document === null ? [] : [document];
     return entries.slice(0, MAX_ENTRIES).flatMap(entry => {
       const { code, message, details } = (entry ?? {}) as Record<string, unknown>;
-      const found = { code: plain(code, 64), message: plain(message ?? details, MAX_MESSAGE) };
+      const found = {
+        code: plain(code, 64, secrets),
+        message: plain(message ?? details, MAX_MESSAGE, secrets),
+      };
       return found.code === '' && found.message === '' ? [] : [found];
     });
   } catch {
@@ -62,19 +73,19 @@ function codeOf(status: number): SociErrorCode {
   }
 }
 
-/** The error for an answer that is not what was hoped for. `data`: url, status, errors, retryAfter (ms). */
-export function statusError(
-  method: string,
-  url: URL,
-  status: number,
-  body: Uint8Array,
-  retryAfter: string | undefined,
-): SociError {
-  const errors = parseErrorBody(body);
-  const shown = redactUrl(url);
+/**
+ * The error for an answer that is not what was hoped for. `data`: url, status, errors, retryAfter (ms).
+ *
+ * @param body As much of the answer's as is worth reading for it.
+ */
+export function statusError(answer: ExchangeAnswer, body: Uint8Array): SociError {
+  const { request, status } = answer;
+  const { method } = request;
+  const errors = parseErrorBody(body, sentSecrets(request));
+  const shown = redactUrl(answer.url);
   const phrase = STATUS_CODES[status] ?? '';
   const details = errors.map(({ code, message }) => [code, message].filter(part => part !== '').join(': '));
-  const wait = parseRetryAfter(retryAfter);
+  const wait = parseRetryAfter(answer.header('retry-after'));
   return new SociError(
     codeOf(status),
     `${method} ${shown}: ${`${status} ${phrase}`.trim()}${details.length === 0 ? '' : ` (${details.join('; ')})`}`,

@@ -107,13 +107,7 @@ export async function fetchToken(request: TokenRequest, send: SendOnce): Promise
   const answer = await send(message);
   if (answer.status !== 200) {
     const excerpt = await answer.excerpt(64 * 1024);
-    const error = statusError(
-      message.method,
-      message.url,
-      answer.status,
-      excerpt,
-      answer.header('retry-after'),
-    );
+    const error = statusError(answer, excerpt);
     // What a token server does not find, or redirects, is no token all the same.
     throw error.code === 'ERR_SOCI_REGISTRY_NOT_FOUND' || (answer.status >= 300 && answer.status < 400)
       ? new SociError('ERR_SOCI_REGISTRY_AUTH', `Token server: ${error.message}`, { data: error.data })

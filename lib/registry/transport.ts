@@ -236,7 +236,7 @@ export class RegistryTransport {
         if (answer.status < 500 && answer.status !== 429 && answer.status !== 408) {
           return answer;
         }
-        throw await this.#statusError(request.method, answer);
+        throw await this.#statusError(answer);
       } catch (error) {
         await retries.pause(error, 0);
       }
@@ -281,7 +281,7 @@ export class RegistryTransport {
         url = next;
         continue;
       }
-      const error = await this.#statusError(call.method, answer);
+      const error = await this.#statusError(answer);
       if (home && !renewed && (answer.status === 401 || answer.status === 403)) {
         renewed = true;
         const refusal = {
@@ -298,12 +298,13 @@ export class RegistryTransport {
     }
   }
 
-  async #statusError(method: string, answer: ExchangeAnswer): Promise<SociError> {
+  async #statusError(answer: ExchangeAnswer): Promise<SociError> {
+    const { method } = answer.request;
     const body = method === 'HEAD' ? new Uint8Array() : await answer.excerpt(EXCERPT);
     if (method === 'HEAD') {
       await answer.discard();
     }
-    return statusError(method, answer.url, answer.status, body, answer.header('retry-after'));
+    return statusError(answer, body);
   }
 
   #url(endpoint: Endpoint, target: string | URL): URL {

@@ -1,10 +1,14 @@
+import type { LookupAllOptions, lookup } from 'node:dns';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import { inspect } from 'node:util';
 
 import t from 'tap';
 import { SociError } from '../../lib/errors.js';
 import type { CredentialProvider, CredentialRequest } from '../../lib/registry/credentials.js';
+import { guardedLookup } from '../../lib/registry/guarded-lookup.js';
 import { checkLocation, checkRealm } from '../../lib/registry/trusted-url.js';
+import type { RegistryRequest, Reply } from '../../lib/testing/index.js';
 import {
   blobOf,
   failure,
@@ -200,6 +204,11 @@ t.test('token servers that are not to be asked', t => {
     ['https://127.0.0.1/token', registry],
     ['https://localhost/token', registry],
     ['https://0.0.0.0/token', registry],
+    ['https://0.0.0.1/token', registry],
+    ['https://[::]/token', registry],
+    ['https://[::ffff:0:0]/token', registry],
+    ['https://[::ffff:127.0.0.1]/token', registry],
+    ['https://[64:ff9b::169.254.169.254]/token', registry],
     ['https://user:secret@auth.example/token', registry],
     ['file:///etc/passwd', registry],
     ['/token', registry],
@@ -225,6 +234,46 @@ t.test('token servers that are not to be asked', t => {
   t.throws(() => checkLocation(undefined, registry), { code: 'ERR_SOCI_HTTP_REDIRECT' });
   t.equal(checkLocation('app/x?y', registry).href, 'https://registry.example/v2/app/x?y');
   t.end();
+});
+
+t.test('names are judged by what they resolve to', async t => {
+  const known: Readonly<Record<string, string>> = {
+    'registry.example': '203.0.113.1',
+    'dev.example': '127.0.0.1',
+    'auth.example': '203.0.113.2',
+    'printer.example': '127.0.0.1',
+    'six.example': '::ffff:127.0.0.2',
+    'cloud.example': '169.254.169.254',
+  };
+  const resolve = ((name: string, options: LookupAllOptions, callback: (...results: unknown[]) => void) => {
+    const address = known[name];
+    if (address === undefined) callback(new Error(`no ${name}`));
+    else if (options.all === true) callback(null, [{ address, family: 4 }]);
+    else callback(null, address, 4);
+  }) as unknown as typeof lookup;
+  const asked = (name: string, home: string, all = false): string => {
+    let result = '';
+    guardedLookup(new URL(home), resolve)(name, { all }, (error, address) => {
+      result = error?.message ?? JSON.stringify(address);
+    });
+    return result;
+  };
+  const far = 'https://registry.example/';
+  for (const all of [false, true]) {
+    t.match(asked('auth.example', far, all), '203.0.113.2');
+    t.match(asked('printer.example', far, all), 'resolves to 127.0.0.1, an address of this machine');
+    t.match(asked('six.example', far, all), 'an address of this machine');
+    t.match(asked('cloud.example', far, all), 'a link-local or metadata address');
+    t.match(asked('cloud.example', 'https://cloud.example/', all), 'a link-local or metadata address');
+    t.match(asked('nobody.example', far, all), 'no nobody.example');
+    t.match(
+      asked('dev.example', 'http://dev.example/', all),
+      /^(?!.*resolves).*127\.0\.0\.1/,
+      'the registry itself',
+    );
+    t.match(asked('printer.example', 'http://dev.example/', all), /^(?!.*resolves).*127\.0\.0\.1/);
+    t.match(asked('printer.example', 'http://127.0.0.1:5000/', all), /^(?!.*resolves).*127\.0\.0\.1/);
+  }
 });
 
 t.test('credentials go nowhere else', async t => {
@@ -313,6 +362,47 @@ t.test('credentials go nowhere else', async t => {
       data: { errors: [{ code: 'MANIFEST_INVALID' }] },
     });
     t.notMatch(JSON.stringify([error.message, error.data]), /sesame|p:ss/);
+  });
+
+  t.test('not even when a server quotes what it was sent', async t => {
+    registry.clearFaults();
+    let sent = '';
+    const quoting = (status: number) => ({
+      reply: ({ headers, body }: RegistryRequest): Reply => {
+        const pair = Buffer.from((headers['authorization'] ?? '').slice(6), 'base64').toString();
+        const text = `${headers['authorization']} (${pair}) ${Buffer.from(body).toString()}`;
+        sent += text;
+        const errors = [{ code: headers['authorization'], message: text }];
+        return { status, headers: {}, body: Buffer.from(JSON.stringify({ errors })) };
+      },
+    });
+    const authorized = ({ path, headers }: RegistryRequest): boolean =>
+      path.endsWith('/quoted') && headers['authorization'] !== undefined;
+    registry.inject({ match: authorized, ...quoting(400) });
+    const secrets = /dXNlcjpw|p:ss|t0p-secret|Bearer (?!REDACTED)|Basic (?!REDACTED)/;
+    const quoted = async (credentials: CredentialProvider): Promise<void> => {
+      const client = openRepository(startTransport(t, { credentials }), registry);
+      const error = await failure(client.getManifest('quoted'));
+      t.match(error.message, 'REDACTED');
+      t.notMatch(inspect(error, { depth: 9 }), secrets);
+    };
+    await quoted(GOOD);
+    registry.inject({ match: { path: '/token' }, ...quoting(403) });
+    await quoted(GOOD);
+    await quoted(() => ({ identityToken: 't0p-secret' }));
+    t.match(sent, /Bearer .*dXNlcjpw.*refresh_token=t0p-secret/s);
+  });
+
+  t.test('nor when its answer is no HTTP', async t => {
+    const rude = createTcpServer(socket => socket.once('data', request => socket.end(request)));
+    await new Promise<void>(resolve => rude.listen(0, '127.0.0.1', resolve));
+    t.teardown(() => rude.close());
+    const host = `127.0.0.1:${(rude.address() as AddressInfo).port}`;
+    const hosts = { [host]: { headers: { 'x-key': 'open-sesame' } } };
+    const client = openRepository(startTransport(t, { hosts }), { host });
+    const error = await failure(client.getManifest('v1'));
+    t.equal(error.code, 'ERR_SOCI_HTTP_NETWORK');
+    t.notMatch(inspect(error, { depth: 9 }), 'open-sesame');
   });
 });
 
