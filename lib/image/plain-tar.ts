@@ -6,10 +6,10 @@
  */
 import { createHash } from 'node:crypto';
 import { SociError } from '../errors.js';
-import type { EntryFields } from '../tar/entry.js';
 import { BUILD_TOOL_IDENTIFIER } from '../ztoc/build-tool.js';
 import { encodeZtoc } from '../ztoc/encode.js';
-import { checkLimit, resolveLimits, type ZtocLimits } from '../ztoc/limits.js';
+import { EntryStore } from '../ztoc/entry-store.js';
+import { resolveLimits, type ZtocLimits } from '../ztoc/limits.js';
 import { ZTOC_VERSION } from '../ztoc/schema.js';
 import { encodeTarZinfo } from '../ztoc/tar-zinfo.js';
 import { Ztoc } from '../ztoc/ztoc.js';
@@ -32,12 +32,11 @@ export class PlainTarPass {
   readonly #hash = createHash('sha256');
   #spanHash = createHash('sha256');
   readonly #spanDigests: string[] = [];
-  readonly #entries: EntryFields[] = [];
+  readonly #entries: EntryStore;
   readonly #sparse = new Map<number, SparseMap>();
   readonly #walk = new TarWalk(({ fields, sparse }) => {
     if (sparse !== undefined) this.#sparse.set(this.#entries.length, sparse);
-    this.#entries.push(fields);
-    checkLimit(this.#limits, 'maxEntries', this.#entries.length, `${this.#name}: entries in the layer`);
+    this.#entries.add(fields);
   });
   #bytes = 0;
 
@@ -46,6 +45,7 @@ export class PlainTarPass {
     this.#name = name;
     this.#maxBytes = maxBytes;
     this.#limits = resolveLimits(limits);
+    this.#entries = new EntryStore(this.#limits);
   }
 
   /** @throws SociError ERR_SOCI_LIMIT, ERR_SOCI_TAR_HEADER, ERR_SOCI_TAR_UNSUPPORTED */
@@ -85,7 +85,7 @@ export class PlainTarPass {
       spanDigests: this.#spanDigests,
       checkpoints: encodeTarZinfo({ spanSize: SPAN_SIZE, size: this.#bytes }),
       entryCount: this.#entries.length,
-      entryAt: index => this.#entries[index] as EntryFields,
+      entryAt: index => this.#entries.at(index),
     });
     return { ztoc: Ztoc.decode(bytes, { limits: this.#limits }), sparse: this.#sparse };
   }

@@ -8,7 +8,7 @@ import { SociError } from '../errors.js';
 export interface ZtocLimits {
   /** Bytes of an encoded ztoc. A 4 MiB span costs 32 KiB here: the default suffices for 25 GiB of tar. */
   readonly maxZtocBytes: number;
-  /** Entries in a table of contents. */
+  /** Entries in a table of contents. Honest ones take at least 170 bytes each, so more do not fit `maxZtocBytes`. */
   readonly maxEntries: number;
   /** Spans of a layer; for gzip each is a 32 KiB window. */
   readonly maxSpans: number;
@@ -18,7 +18,7 @@ export interface ZtocLimits {
 
 export const DEFAULT_ZTOC_LIMITS: ZtocLimits = {
   maxZtocBytes: 256 * 2 ** 20,
-  maxEntries: 4_000_000,
+  maxEntries: 1_500_000,
   maxSpans: 1_000_000,
   maxHeaderBytes: 4 * 2 ** 20,
 };
