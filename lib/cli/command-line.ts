@@ -25,8 +25,10 @@ export type Request =
 
 const HELP_WORDS = new Set(['--help', '-h', 'help']);
 
-function isGroup(word: string): boolean {
-  return [...COMMANDS.keys()].some(name => name.startsWith(`${word} `));
+/** The second words of the commands that begin with `word`. */
+function groupOf(word: string): readonly string[] {
+  const prefix = `${word} `;
+  return [...COMMANDS.keys()].filter(name => name.startsWith(prefix)).map(name => name.slice(prefix.length));
 }
 
 /** @throws UsageError */
@@ -35,14 +37,19 @@ export async function readCommandLine(argv: readonly string[]): Promise<Request>
   if (first === undefined) throw new UsageError("expected a command (try 'seekable-oci --help')");
   if (HELP_WORDS.has(first)) return { kind: 'print', text: overview('') };
   if (first === '--version') return { kind: 'version' };
-  if (isGroup(first) && second !== undefined && HELP_WORDS.has(second)) {
-    return { kind: 'print', text: overview(first) };
+  const group = groupOf(first);
+  if (group.length > 0) {
+    if (second === undefined) {
+      const expected = `expected a command after '${first}': ${group.join(', ')}`;
+      throw new UsageError(`${expected} (try 'seekable-oci ${first} --help')`);
+    }
+    if (HELP_WORDS.has(second)) return { kind: 'print', text: overview(first) };
   }
   const words = COMMANDS.has(first) ? 1 : 2;
   const name = argv.slice(0, words).join(' ');
   const entry = COMMANDS.get(name);
   if (entry === undefined) {
-    const where = isGroup(first) ? `seekable-oci ${first}` : 'seekable-oci';
+    const where = group.length > 0 ? `seekable-oci ${first}` : 'seekable-oci';
     throw new UsageError(`unknown command '${name}' (try '${where} --help')`);
   }
   return commandRequest(name, await entry.load(), argv.slice(words));

@@ -15,13 +15,18 @@ export function reportIndexEvents(reporter: Reporter): IndexEventHandler {
   return event => report(reporter, event);
 }
 
+/** A bar has to fit into 80 columns. */
+function barName(digest: string): string {
+  return shortDigest(digest).slice('sha256:'.length);
+}
+
 function report(reporter: Reporter, event: IndexEvent): void {
   switch (event.type) {
     case 'layer-started':
     case 'layer-progress': {
       const { digest, size } = event.layer;
       const done = event.type === 'layer-started' ? 0 : event.bytes;
-      reporter.progress(digest, `indexing ${shortDigest(digest)}`, done, size);
+      reporter.progress(digest, `indexing ${barName(digest)}`, done, size);
       return;
     }
     case 'layer-done': {
@@ -54,7 +59,7 @@ function report(reporter: Reporter, event: IndexEvent): void {
     case 'blob-progress':
       reporter.progress(
         event.blob.digest,
-        `pushing ${shortDigest(event.blob.digest)}`,
+        `pushing ${barName(event.blob.digest)}`,
         event.bytes,
         event.blob.size,
       );

@@ -16,8 +16,14 @@ export interface LayerInput<S> {
   close(): Promise<void>;
 }
 
+/** @throws UsageError for a URL of another scheme, which would be looked for as a file */
 function isUrl(operand: string): boolean {
-  return /^https?:\/\//i.test(operand);
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(operand)?.[1]?.toLowerCase();
+  if (scheme === undefined) return false;
+  if (scheme === 'http' || scheme === 'https') return true;
+  throw new UsageError(
+    `LAYER: expected a path or a URL of the scheme http or https, found one of '${scheme}'`,
+  );
 }
 
 function fromSource(source: RangeSource): LayerInput<RangeSource> {

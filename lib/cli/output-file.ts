@@ -12,36 +12,48 @@ import { writeOut } from './standard-output.js';
 export class OutputFile {
   readonly #handle: FileHandle | undefined;
   readonly #temporary: string | undefined;
+  /** What the user calls it. */
+  readonly #name: string;
   readonly #target: string;
   #settled = false;
 
-  private constructor(target: string, handle?: FileHandle, temporary?: string) {
+  private constructor(name: string, target: string, handle?: FileHandle, temporary?: string) {
+    this.#name = name;
     this.#target = target;
     this.#handle = handle;
     this.#temporary = temporary;
   }
 
   static async open(path: string): Promise<OutputFile> {
-    if (path === '-') return new OutputFile(path);
+    if (path === '-') return new OutputFile(path, path);
+    return await named(path, () => OutputFile.#openFile(path));
+  }
+
+  static async #openFile(path: string): Promise<OutputFile> {
     const existing = await stat(path).catch(() => undefined);
-    if (existing !== undefined && !existing.isFile()) return new OutputFile(path, await open(path, 'w'));
+    if (existing !== undefined && !existing.isFile()) {
+      return new OutputFile(path, path, await open(path, 'w'));
+    }
     // Through a symbolic link the file behind it is replaced, not the link.
     const target = existing === undefined ? path : await realpath(path);
     const unique = `${process.pid}-${randomBytes(4).toString('hex')}`;
     const temporary = join(dirname(target), `.${basename(target)}.${unique}.tmp`);
-    return new OutputFile(target, await open(temporary, 'wx'), temporary);
+    return new OutputFile(path, target, await open(temporary, 'wx'), temporary);
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    if (this.#handle === undefined) await writeOut(bytes);
-    else await this.#handle.writeFile(bytes);
+    const handle = this.#handle;
+    if (handle === undefined) await writeOut(bytes);
+    else await named(this.#name, () => handle.writeFile(bytes));
   }
 
   /** The bytes are on the disk before the name points to them. */
   async commit(): Promise<void> {
-    if (this.#temporary !== undefined) await this.#handle?.datasync();
-    await this.#handle?.close();
-    if (this.#temporary !== undefined) await rename(this.#temporary, this.#target);
+    await named(this.#name, async () => {
+      if (this.#temporary !== undefined) await this.#handle?.datasync();
+      await this.#handle?.close();
+      if (this.#temporary !== undefined) await rename(this.#temporary, this.#target);
+    });
     this.#settled = true;
   }
 
@@ -51,5 +63,16 @@ export class OutputFile {
     this.#settled = true;
     await this.#handle?.close().catch(() => undefined);
     if (this.#temporary !== undefined) await rm(this.#temporary, { force: true });
+  }
+}
+
+/** The system's errors name the temporary file, if any at all: what the user gave is what they know. */
+async function named<T>(name: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const [, reason = message] = /^[A-Z0-9]+: ([^,]+)/.exec(message) ?? [];
+    throw Object.assign(new Error(`${name}: cannot be written: ${reason}`, { cause }), { code });
   }
 }

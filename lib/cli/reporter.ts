@@ -71,7 +71,8 @@ export class Reporter {
   #write(lines: string): void {
     const up = this.#drawnRows === 0 ? '' : `\x1b[${this.#drawnRows}A\r\x1b[J`;
     const now = performance.now();
-    const width = (this.#stream.columns ?? 80) - 1;
+    // A terminal that was never told its size has 0 columns.
+    const width = (this.#stream.columns || 80) - 1;
     const rows = [...this.#bars.values()]
       .slice(0, MAX_BARS)
       .map(bar => barText(bar.label, bar.done, bar.total, now - bar.started).slice(0, width));

@@ -1,5 +1,5 @@
 /** `seekable-oci ztoc build`: one pass over a layer, one ztoc file. */
-import { buildZtoc } from '../index.js';
+import { buildZtoc, SociError } from '../index.js';
 import { byteText } from './byte-text.js';
 import { type Command, type Invocation, optionBytes, optionText, UsageError } from './command.js';
 import { openStream } from './layer-input.js';
@@ -36,6 +36,10 @@ async function run(invocation: Invocation): Promise<void> {
   const file = await OutputFile.open(output);
   try {
     const { ztoc, layerDigest, layerSize } = await build(operand, options, invocation.signal);
+    // What a pipe gives whose writer failed: to the library an empty layer, here never what was meant.
+    if (layerSize === 0) {
+      throw new SociError('ERR_SOCI_LAYER_TRUNCATED', 'expected a gzip or uncompressed tar, found 0 bytes');
+    }
     const bytes = ztoc.encode();
     invocation.signal.throwIfAborted();
     await file.write(bytes);

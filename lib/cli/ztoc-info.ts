@@ -7,14 +7,14 @@ import { readZtoc } from './ztoc-input.js';
 /** Spans are half-open: an empty file has `start_span` = `end_span`. */
 function files(ztoc: Ztoc) {
   return Array.from(ztoc.entries(), entry => {
-    const { firstSpan, lastSpan } = ztoc.locateRange(entry);
+    const { firstSpan, endSpan } = ztoc.locateRange(entry);
     return {
       filename: entry.name,
       offset: entry.offset,
       size: entry.size,
       type: entry.type,
       start_span: firstSpan,
-      end_span: lastSpan,
+      end_span: endSpan,
     };
   });
 }
