@@ -96,6 +96,16 @@ export class SociError extends Error {
   }
 }
 
+/** ERR_SOCI_INVALID_ARGUMENT for a value of the wrong type, which is named but not shown: it may be secret, or large. */
+export function invalidArgument(name: string, expected: string, received: unknown): SociError {
+  const type = typeof received;
+  const className = type === 'object' ? (received as object | null)?.constructor?.name : undefined;
+  const found = received === null ? 'null' : (className ?? type);
+  return new SociError('ERR_SOCI_INVALID_ARGUMENT', `expected ${expected} for ${name}, received ${found}`, {
+    data: { name, expected, received: found },
+  });
+}
+
 const FILE_ERROR_TEXT: Readonly<Record<FileErrorCode, string>> = {
   ENOENT: 'no such file or directory',
   ENOTDIR: 'not a directory',

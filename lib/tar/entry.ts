@@ -4,6 +4,7 @@
  * can be held against the other. Strings are decoded when asked for: a layer may
  * have hundreds of thousands of entries, and most are never looked at.
  */
+import { type InspectOptions, inspect } from 'node:util';
 import { decodeByteString, fromByteString } from './byte-string.js';
 import { GO_ZERO_TIME, parseTime } from './time.js';
 
@@ -29,6 +30,11 @@ export interface EntryFields {
   readonly devmajor: number;
   readonly devminor: number;
   readonly pax: readonly PaxPair[];
+}
+
+/** What JSON and console.log show of an entry: text, U+FFFD where the bytes are not UTF-8; for exact bytes there are the raw fields. */
+export interface TocEntryJson extends Omit<EntryFields, 'pax'> {
+  readonly pax: Readonly<Record<string, string>>;
 }
 
 /** A raw PAX record of the entry's own 'x' header. */
@@ -131,6 +137,35 @@ export class TocEntry {
       rawKey: fromByteString(key),
       value: fromByteString(value),
     }));
+  }
+
+  toJSON(): TocEntryJson {
+    const { type, offset, size, headerOffset, mode, uid, gid, devmajor, devminor } = this.fields;
+    const pax = this.fields.pax.map(
+      ([key, value]) => [decodeByteString(key), decodeByteString(value)] as const,
+    );
+    return {
+      name: this.name,
+      type,
+      offset,
+      size,
+      headerOffset,
+      linkname: this.linkname,
+      mode,
+      uid,
+      gid,
+      uname: this.uname,
+      gname: this.gname,
+      modTime: this.modTime,
+      devmajor,
+      devminor,
+      pax: Object.fromEntries(pax),
+    };
+  }
+
+  [inspect.custom](depth: number, options: InspectOptions): string {
+    if (depth < 0) return '[TocEntry]';
+    return `TocEntry ${inspect(this.toJSON(), { ...options, depth })}`;
   }
 }
 

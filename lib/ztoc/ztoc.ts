@@ -5,7 +5,8 @@
  * layer is for its digest, or for verifyZtoc(), to say.
  */
 import { createHash } from 'node:crypto';
-import { SociError } from '../errors.js';
+import { isUint8Array } from 'node:util/types';
+import { invalidArgument, SociError } from '../errors.js';
 import { decodeByteString, quoteByteString, toByteString } from '../tar/byte-string.js';
 import { TocEntry } from '../tar/entry.js';
 import { encodeZtoc } from './encode.js';
@@ -38,7 +39,7 @@ export interface EntryRange {
   readonly end: number;
   /** Half-open range of span indexes. */
   readonly firstSpan: number;
-  readonly lastSpan: number;
+  readonly endSpan: number;
 }
 
 export interface ZtocDecodeOptions {
@@ -72,9 +73,10 @@ export class Ztoc {
    * Keeps a view of `bytes`, which must not change afterwards.
    *
    * @throws SociError ERR_SOCI_ZTOC_FORMAT (not a ztoc), ERR_SOCI_ZTOC_INVALID
-   *   (contradicts itself), ERR_SOCI_ZTOC_DIGEST, ERR_SOCI_LIMIT
+   *   (contradicts itself), ERR_SOCI_ZTOC_DIGEST, ERR_SOCI_LIMIT, ERR_SOCI_INVALID_ARGUMENT
    */
   static decode(bytes: Uint8Array, options: ZtocDecodeOptions = {}): Ztoc {
+    if (!isUint8Array(bytes)) throw invalidArgument('ztoc', 'a Ztoc or its bytes in a Uint8Array', bytes);
     const limits = resolveLimits(options.limits);
     checkLimit(limits, 'maxZtocBytes', bytes.length, 'bytes of ztoc');
     return new Ztoc(bytes, limits, options.expectedDigest);
@@ -242,7 +244,7 @@ export class Ztoc {
     const from = entry.offset + start;
     const to = entry.offset + end;
     const firstSpan = this.spanOf(from);
-    return { start: from, end: to, firstSpan, lastSpan: from === to ? firstSpan : this.spanOf(to - 1) + 1 };
+    return { start: from, end: to, firstSpan, endSpan: from === to ? firstSpan : this.spanOf(to - 1) + 1 };
   }
 
   /** Written anew as the reference writes it; equals `bytes` unless somebody else's writer chose another layout. */

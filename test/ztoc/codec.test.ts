@@ -1,10 +1,11 @@
 /** The ztoc format: bytes to object and back, and what is refused on the way. */
+import { inspect } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { Builder } from 'flatbuffers';
 import t from 'tap';
 import { SociError } from '../../lib/errors.js';
-import type { EntryFields, EntryType } from '../../lib/tar/entry.js';
+import { type EntryFields, type EntryType, TocEntry } from '../../lib/tar/entry.js';
 import { encodeZtoc } from '../../lib/ztoc/encode.js';
 import { cleanPath } from '../../lib/ztoc/entry-path.js';
 import { WINDOW_SIZE } from '../../lib/ztoc/gzip-zinfo.js';
@@ -241,15 +242,15 @@ t.test('locateRange gives half-open ranges', async t => {
   const first = ztoc.entry(0);
   t.same(
     ztoc.locateRange(first),
-    { start: 512, end: 70_144, firstSpan: 0, lastSpan: 1 },
+    { start: 512, end: 70_144, firstSpan: 0, endSpan: 1 },
     'ends on a span boundary',
   );
-  t.same(ztoc.locateRange(first, 10, 10), { start: 522, end: 522, firstSpan: 0, lastSpan: 0 }, 'nothing');
+  t.same(ztoc.locateRange(first, 10, 10), { start: 522, end: 522, firstSpan: 0, endSpan: 0 }, 'nothing');
   t.same(ztoc.locateRange(ztoc.entry(1), 59_999), {
     start: 130_655,
     end: 130_656,
     firstSpan: 1,
-    lastSpan: 2,
+    endSpan: 2,
   });
   for (const [start, end] of [
     [-1, 0],
@@ -260,6 +261,23 @@ t.test('locateRange gives half-open ranges', async t => {
   ] as const) {
     t.throws(() => ztoc.locateRange(first, start, end), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
   }
+});
+
+t.test('entries can be shown: as JSON and on the console', t => {
+  const fields = { name: 'caf\u00c3\u00a9', size: 3, linkname: 'x', mode: 0o4755, uid: 7, gid: 8 };
+  const shown = new TocEntry(entry({ ...fields, pax: [['SCHILY.xattr.user.k', 'v\u00ff']] }));
+  const expected = {
+    ...entry(fields),
+    name: 'café',
+    pax: { 'SCHILY.xattr.user.k': 'v\ufffd' },
+  };
+  t.same(JSON.parse(JSON.stringify(shown)), expected);
+  t.match(
+    inspect(shown),
+    /^TocEntry \{\n {2}name: 'café',\n {2}type: 'reg',\n {2}offset: 512,\n {2}size: 3,/,
+  );
+  t.match(inspect([shown], { depth: 0 }), '[ [TocEntry] ]');
+  t.end();
 });
 
 t.test('fields that a later version may add are passed over', async t => {
