@@ -3,7 +3,7 @@
  * through the layer's spans. The bytes of the layer itself stay where they are.
  */
 import type { Readable } from 'node:stream';
-import { fileError, SociError } from '../errors.js';
+import { fileError, invalidArgument, SociError } from '../errors.js';
 import type { AbortableOptions, RangeSource } from '../source/range-source.js';
 import type { ReadStats } from '../span/fetcher.js';
 import { type ReadPlan, SpanReader, type WindowVerification } from '../span/reader.js';
@@ -59,7 +59,7 @@ export interface FilePlan extends ReadPlan {
  * @param source the layer as stored. Closing the layer leaves it open unless `closeSource` is set.
  * @param ztoc a `Ztoc`, or one encoded
  * @throws SociError ERR_SOCI_ZTOC_MISMATCH when the ztoc was made for a layer of another size;
- *   ERR_SOCI_ZTOC_DIGEST; what `Ztoc.decode` throws
+ *   ERR_SOCI_ZTOC_DIGEST; ERR_SOCI_INVALID_ARGUMENT; what `Ztoc.decode` throws
  */
 export async function openLayer(
   source: RangeSource,
@@ -67,6 +67,9 @@ export async function openLayer(
   options: OpenLayerOptions = {},
 ): Promise<Layer> {
   options.signal?.throwIfAborted();
+  if (typeof source?.read !== 'function' || typeof source.size !== 'number') {
+    throw invalidArgument('source', 'a RangeSource (FileSource, HttpSource, BufferSource, …)', source);
+  }
   const { ztocDigest: expectedDigest } = options;
   const table = ztoc instanceof Ztoc ? ztoc : Ztoc.decode(ztoc, { expectedDigest });
   if (expectedDigest !== undefined && table.digest !== expectedDigest) {
@@ -253,7 +256,10 @@ export class Layer {
     const { type } = found.entry;
     if (type === 'dir') throw fileError('EISDIR', 'open', shown(path));
     if (type !== 'reg') {
-      const detail = type === 'symlink' ? 'a symbolic link, and those are not followed' : `a ${KINDS[type]}`;
+      const detail =
+        type === 'symlink'
+          ? 'a symbolic link, which only { followSymlinks: true } follows'
+          : `a ${KINDS[type]}`;
       throw fileError('EINVAL', 'open', shown(path), `not a regular file but ${detail}`);
     }
     return found;

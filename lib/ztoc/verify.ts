@@ -14,7 +14,7 @@ import { GzipZinfo } from './gzip-zinfo.js';
 import { indexLayer } from './index-pass.js';
 import { isRangeSource, type LayerInput, layerName } from './layer-input.js';
 import { DEFAULT_ZTOC_LIMITS, type ZtocLimits } from './limits.js';
-import type { Ztoc } from './ztoc.js';
+import { Ztoc } from './ztoc.js';
 
 export interface VerifyZtocOptions {
   /** Default 'fast'. */
@@ -31,13 +31,15 @@ export interface VerifyZtocOptions {
  *
  * @throws SociError ERR_SOCI_ZTOC_MISMATCH { field, index, expected, found } for
  *   the first difference, where `expected` is what the ztoc says; the errors of
- *   buildZtoc for a layer that cannot be read at all
+ *   buildZtoc for a layer that cannot be read at all; what `Ztoc.decode` throws for
+ *   a ztoc that was given as its bytes
  */
 export async function verifyZtoc(
   input: LayerInput,
-  ztoc: Ztoc,
+  expected: Ztoc | Uint8Array,
   options: VerifyZtocOptions = {},
 ): Promise<void> {
+  const ztoc = expected instanceof Ztoc ? expected : Ztoc.decode(expected);
   const name = layerName(input);
   if (isRangeSource(input)) compare(name, 'compressedSize', undefined, ztoc.compressedSize, input.size);
   let index = 0;

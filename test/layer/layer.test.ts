@@ -128,7 +128,7 @@ t.test('errors are those of node:fs', async t => {
     ['usr/shar', { code: 'ENOENT' }],
     ['nowhere', { code: 'ENOENT', message: /etc\/missing/ }],
     ['self', { code: 'ELOOP' }],
-    ['soft', { code: 'EINVAL', message: /symbolic link/ }],
+    ['soft', { code: 'EINVAL', message: /symbolic link.*followSymlinks: true/ }],
     ['null', { code: 'EINVAL', message: /character device/ }],
     ['pipe', { code: 'EINVAL', message: /fifo/ }],
     ['lib/text', { code: 'ENOENT' }],
@@ -429,3 +429,19 @@ t.test(
     }
   },
 );
+
+t.test('arguments of the wrong type are named', async t => {
+  const source = new CountingSource(standard.layer);
+  const wrong: [unknown, unknown, RegExp][] = [
+    ['layer.tar.gz', standard.ztoc, /expected a RangeSource .* for source, received string/],
+    [standard.layer, standard.ztoc, /expected a RangeSource .* received (Buffer|Uint8Array)/],
+    [undefined, standard.ztoc, /expected a RangeSource .* received undefined/],
+    [Promise.resolve(source), standard.ztoc, /expected a RangeSource .* received Promise/],
+    [source, 'layer.ztoc', /expected a Ztoc or its bytes .* for ztoc, received string/],
+    [source, null, /expected a Ztoc or its bytes .* received null/],
+  ];
+  for (const [layer, ztoc, message] of wrong) {
+    const opening = openLayer(layer as CountingSource, ztoc as Ztoc);
+    await t.rejects(opening, { code: 'ERR_SOCI_INVALID_ARGUMENT', message });
+  }
+});

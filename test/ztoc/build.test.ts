@@ -507,6 +507,11 @@ t.test('verify of an uncompressed layer', async t => {
   const tar = fixture('tiny.tar');
   const { ztoc } = await buildZtoc(tar, { spanSize: 1000 });
   await verifyZtoc(tar, ztoc);
+  await t.resolves(verifyZtoc(tar, ztoc.encode()), 'the ztoc as bytes');
+  await t.rejects(verifyZtoc(tar, 'tiny.ztoc' as unknown as Uint8Array), {
+    code: 'ERR_SOCI_INVALID_ARGUMENT',
+    message: /expected a Ztoc or its bytes/,
+  });
   const changed = tar.slice();
   changed[513] = 0x21;
   const error = await errorOf(verifyZtoc(changed, ztoc));
