@@ -35,6 +35,10 @@ export class BufferSource implements RangeSource {
     this.#bytes = undefined;
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
   #open(): Uint8Array {
     if (this.#bytes === undefined) throw closedError(this.name);
     return this.#bytes;

@@ -93,6 +93,10 @@ export class FileSource implements RangeSource {
     return this.#closing;
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
   #check(signal: AbortSignal | undefined): void {
     signal?.throwIfAborted();
     if (this.#closing) throw closedError(this.name);

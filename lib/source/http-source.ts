@@ -166,6 +166,10 @@ export class HttpSource implements RangeSource {
     if (this.#ownsTransport) await this.#transport.close();
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
   async #probe(signal: AbortSignal, ranges: 'required' | 'optional'): Promise<void> {
     const retries = new Retries(this.#retry, signal);
     for (;;) {

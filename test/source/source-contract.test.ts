@@ -165,6 +165,12 @@ async function contract(t: Test, { open }: Subject): Promise<void> {
     t.same(await chunks.next(), { done: true, value: undefined }, 'and is over then');
   });
 
+  t.test('can be declared with await using', async t => {
+    const source = await open(BYTES);
+    await (source as RangeSource & AsyncDisposable)[Symbol.asyncDispose]();
+    await t.rejects(source.read(0, 1), { code: 'ERR_SOCI_CLOSED' });
+  });
+
   t.test('after close() everything rejects with ERR_SOCI_CLOSED, and closing twice is no error', async t => {
     const source = await open(BYTES);
     const chunks = source.stream()[Symbol.asyncIterator]();
