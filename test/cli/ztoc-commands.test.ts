@@ -98,6 +98,20 @@ t.test('wrong usage is status 2 and one line', async t => {
     oneLineError(t, stderr, 'ERR_SOCI_INVALID_ARGUMENT');
   }
   t.notOk(readdirSync(folder).includes('no'), 'nothing was written');
+  t.match((await command(['ztoc'])).stderr, "a command after 'ztoc': build, info, ls, cat, verify (try ");
+  for (const operand of ['ftp://user:secret@host/layer', 'file:///layer']) {
+    for (const args of [
+      ['build', operand, '-o', '-'],
+      ['cat', operand, ztoc, 'big'],
+      ['verify', operand, ztoc],
+    ]) {
+      const { status, stderr } = await command(['ztoc', ...args]);
+      t.equal(status, 2, args.join(' '));
+      oneLineError(t, stderr, 'ERR_SOCI_INVALID_ARGUMENT');
+      t.match(stderr, 'a URL of the scheme http or https');
+      t.notMatch(stderr, 'secret');
+    }
+  }
 });
 
 t.test('ztoc build', async t => {
@@ -191,6 +205,27 @@ t.test('ztoc build', async t => {
     const { status, stderr } = await command(['ztoc', 'build', '-', '-o', join(folder, 'no/such/x')], bytes);
     t.equal(status, 1);
     oneLineError(t, stderr, 'ENOENT');
+    t.match(stderr, `${join(folder, 'no/such/x')}: cannot be written: no such file or directory [`);
+    t.notMatch(stderr, '.tmp', 'not the temporary file');
+    const under = join(layer, 'x');
+    const below = await command(['ztoc', 'build', layer, '-o', under]);
+    oneLineError(t, below.stderr, 'ENOTDIR');
+    t.match(below.stderr, `${under}: cannot be written: not a directory [`);
+    const taken = await command(['ztoc', 'build', layer, '-o', folder]);
+    oneLineError(t, taken.stderr, 'EISDIR');
+    t.match(taken.stderr, `${folder}: cannot be written: `);
+  });
+
+  t.test('no bytes at all are no layer: a failed download must not leave a ztoc', async t => {
+    const dir = t.testdir({ empty: '' });
+    for (const operand of ['-', join(dir, 'empty')]) {
+      const { status, stdout, stderr } = await command(['ztoc', 'build', operand, '-o', join(dir, 'out')]);
+      t.equal(status, 1);
+      t.equal(stdout.length, 0);
+      oneLineError(t, stderr, 'ERR_SOCI_LAYER_TRUNCATED');
+      t.match(stderr, 'found 0 bytes');
+      t.same(readdirSync(dir), ['empty']);
+    }
   });
 });
 
