@@ -5,12 +5,24 @@
  */
 import type { Transform } from 'node:stream';
 import { Readable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import zlib from 'node:zlib';
 import { SociError } from '../errors.js';
 import { type FramePiece, ZstdFrames } from './zstd-frames.js';
 
 /** @types/node for Node 20 does not know it yet. */
 const { createZstdDecompress } = zlib as { createZstdDecompress?: () => Transform };
+
+/**
+ * fzstd makes a window for each frame and moves all of it for each block, be that of a single byte: a few megabytes
+ * of such blocks would keep it busy for hours. So many bytes may be moved for nothing, and for each byte of output;
+ * blocks of real layers have thousands of bytes, and windows hardly ever more than 8 MiB.
+ */
+const FREE_MOVES = 4 * 2 ** 30;
+const MOVES_PER_BYTE = 2 ** 16;
+/** Bytes moved, or pieces without any, between two turns of the event loop: some 10 ms. */
+const MOVES_AT_A_TIME = 2 ** 27;
+const PIECE_MOVES = 2 ** 17;
 
 /**
  * The decoded bytes, each chunk valid until the next one is asked for.
@@ -26,7 +38,7 @@ export async function* decodeZstd(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const pieces = piecesOf(chunks, name);
   try {
-    yield* native ? decodeNatively(pieces) : decodeInScript(pieces);
+    yield* native ? decodeNatively(pieces) : decodeInScript(pieces, name);
   } catch (error) {
     // What node:zlib and fzstd throw are their own errors, all of them about the data.
     if (error instanceof SociError || !isDecoderError(error)) throw error;
@@ -45,16 +57,33 @@ async function* piecesOf(
 
 async function* decodeInScript(
   pieces: AsyncIterable<FramePiece>,
+  name: string,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const { Decompress } = await import('fzstd');
   const output: Uint8Array[] = [];
   const start = () => new Decompress(block => output.push(block));
   let decoder = start();
-  for await (const { bytes, last } of pieces) {
+  let produced = 0;
+  let moved = 0;
+  let rested = 0;
+  for await (const { bytes, last, window } of pieces) {
     decoder.push(bytes, last);
+    moved += PIECE_MOVES + window * (output.length + (last ? 1 : 0));
+    for (const block of output) produced += block.length;
+    if (moved > FREE_MOVES + produced * MOVES_PER_BYTE) {
+      throw new SociError(
+        'ERR_SOCI_LIMIT',
+        `${name}: zstd blocks of next to nothing with windows of up to ${window} bytes`,
+        { data: { window, produced } },
+      );
+    }
     yield* output;
     output.length = 0;
     if (last) decoder = start();
+    if (moved - rested > MOVES_AT_A_TIME) {
+      await setImmediate();
+      rested = moved;
+    }
   }
 }
 

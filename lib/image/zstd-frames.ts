@@ -21,6 +21,8 @@ export interface FramePiece {
   readonly bytes: Uint8Array;
   /** The frame ends here. */
   readonly last: boolean;
+  /** Bytes of the frame's window. */
+  readonly window: number;
 }
 
 type State = 'magic' | 'skip-size' | 'header' | 'block-header' | 'pass' | 'skip';
@@ -33,6 +35,7 @@ export class ZstdFrames {
   /** After the bytes to pass on: the last block of the frame has been seen. */
   #lastBlock = false;
   #checksum = false;
+  #window = 0;
 
   /** @param name of the stream, for messages */
   constructor(name: string) {
@@ -48,7 +51,7 @@ export class ZstdFrames {
         rest = rest.subarray(bytes.length);
         this.#left -= bytes.length;
         const last = this.#left === 0 && this.#lastBlock;
-        if (this.#state === 'pass') yield { bytes, last };
+        if (this.#state === 'pass') yield { bytes, last, window: this.#window };
         if (this.#left === 0) this.#state = last || this.#state === 'skip' ? 'magic' : 'block-header';
         continue;
       }
@@ -116,10 +119,11 @@ export class ZstdFrames {
         { data: { limit: MAX_WINDOW, found: window } },
       );
     }
+    this.#window = window;
     this.#checksum = (descriptor & 0x04) !== 0;
     this.#gathered = new Uint8Array(0);
     this.#state = 'block-header';
-    return { bytes, last: false };
+    return { bytes, last: false, window };
   }
 
   #takeBlockHeader(bytes: Uint8Array): FramePiece {
@@ -133,7 +137,7 @@ export class ZstdFrames {
     this.#gathered = new Uint8Array(0);
     const last = this.#left === 0 && this.#lastBlock;
     this.#state = last ? 'magic' : this.#left === 0 ? 'block-header' : 'pass';
-    return { bytes, last };
+    return { bytes, last, window: this.#window };
   }
 
   #bad(reason: string): SociError {

@@ -141,6 +141,29 @@ t.test('zstd in any chunking is the same bytes', async t => {
   );
 });
 
+t.test('zstd that keeps a decoder busy with nothing', async t => {
+  const empty = (last: boolean) => Buffer.from([last ? 1 : 0, 0, 0]);
+  const header = (exponent: number) => Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, (exponent - 10) << 3]);
+  const streams = {
+    'large windows': Array.from({ length: 5000 }, () => Buffer.concat([header(27), empty(true)])),
+    'a large window': [header(27), ...Array.from({ length: 5000 }, () => empty(false)), empty(true)],
+    'empty blocks': [header(10), ...Array.from({ length: 200_000 }, () => empty(false)), empty(true)],
+  };
+  for (const [name, pieces] of Object.entries(streams)) {
+    let turns = 0;
+    const timer = setInterval(() => {
+      turns += 1;
+    }, 1);
+    const chunks = async function* () {
+      yield Buffer.concat(pieces);
+    };
+    const error = await failure(collect(decodeZstd(chunks(), 'layer x', false)));
+    clearInterval(timer);
+    t.match(error, { code: 'ERR_SOCI_LIMIT', message: 'layer x' }, name);
+    t.ok(turns > 1, 'and nobody else waits for it meanwhile');
+  }
+});
+
 t.test('broken zstd', async t => {
   const good = zstd(textLike(1000));
   const decoded = (bytes: Uint8Array) =>
