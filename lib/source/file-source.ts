@@ -57,6 +57,14 @@ export class FileSource implements RangeSource {
     this.#check(options.signal);
     checkByteRange(this.name, this.size, offset, length);
     const target = allocateExactly(length);
+    await this.readInto(target, offset, options);
+    return target;
+  }
+
+  async readInto(target: Uint8Array, offset: number, options: AbortableOptions = {}): Promise<void> {
+    this.#check(options.signal);
+    const { length } = target;
+    checkByteRange(this.name, this.size, offset, length);
     let filled = 0;
     while (filled < length) {
       const bytesRead = await this.#pread(
@@ -78,7 +86,6 @@ export class FileSource implements RangeSource {
         { data: { name: this.name, offset, length, received: filled } },
       );
     }
-    return target;
   }
 
   async *stream(options: AbortableOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {

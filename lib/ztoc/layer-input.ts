@@ -37,7 +37,10 @@ export async function* layerChunks(
     for (let at = 0; at < input.length; at += CHUNK_SIZE) yield input.subarray(at, at + CHUNK_SIZE);
     return;
   }
-  const gatherer = new Gatherer(isRangeSource(input) ? input.stream({ signal }) : input, signal);
+  const gatherer =
+    isRangeSource(input) && input.readInto !== undefined
+      ? new RangeFiller(input, signal)
+      : new Gatherer(isRangeSource(input) ? input.stream({ signal }) : input, signal);
   let buffer = new Uint8Array(CHUNK_SIZE);
   let spare = new Uint8Array(CHUNK_SIZE);
   try {
@@ -52,6 +55,33 @@ export async function* layerChunks(
     }
   } finally {
     await gatherer.close();
+  }
+}
+
+/** Reads a source straight into the buffers: a new one for every chunk would keep the garbage collector busy. */
+class RangeFiller {
+  readonly #source: RangeSource;
+  readonly #signal: AbortSignal | undefined;
+  #position = 0;
+  #filling: Promise<void> | undefined;
+
+  constructor(source: RangeSource, signal: AbortSignal | undefined) {
+    this.#source = source;
+    this.#signal = signal;
+  }
+
+  async fill(buffer: Uint8Array): Promise<number> {
+    const target = buffer.subarray(0, this.#source.size - this.#position);
+    const offset = this.#position;
+    this.#position += target.length;
+    this.#filling = this.#source.readInto?.(target, offset, { signal: this.#signal });
+    await this.#filling;
+    return target.length;
+  }
+
+  /** The caller may close the source then. */
+  async close(): Promise<void> {
+    await this.#filling?.catch(() => {});
   }
 }
 
