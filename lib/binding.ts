@@ -175,6 +175,9 @@ function packageRoot(): string {
   );
 }
 
+/** The package has its binding.gyp in native/: in its root npm would compile it on every installation. */
+const BUILD_COMMAND = "npm explore seekable-oci -- 'cp native/binding.gyp . && npx node-gyp rebuild'";
+
 function loadAddon(): Addon {
   const root = packageRoot();
   try {
@@ -186,7 +189,7 @@ function loadAddon(): Addon {
       'ERR_SOCI_ADDON',
       `expected a native addon for ${process.platform}-${process.arch} in ${root}, found none that loads (${reason}). ` +
         'The package holds prebuilt ones for linux-x64, linux-arm64 (glibc and musl), darwin-x64 and darwin-arm64; ' +
-        'elsewhere build it with "npm explore seekable-oci -- npx node-gyp rebuild", which needs a C++17 compiler and python3.',
+        `elsewhere build it with "${BUILD_COMMAND}", which needs a C++17 compiler and python3.`,
       { data: { platform: process.platform, arch: process.arch, root }, cause },
     );
   }
