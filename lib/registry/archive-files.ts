@@ -5,6 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
+import { closedError } from '../source/byte-range.js';
 import { FileSource } from '../source/file-source.js';
 import type { RangeSource } from '../source/range-source.js';
 import {
@@ -15,7 +16,9 @@ import {
   indexArchive,
 } from './archive-index.js';
 import { writeFileAtomically } from './atomic-file.js';
+import { isDigest } from './digest.js';
 import { DirectoryFiles, fileSize, type LayoutFiles, missingFile } from './layout-files.js';
+import { SharedTasks } from './shared-task.js';
 import { SliceSource } from './slice-source.js';
 
 interface OpenArchive {
@@ -32,7 +35,11 @@ export class ArchiveFiles implements LayoutFiles {
   readonly name: string;
   readonly key: string;
   readonly #path: string;
-  #archive: Promise<OpenArchive | undefined> | undefined;
+  readonly #reads = new SharedTasks<void>();
+  /** The latest run of `#read`. */
+  #reading: Promise<void> | undefined;
+  #closing = new AbortController();
+  #archive: OpenArchive | 'missing' | undefined;
   /** Archives that commits replaced: sources that were opened before still read them. */
   readonly #replaced: FileSource[] = [];
   #staging: Promise<Staging> | undefined;
@@ -45,18 +52,18 @@ export class ArchiveFiles implements LayoutFiles {
     this.key = `archive ${path}`;
   }
 
-  async size(path: string): Promise<number | undefined> {
+  async size(path: string, signal?: AbortSignal): Promise<number | undefined> {
     if (this.#staged.has(path)) {
       return await (await this.#staging!).files.size(path);
     }
-    return (await this.#open())?.members.get(path)?.size;
+    return (await this.#open(signal))?.members.get(path)?.size;
   }
 
   async open(path: string, signal?: AbortSignal): Promise<RangeSource> {
     if (this.#staged.has(path)) {
       return await (await this.#staging!).files.open(path, signal);
     }
-    const archive = await this.#open();
+    const archive = await this.#open(signal);
     const member = archive?.members.get(path);
     if (archive === undefined || member === undefined) {
       throw missingFile(this.name, path);
@@ -82,20 +89,24 @@ export class ArchiveFiles implements LayoutFiles {
       return;
     }
     await writeFileAtomically(this.#path, this.#serialize(signal), signal);
-    const old = await this.#archive;
-    if (old !== undefined) {
-      this.#replaced.push(old.source);
-    }
-    this.#archive = undefined;
+    this.#replace();
     await this.#discardStaging();
   }
 
   async close(): Promise<void> {
+    this.#closing.abort(closedError(this.name));
+    this.#closing = new AbortController();
     await this.#discardStaging();
-    const current = await this.#archive?.catch(() => undefined);
+    await this.#reading?.catch(() => {});
+    this.#replace();
+    await Promise.all(this.#replaced.splice(0).map(source => source.close()));
+  }
+
+  #replace(): void {
+    if (typeof this.#archive === 'object') {
+      this.#replaced.push(this.#archive.source);
+    }
     this.#archive = undefined;
-    const open = current === undefined ? this.#replaced : [...this.#replaced, current.source];
-    await Promise.all(open.splice(0).map(source => source.close()));
   }
 
   async #stage(): Promise<Staging> {
@@ -112,31 +123,39 @@ export class ArchiveFiles implements LayoutFiles {
     }
   }
 
-  #open(): Promise<OpenArchive | undefined> {
-    this.#archive ??= this.#read();
-    this.#archive.catch(() => {
-      this.#archive = undefined;
-    });
-    return this.#archive;
+  async #open(signal: AbortSignal | undefined): Promise<OpenArchive | undefined> {
+    if (this.#archive === undefined) {
+      await this.#reads.join(this.key, signal, abort => {
+        this.#reading = this.#read(AbortSignal.any([abort, this.#closing.signal]));
+        return this.#reading;
+      });
+    }
+    return this.#archive === 'missing' ? undefined : this.#archive;
   }
 
-  async #read(): Promise<OpenArchive | undefined> {
+  async #read(signal: AbortSignal): Promise<void> {
     if ((await fileSize(this.#path)) === undefined) {
-      return undefined;
+      this.#archive = 'missing';
+      return;
     }
-    const source = await FileSource.open(this.#path);
+    const source = await FileSource.open(this.#path, { signal });
     try {
-      return { source, members: await indexArchive(source) };
+      const members = await indexArchive(source, signal);
+      signal.throwIfAborted();
+      this.#archive = { source, members };
     } catch (error) {
       await source.close();
       throw error;
     }
   }
 
-  /** The layout's files and nothing else: a docker `manifest.json` beside them would describe the old content. */
+  /**
+   * The layout's files and nothing else: a docker `manifest.json` beside them would describe the old content, and a
+   * name that is no digest's may be one that leads whoever unpacks the archive elsewhere.
+   */
   async *#serialize(signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
-    const old = [...((await this.#open())?.members.keys() ?? [])].filter(path => path.startsWith('blobs/'));
-    const blobs = new Set([...old, ...this.#staged].filter(path => path.startsWith('blobs/')));
+    const old = (await this.#open(signal))?.members.keys() ?? [];
+    const blobs = new Set([...old, ...this.#staged].filter(isBlobPath));
     for (const path of ['oci-layout', 'index.json', ...[...blobs].sort()]) {
       const source = await this.open(path, signal);
       try {
@@ -149,4 +168,10 @@ export class ArchiveFiles implements LayoutFiles {
     }
     yield ARCHIVE_END;
   }
+}
+
+/** `blobs/ALGORITHM/ENCODED`, of any algorithm. */
+function isBlobPath(path: string): boolean {
+  const parts = path.split('/');
+  return parts.length === 3 && parts[0] === 'blobs' && isDigest(`${parts[1]}:${parts[2]}`);
 }

@@ -13,6 +13,7 @@ export interface ArchiveMember {
 }
 
 const BLOCK = 512;
+const MAX_SHORT_NAME = 100;
 const MAX_MEMBERS = 200_000;
 const MAX_EXTENSION = 1024 * 1024;
 
@@ -132,10 +133,30 @@ export async function indexArchive(
   return members;
 }
 
-/** The header of a regular file, readable by everybody; two runs over equal files give equal archives. */
+/**
+ * What precedes a regular file, readable by everybody; two runs over equal files give equal archives. A name that does
+ * not fit into a header, such as that of a sha512 blob, goes into an extended one (POSIX pax).
+ */
 export function archiveHeader(name: string, size: number): Uint8Array {
+  if (Buffer.byteLength(name) <= MAX_SHORT_NAME) {
+    return headerBlock(name, size, '0');
+  }
+  const record = paxRecord('path', name);
+  const extended = headerBlock('pax', record.length, 'x');
+  const short = Buffer.from(name).toString('latin1', 0, MAX_SHORT_NAME);
+  return Buffer.concat([extended, record, archivePadding(record.length), headerBlock(short, size, '0')]);
+}
+
+/** The length counts its own digits. */
+function paxRecord(key: string, value: string): Buffer {
+  const rest = Buffer.byteLength(` ${key}=${value}\n`);
+  const digits = String(rest + String(rest).length).length;
+  return Buffer.from(`${rest + digits} ${key}=${value}\n`);
+}
+
+function headerBlock(name: string, size: number, type: '0' | 'x'): Buffer {
   const header = Buffer.alloc(BLOCK);
-  header.write(name, 0, 100, 'utf8');
+  header.write(name, 0, MAX_SHORT_NAME, 'latin1');
   header.write('0000644\0', 100, 'ascii');
   header.write('0000000\0', 108, 'ascii');
   header.write('0000000\0', 116, 'ascii');
@@ -146,7 +167,7 @@ export function archiveHeader(name: string, size: number): Uint8Array {
     header[124] = 0x80;
   }
   header.write('00000000000\0', 136, 'ascii');
-  header.write('        0', 148, 'ascii');
+  header.write(`        ${type}`, 148, 'ascii');
   header.write('ustar\x0000', 257, 'latin1');
   const sum = header.reduce((total, byte) => total + byte, 0);
   header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'ascii');

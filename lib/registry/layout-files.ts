@@ -13,7 +13,7 @@ export interface LayoutFiles {
   /** Identifies the layout among all of this process: updates of one key are done one after the other. */
   readonly key: string;
   /** Bytes; undefined when there is no such file. */
-  size(path: string): Promise<number | undefined>;
+  size(path: string, signal?: AbortSignal): Promise<number | undefined>;
   /** @throws SociError ERR_SOCI_LAYOUT when there is no such file. */
   open(path: string, signal?: AbortSignal): Promise<RangeSource>;
   /** Replaces a file as a whole; when `chunks` fails, nothing has changed. */

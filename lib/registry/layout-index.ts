@@ -84,7 +84,7 @@ export class LayoutIndex {
         tag === undefined ? descriptor.annotations : { ...descriptor.annotations, [REF_NAME]: tag };
       const entry = annotations === undefined ? descriptor : { ...descriptor, annotations };
       entries.splice(place < 0 ? entries.length : place, place < 0 ? 0 : 1, entry);
-      if ((await this.#files.size(LAYOUT)) === undefined) {
+      if ((await this.#files.size(LAYOUT, signal)) === undefined) {
         await this.#files.write(LAYOUT, [Buffer.from('{"imageLayoutVersion":"1.0.0"}')], signal);
       }
       await this.#files.write(
@@ -96,7 +96,7 @@ export class LayoutIndex {
   }
 
   async #bytes(signal: AbortSignal | undefined): Promise<Uint8Array | undefined> {
-    if ((await this.#files.size(INDEX)) === undefined) {
+    if ((await this.#files.size(INDEX, signal)) === undefined) {
       return undefined;
     }
     return await readAll(await this.#files.open(INDEX, signal), signal);

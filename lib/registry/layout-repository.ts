@@ -79,7 +79,7 @@ export class LayoutRepository implements Repository {
 
   async hasBlob(digest: string, options: AbortableOptions = {}): Promise<boolean> {
     options.signal?.throwIfAborted();
-    return (await this.#files.size(this.#path(digest))) !== undefined;
+    return (await this.#files.size(this.#path(digest), options.signal)) !== undefined;
   }
 
   async getBlob(descriptor: Descriptor, options: GetBlobOptions = {}): Promise<Uint8Array> {
@@ -104,7 +104,7 @@ export class LayoutRepository implements Repository {
   async openBlob(descriptor: Descriptor, options: AbortableOptions = {}): Promise<RangeSource> {
     options.signal?.throwIfAborted();
     const path = this.#path(descriptor.digest);
-    const size = await this.#files.size(path);
+    const size = await this.#files.size(path, options.signal);
     if (size === undefined) {
       throw new SociError('ERR_SOCI_REGISTRY_NOT_FOUND', `${this.name}: no blob ${descriptor.digest}`, {
         data: { digest: descriptor.digest },
@@ -130,7 +130,7 @@ export class LayoutRepository implements Repository {
     const { signal, onProgress } = options;
     const path = this.#path(descriptor.digest);
     signal?.throwIfAborted();
-    if ((await this.#files.size(path)) === descriptor.size) {
+    if ((await this.#files.size(path, signal)) === descriptor.size) {
       return 'existed';
     }
     if (content instanceof Uint8Array) {
@@ -236,7 +236,7 @@ export class LayoutRepository implements Repository {
 
   /** The descriptor of a manifest that only its parents name. */
   async #describe(digest: string, signal: AbortSignal | undefined): Promise<Descriptor> {
-    const size = await this.#files.size(this.#path(digest));
+    const size = await this.#files.size(this.#path(digest), signal);
     if (size === undefined || size > MAX_MANIFEST_BYTES) {
       throw this.#notFound(`no manifest ${digest}`, []);
     }

@@ -297,6 +297,55 @@ t.test('an archive', async t => {
     t.notOk((await membersOf(await readFile(foreign))).has('manifest.json'), 'which would now be stale');
   });
 
+  t.test('long names are kept, and names that are no blobs are not', async t => {
+    const long = `blobs/sha512/${'a'.repeat(128)}`;
+    const odd = ['blobs/../../evil', 'blobs/sha256/../x', `blobs/${'n'.repeat(150)}`, 'blobs/sha256/not-hex'];
+    const pack = tar.pack();
+    for (const [name, content] of await membersOf(first)) {
+      pack.entry({ name }, content);
+    }
+    for (const name of [long, ...odd]) {
+      pack.entry({ name }, 'content');
+    }
+    pack.finalize();
+    const other = join(t.testdir({}), 'other.tar');
+    await writeFile(other, await collect(pack as unknown as AsyncIterable<Uint8Array>));
+    const writer = open(t, `oci-archive:${other}`).repository;
+    await pushImage(writer, sampleBytes(10), { tag: 'v2' });
+    await writer.commit();
+    const members = await membersOf(await readFile(other));
+    t.equal(members.get(long)?.toString(), 'content');
+    t.same(
+      [...members.keys()].filter(
+        name => name.startsWith('blobs/') && !/^blobs\/sha(256|512)\/[0-9a-f]+$/.test(name),
+      ),
+      [],
+    );
+    const names: string[] = [];
+    const extract = tar.extract();
+    extract.on('entry', (header, stream, next) => {
+      names.push(header.name);
+      stream.on('end', next).resume();
+    });
+    extract.end(await readFile(other));
+    await new Promise<void>(resolve => extract.on('finish', () => resolve()));
+    t.same(names, [...members.keys()], 'others read the same names');
+  });
+
+  t.test('of many members: reading it ends with an abort, and with close', async t => {
+    const many = join(t.testdir({}), 'many.tar');
+    await writeFile(many, Buffer.alloc(100_000 * 512, archiveHeader('f', 0)));
+    const { repository } = open(t, `oci-archive:${many}`);
+    const aborter = new AbortController();
+    const aborted = failure(repository.resolve('v1', { signal: aborter.signal }));
+    const closed = failure(repository.resolve('v1'));
+    const reason = new Error('enough');
+    aborter.abort(reason);
+    t.equal(await aborted, reason, 'of one caller');
+    await repository.close();
+    t.match(await closed, { code: 'ERR_SOCI_CLOSED' }, 'of all');
+  });
+
   t.test('that is none', async t => {
     const attempt = async (bytes: Uint8Array): Promise<unknown> => {
       const bad = join(t.testdir({}), 'bad.tar');
