@@ -9,6 +9,7 @@ import { build } from './benchmarks/build.js';
 import { coldRead } from './benchmarks/cold-read.js';
 import { engines } from './benchmarks/engines.js';
 import { memory } from './benchmarks/memory.js';
+import { remoteImage } from './benchmarks/remote-image.js';
 import { scaling } from './benchmarks/scaling.js';
 import { spanDecode } from './benchmarks/span-decode.js';
 import { toc } from './benchmarks/toc.js';
@@ -22,6 +23,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Report>>> = {
   memory,
   'cold-read': coldRead,
   toc,
+  'remote-image': remoteImage,
 };
 
 const { values } = parseArgs({

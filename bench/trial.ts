@@ -5,6 +5,7 @@
 import { buildTrial, indexGenerated } from './trials/build.js';
 import { coldRead } from './trials/cold-read.js';
 import { nodeZlib } from './trials/node-zlib.js';
+import { remoteImage } from './trials/remote-image.js';
 import { decodeSpans } from './trials/span-decode.js';
 import { streamTar } from './trials/tar-stream.js';
 import { tableOfContents } from './trials/toc.js';
@@ -17,6 +18,7 @@ const TRIALS: Readonly<Record<string, Trial>> = {
   decodeSpans,
   indexGenerated,
   nodeZlib,
+  remoteImage,
   streamTar,
   tableOfContents,
 };
