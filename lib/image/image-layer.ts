@@ -18,6 +18,7 @@ import type { ImageLimits, ImageProgress, MissingZtoc } from './image-options.js
 import { type LayerContent, LayerData, type LayerDataOptions } from './layer-data.js';
 import { SharedOnce } from './shared-once.js';
 import { openUnpacked, type UnpackOptions, unpackLayer } from './unpack.js';
+import type { UnpackBudget } from './unpack-budget.js';
 
 export interface ImageLayerOptions extends LayerDataOptions {
   readonly repository: Repository;
@@ -26,6 +27,8 @@ export interface ImageLayerOptions extends LayerDataOptions {
   /** For unpacked layers. */
   readonly folder: string | undefined;
   readonly limits: ImageLimits;
+  /** Shared by the image's layers. */
+  readonly budget: UnpackBudget;
   /** The caller named the index, so a ztoc of it that cannot be used is an error whatever `missingZtoc` says. */
   readonly indexNamed: boolean;
   readonly onProgress: ((progress: ImageProgress) => void) | undefined;
@@ -182,11 +185,11 @@ export class ImageLayer {
   }
 
   #unpacking(diffId: string, signal: AbortSignal): UnpackOptions {
-    const { folder, limits } = this.#options;
+    const { folder, limits, budget } = this.#options;
     return {
       diffId,
       folder,
-      maxBytes: limits.maxUnpackedBytes,
+      budget,
       limits: limits.ztoc,
       signal,
       onProgress: bytes => this.#progress('unpack', bytes),

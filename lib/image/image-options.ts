@@ -23,7 +23,7 @@ export interface ImageLimits {
   readonly maxNames: number;
   /** Bytes of the ztocs of all layers together. Default 1 GiB. */
   readonly maxZtocBytes: number;
-  /** Bytes that one layer may unpack to, when it has to be unpacked. Default 16 GiB. */
+  /** Bytes that all layers together may unpack to, as far as they have to be unpacked. Default 32 GiB. */
   readonly maxUnpackedBytes: number;
   /** For each ztoc. */
   readonly ztoc: Partial<ZtocLimits>;
@@ -33,7 +33,7 @@ export const DEFAULT_IMAGE_LIMITS: ImageLimits = {
   maxLayers: 1000,
   maxNames: 4_000_000,
   maxZtocBytes: 2 ** 30,
-  maxUnpackedBytes: 16 * 2 ** 30,
+  maxUnpackedBytes: 32 * 2 ** 30,
   ztoc: {},
 };
 

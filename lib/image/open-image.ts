@@ -19,12 +19,16 @@ import { Image } from './image.js';
 import { type ImageConfig, loadImageConfig } from './image-config.js';
 import { ImageLayer, type LayerDescription, missingZtoc } from './image-layer.js';
 import { type ImageLimits, imageLimits, type OpenImageOptions } from './image-options.js';
+import { UnpackBudget } from './unpack-budget.js';
 
 /** A repository that is open already, and a tag or digest in it; in a layout undefined is its only image. */
 export interface ImageInRepository {
   readonly repository: Repository;
   readonly reference?: string | undefined;
 }
+
+/** Of all the indexes that an image may refer to, a message tells about so many. */
+const MAX_REASONS = 5;
 
 /** What images without a cache of their own share. */
 let processCache: ZtocCache | undefined;
@@ -69,6 +73,7 @@ export async function openImage(
       cache: cacheOf(options),
       folder: cacheDirectory === undefined ? undefined : join(cacheDirectory, 'tars'),
       limits,
+      budget: new UnpackBudget(limits.maxUnpackedBytes),
       indexNamed: typeof options.index === 'string',
       verifyHeaders: options.verifyHeaders ?? true,
       verifyWindows: options.verifyWindows,
@@ -188,10 +193,11 @@ function describeLayers(
   config: ImageConfig | undefined,
   index: IndexSearch | undefined,
 ): LayerDescription[] {
+  const why = whyNoZtoc(index);
   return manifest.layers.map((descriptor, position) => {
     const ztoc = index?.found?.ztocs[position];
     const diffId = config?.rootfs.diff_ids[position];
-    const reason = ztoc === undefined ? whyNoZtoc(index) : undefined;
+    const reason = ztoc === undefined ? why : undefined;
     return { position, descriptor, diffId, ztoc, reason };
   });
 }
@@ -199,7 +205,8 @@ function describeLayers(
 function whyNoZtoc(index: IndexSearch | undefined): string {
   if (index === undefined) return 'no index was to be used';
   if (index.found !== undefined) return `the index ${index.found.descriptor.digest} has none for it`;
-  const attempts = index.attempts.map(({ message }) => message).join('; ');
+  const shown = index.attempts.slice(0, MAX_REASONS).map(({ message }) => message);
+  const attempts = [...shown, ...(index.attempts.length > MAX_REASONS ? ['…'] : [])].join('; ');
   return `there is no SOCI index${attempts === '' ? '' : ` (${attempts})`}`;
 }
 

@@ -15,6 +15,7 @@ import { encodeTarZinfo } from '../ztoc/tar-zinfo.js';
 import { Ztoc } from '../ztoc/ztoc.js';
 import type { SparseMap } from './sparse-map.js';
 import { TarWalk } from './tar-walk.js';
+import type { UnpackBudget } from './unpack-budget.js';
 
 /** The file is local: a span is what one read takes, not what a request is worth. */
 const SPAN_SIZE = 2 ** 20;
@@ -27,7 +28,7 @@ export interface PlainTarTable {
 
 export class PlainTarPass {
   readonly #limits: ZtocLimits;
-  readonly #maxBytes: number;
+  readonly #budget: UnpackBudget;
   readonly #name: string;
   readonly #hash = createHash('sha256');
   #spanHash = createHash('sha256');
@@ -40,27 +41,27 @@ export class PlainTarPass {
   });
   #bytes = 0;
 
-  /** @param maxBytes of the tar stream; more are ERR_SOCI_LIMIT */
-  constructor(name: string, maxBytes: number, limits: Partial<ZtocLimits> | undefined) {
+  /** @param budget what the bytes of the tar stream are taken from */
+  constructor(name: string, budget: UnpackBudget, limits: Partial<ZtocLimits> | undefined) {
     this.#name = name;
-    this.#maxBytes = maxBytes;
+    this.#budget = budget;
     this.#limits = resolveLimits(limits);
     this.#entries = new EntryStore(this.#limits);
   }
 
   /** @throws SociError ERR_SOCI_LIMIT, ERR_SOCI_TAR_HEADER, ERR_SOCI_TAR_UNSUPPORTED */
   push(chunk: Uint8Array): void {
-    if (this.#bytes + chunk.length > this.#maxBytes) {
-      throw new SociError(
-        'ERR_SOCI_LIMIT',
-        `${this.#name} unpacks to more than ${this.#maxBytes} bytes (limits.maxUnpackedBytes)`,
-        { data: { limit: 'maxUnpackedBytes', expected: this.#maxBytes } },
-      );
-    }
+    this.#budget.take(chunk.length, this.#name);
     this.#hash.update(chunk);
     this.#hashSpans(chunk);
     this.#bytes += chunk.length;
     this.#walk.push(chunk);
+  }
+
+  /** The stream is not kept after all. */
+  discard(): void {
+    this.#budget.giveBack(this.#bytes);
+    this.#bytes = 0;
   }
 
   /** @throws SociError ERR_SOCI_DIGEST_MISMATCH unless the stream has the digest `diffId`; ERR_SOCI_LAYER_TRUNCATED */

@@ -18,6 +18,7 @@ import { sniffCompression } from '../ztoc/sniff-compression.js';
 import type { LayerContent } from './layer-data.js';
 import { PlainTarPass, type PlainTarTable } from './plain-tar.js';
 import { ScratchFile } from './scratch-file.js';
+import type { UnpackBudget } from './unpack-budget.js';
 import { decodeZstd } from './zstd-decoder.js';
 
 export interface UnpackOptions {
@@ -25,7 +26,7 @@ export interface UnpackOptions {
   readonly diffId: string;
   /** Where plain tars are kept; undefined: in a temporary file. */
   readonly folder: string | undefined;
-  readonly maxBytes: number;
+  readonly budget: UnpackBudget;
   readonly limits: Partial<ZtocLimits> | undefined;
   readonly signal: AbortSignal;
   /** Called with the bytes of the layer that have been read so far. */
@@ -39,13 +40,14 @@ export async function openUnpacked(options: UnpackOptions): Promise<LayerContent
   if (options.folder === undefined) return undefined;
   const path = tarPath(options.folder, options.diffId);
   const { signal } = options;
+  const pass = new PlainTarPass(path, options.budget, options.limits);
   let source: RangeSource | undefined;
   try {
     source = await FileSource.open(path, { signal });
-    const pass = new PlainTarPass(source.name, options.maxBytes, options.limits);
     for await (const chunk of source.stream({ signal })) pass.push(chunk);
     return contentOf(source, pass.finish(options.diffId));
   } catch (error) {
+    pass.discard();
     await source?.close();
     signal.throwIfAborted();
     // Not there, or damaged: it is made again, which tells what is wrong if that is the layer's own fault.
@@ -62,7 +64,7 @@ export async function openUnpacked(options: UnpackOptions): Promise<LayerContent
  */
 export async function unpackLayer(layer: RangeSource, options: UnpackOptions): Promise<LayerContent> {
   const { folder, diffId, signal } = options;
-  const pass = new PlainTarPass(layer.name, options.maxBytes, options.limits);
+  const pass = new PlainTarPass(layer.name, options.budget, options.limits);
   let table: PlainTarTable | undefined;
   const unpacked = async function* (): AsyncGenerator<Uint8Array> {
     for await (const chunk of decompressed(counted(layer, options), layer.name)) {
@@ -82,6 +84,7 @@ export async function unpackLayer(layer: RangeSource, options: UnpackOptions): P
       source = await FileSource.open(path, { signal });
     }
   } catch (error) {
+    pass.discard();
     signal.throwIfAborted();
     throw named(error, layer.name);
   }

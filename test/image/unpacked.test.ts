@@ -13,6 +13,7 @@ import { openImage } from '../../lib/image/open-image.js';
 import { PlainTarPass } from '../../lib/image/plain-tar.js';
 import { SparseMap } from '../../lib/image/sparse-map.js';
 import { TarWalk, type WalkedEntry } from '../../lib/image/tar-walk.js';
+import { UnpackBudget } from '../../lib/image/unpack-budget.js';
 import { decodeZstd } from '../../lib/image/zstd-decoder.js';
 import { MemoryZtocCache } from '../../lib/index/memory-ztoc-cache.js';
 import { sha256Digest } from '../../lib/registry/digest.js';
@@ -418,6 +419,30 @@ t.test('unpacking is bounded and checked, and leaves nothing behind when it fail
   }
 });
 
+t.test('layers that are small each are bounded together', async t => {
+  const layers = await Promise.all(
+    ['a', 'b', 'c'].map(async name => packLayer(await tarOf([{ name, body: Buffer.alloc(40_000) }]), 'zstd')),
+  );
+  for (const options of [{}, { cacheDirectory: await folder(t) }]) {
+    const bounded = await imageOf(t, layers, { ...options, limits: { maxUnpackedBytes: 100_000 } });
+    t.match(await failure(bounded.readdir('/')), { code: 'ERR_SOCI_LIMIT' });
+    const roomy = await imageOf(t, layers, { ...options, limits: { maxUnpackedBytes: 130_000 } });
+    t.strictSame(await roomy.readdir('/'), ['a', 'b', 'c']);
+    const again = await imageOf(t, layers, { ...options, limits: { maxUnpackedBytes: 100_000 } });
+    t.match(await failure(again.readdir('/')), { code: 'ERR_SOCI_LIMIT' }, 'kept or not');
+  }
+});
+
+t.test('what an image unpacked to and threw away does not count', async t => {
+  const budget = new UnpackBudget(1000);
+  const pass = new PlainTarPass('x', budget, {});
+  pass.push(Buffer.alloc(600));
+  t.throws(() => budget.take(401, 'y'), { code: 'ERR_SOCI_LIMIT', message: 'y' });
+  pass.discard();
+  budget.take(1000, 'y');
+  t.end();
+});
+
 t.test('broken gzip that has to be unpacked', async t => {
   const tar = withGlobalHeader(await tarOf([{ name: 'file', body: noise(200_000) }]));
   const good = packLayer(tar);
@@ -453,6 +478,6 @@ t.test('limits of the table of a plain tar', async t => {
     { name: 'a', body: Buffer.from('a') },
     { name: 'b', body: Buffer.from('b') },
   ]);
-  const pass = new PlainTarPass('x', 1e9, { maxEntries: 1 });
+  const pass = new PlainTarPass('x', new UnpackBudget(1e9), { maxEntries: 1 });
   t.throws(() => pass.push(tar), { code: 'ERR_SOCI_LIMIT' });
 });
