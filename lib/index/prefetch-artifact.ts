@@ -74,7 +74,7 @@ export function parsePrefetchArtifact(bytes: Uint8Array, spanCount: number, wher
   }
   const { version, prefetch_spans: spans } = (document ?? {}) as Record<string, unknown>;
   if (version !== VERSION) {
-    throw malformed(where, `expected version "${VERSION}", found ${JSON.stringify(version)}`);
+    throw malformed(where, `expected version "${VERSION}", found ${JSON.stringify(version)?.slice(0, 100)}`);
   }
   if (!Array.isArray(spans) || spans.length === 0) throw malformed(where, 'expected at least one span range');
   const ranges = spans.map((span: unknown, index) => {

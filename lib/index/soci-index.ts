@@ -133,8 +133,8 @@ function versionOf(configType: string, where: string): SociIndexVersion {
   if (configType === SOCI_INDEX_TYPE.v2) return 'v2';
   throw new SociError(
     'ERR_SOCI_INDEX_FORMAT',
-    `${where}: expected a SOCI index (config ${SOCI_INDEX_TYPE.v1} or ${SOCI_INDEX_TYPE.v2}), found config ${JSON.stringify(configType)}`,
-    { data: { where, configType } },
+    `${where}: expected a SOCI index (config ${SOCI_INDEX_TYPE.v1} or ${SOCI_INDEX_TYPE.v2}), found config ${JSON.stringify(configType.slice(0, 100))}`,
+    { data: { where, configType: configType.slice(0, 100) } },
   );
 }
 

@@ -75,7 +75,7 @@ export function parseAnnotations(
   const annotations: Record<string, string> = Object.create(null);
   for (const [key, text] of Object.entries(expectObject(value, where))) {
     if (typeof text !== 'string') {
-      throw malformed(`${where}[${JSON.stringify(key)}]`, 'a string', text);
+      throw malformed(`${where}[${JSON.stringify(key.slice(0, 100))}]`, 'a string', text);
     }
     annotations[key] = text;
   }

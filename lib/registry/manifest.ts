@@ -42,6 +42,11 @@ function unsupported(where: string, detail: string): SociError {
   return new SociError('ERR_SOCI_MANIFEST', `${where}: ${detail}`, { data: { where } });
 }
 
+/** A value of a document in a message: cut, since a document is all that bounds it. */
+function shown(value: unknown): string {
+  return JSON.stringify(value)?.slice(0, 120) ?? 'nothing';
+}
+
 function parseJson(bytes: Uint8Array, where: string): unknown {
   if (bytes.length > MAX_MANIFEST_BYTES) {
     throw new SociError(
@@ -86,10 +91,7 @@ function kindOf(
   }
   const kind = isIndexType(mediaType) ? 'index' : isManifestType(mediaType) ? 'manifest' : undefined;
   if (kind === undefined && declared !== undefined) {
-    throw unsupported(
-      where,
-      `expected an image manifest or index, found media type ${JSON.stringify(declared)}`,
-    );
+    throw unsupported(where, `expected an image manifest or index, found media type ${shown(declared)}`);
   }
   if (kind === 'index' ? looksLikeManifest : kind === 'manifest' && looksLikeIndex) {
     throw unsupported(where, `its members contradict its media type ${mediaType}`);
@@ -100,7 +102,7 @@ function kindOf(
       ? 'manifest'
       : kind;
   if (kind !== undefined && servedKind !== kind) {
-    throw unsupported(where, `served as ${servedAs} but declares media type ${mediaType}`);
+    throw unsupported(where, `served as ${shown(servedAs)} but declares media type ${mediaType}`);
   }
   if (kind !== undefined) {
     return mediaType;
@@ -124,7 +126,7 @@ export function parseManifest(
   const object = expectObject(parseJson(bytes, where), where);
   const mediaType = kindOf(object, servedAs, where);
   if (object['schemaVersion'] !== undefined && object['schemaVersion'] !== 2) {
-    throw unsupported(where, `expected schemaVersion 2, found ${JSON.stringify(object['schemaVersion'])}`);
+    throw unsupported(where, `expected schemaVersion 2, found ${shown(object['schemaVersion'])}`);
   }
   const artifactType = optionalString(object['artifactType'], `${where}.artifactType`);
   const annotations = parseAnnotations(object['annotations'], `${where}.annotations`);

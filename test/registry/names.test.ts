@@ -375,6 +375,23 @@ t.test('manifests', t => {
     t.same(parseDescriptor({ ...descriptor, platform: nulls }, 'it').platform, rest, 'but for nulls');
     t.end();
   });
+  t.test('what a document says is cut short in messages', t => {
+    const long = 'x'.repeat(1_000_000);
+    const documents: readonly (readonly [unknown, string | undefined])[] = [
+      [{ ...manifest, mediaType: long }, undefined],
+      [{ ...manifest, schemaVersion: long }, undefined],
+      [{ ...manifest, mediaType: OCI_MANIFEST }, OCI_INDEX],
+      [{ ...manifest, annotations: { [long]: 1 } }, undefined],
+      [{ ...manifest, config: { ...descriptor, digest: long } }, undefined],
+      [{ ...manifest, layers: long }, undefined],
+    ];
+    for (const [document, servedAs] of documents) {
+      const error = t.throws(() => parseManifest(encode(document), servedAs, 'it')) as Error;
+      t.ok(error.message.length < 1000, error.message.slice(0, 200));
+    }
+    t.end();
+  });
+
   t.test('an annotation named __proto__ is just an annotation', t => {
     const parsed = parseDescriptor(
       JSON.parse(`{"mediaType":"a/b","digest":"sha256:${HEX}","size":1,"annotations":{"__proto__":"x"}}`),
