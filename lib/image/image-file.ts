@@ -2,8 +2,10 @@
  * An open file of an image, in the shape of node:fs's FileHandle. It holds no
  * bytes and no descriptor: closing it only ends its use.
  */
+
 import type { Readable } from 'node:stream';
-import { fileError, SociError } from '../errors.js';
+import { fileError } from '../errors.js';
+import { checkDestination } from '../layer/file-range.js';
 import type { ReadResult } from '../layer/layer-file.js';
 import type { AbortableOptions } from '../source/range-source.js';
 import type { ImageStats } from './file-stats.js';
@@ -68,15 +70,7 @@ export class ImageFile {
     this.#checkOpen('read');
     options.signal?.throwIfAborted();
     const start = position ?? this.#position;
-    const inside = [offset, length, start].every(value => Number.isSafeInteger(value) && value >= 0);
-    if (!inside || offset + length > buffer.length) {
-      throw new SociError(
-        'ERR_SOCI_INVALID_ARGUMENT',
-        `Expected a range inside a buffer of ${buffer.length} bytes and a position of at least 0 ` +
-          `but received offset ${offset}, length ${length}, position ${start}`,
-        { data: { offset, length, position: start, bufferLength: buffer.length } },
-      );
-    }
+    checkDestination(buffer, offset, length, start);
     const bytesRead = Math.max(0, Math.min(length, this.size - start));
     if (position === null) this.#position += bytesRead;
     if (bytesRead > 0) {

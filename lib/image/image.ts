@@ -8,6 +8,7 @@ import { SociError } from '../errors.js';
 import { runBounded } from '../index/bounded-tasks.js';
 import type { IndexSearch } from '../index/find-index.js';
 import type { ZtocDescriptor } from '../index/soci-index.js';
+import { clampRange } from '../layer/file-range.js';
 import { FileStream } from '../layer/file-stream.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import type { PlatformManifest } from '../registry/platform-selection.js';
@@ -402,17 +403,4 @@ export class Image {
     if (options.encoding) stream.setEncoding(options.encoding);
     return stream;
   }
-}
-
-/** The range of a file that was asked for, without what lies beyond its end. */
-function clampRange(size: number, options: RangeOptions): { start: number; end: number } {
-  const { start = 0, end = Math.max(start, size) } = options;
-  if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || start < 0 || end < start) {
-    throw new SociError(
-      'ERR_SOCI_INVALID_ARGUMENT',
-      `Expected 0 <= start <= end in bytes but received start ${start}, end ${end}`,
-      { data: { start, end } },
-    );
-  }
-  return { start: Math.min(start, size), end: Math.min(end, size) };
 }

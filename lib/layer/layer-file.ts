@@ -2,9 +2,11 @@
  * An open file of a layer, in the shape of node:fs's FileHandle. It holds no
  * bytes and no descriptor: closing it only ends its use.
  */
-import { fileError, SociError } from '../errors.js';
+
+import { fileError } from '../errors.js';
 import type { AbortableOptions } from '../source/range-source.js';
 import type { TocEntry } from '../tar/entry.js';
+import { checkDestination } from './file-range.js';
 
 /** Fills `target` from `start` of the file. */
 export type ReadFrom = (target: Uint8Array, start: number, signal: AbortSignal | undefined) => Promise<void>;
@@ -53,15 +55,7 @@ export class LayerFile {
     if (this.#closed) throw fileError('EBADF', 'read', this.#path);
     options.signal?.throwIfAborted();
     const start = position ?? this.#position;
-    const inside = [offset, length, start].every(value => Number.isSafeInteger(value) && value >= 0);
-    if (!inside || offset + length > buffer.length) {
-      throw new SociError(
-        'ERR_SOCI_INVALID_ARGUMENT',
-        `Expected a range inside a buffer of ${buffer.length} bytes and a position of at least 0 ` +
-          `but received offset ${offset}, length ${length}, position ${start}`,
-        { data: { offset, length, position: start, bufferLength: buffer.length } },
-      );
-    }
+    checkDestination(buffer, offset, length, start);
     const bytesRead = Math.max(0, Math.min(length, this.size - start));
     if (position === null) this.#position += bytesRead;
     if (bytesRead > 0)

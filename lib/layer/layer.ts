@@ -10,6 +10,7 @@ import { type ReadPlan, SpanReader, type WindowVerification } from '../span/read
 import { quoteByteString } from '../tar/byte-string.js';
 import type { TocEntry } from '../tar/entry.js';
 import { Ztoc } from '../ztoc/ztoc.js';
+import { clampRange } from './file-range.js';
 import { FileStream } from './file-stream.js';
 import { HeaderCheck } from './header-check.js';
 import { LayerFile } from './layer-file.js';
@@ -279,17 +280,4 @@ const KINDS = {
 
 function shown(path: string | Uint8Array): string {
   return typeof path === 'string' ? path : Buffer.from(path).toString();
-}
-
-/** The range that was asked for, without what lies beyond the end. */
-function clampRange(size: number, options: TarRangeOptions): { start: number; end: number } {
-  const { start = 0, end = Math.max(start, size) } = options;
-  if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || start < 0 || end < start) {
-    throw new SociError(
-      'ERR_SOCI_INVALID_ARGUMENT',
-      `Expected 0 <= start <= end in bytes but received start ${start}, end ${end}`,
-      { data: { start, end } },
-    );
-  }
-  return { start: Math.min(start, size), end: Math.min(end, size) };
 }

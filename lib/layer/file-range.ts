@@ -1,0 +1,44 @@
+/**
+ * Ranges of a file as callers give them, checked the same way wherever a file
+ * is read: out of one layer or out of a whole image.
+ */
+import { SociError } from '../errors.js';
+
+/** Bytes of a file, half-open; `end` defaults to the file's end. */
+export interface GivenRange {
+  readonly start?: number | undefined;
+  readonly end?: number | undefined;
+}
+
+/**
+ * The range that was asked for, without what lies beyond the end.
+ *
+ * @throws SociError ERR_SOCI_INVALID_ARGUMENT
+ */
+export function clampRange(size: number, range: GivenRange): { start: number; end: number } {
+  const { start = 0, end = Math.max(start, size) } = range;
+  if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || start < 0 || end < start) {
+    throw new SociError(
+      'ERR_SOCI_INVALID_ARGUMENT',
+      `Expected 0 <= start <= end in bytes but received start ${start}, end ${end}`,
+      { data: { start, end } },
+    );
+  }
+  return { start: Math.min(start, size), end: Math.min(end, size) };
+}
+
+/**
+ * Checks the destination of a read in the shape of FileHandle.read.
+ *
+ * @throws SociError ERR_SOCI_INVALID_ARGUMENT
+ */
+export function checkDestination(buffer: Uint8Array, offset: number, length: number, position: number): void {
+  const inside = [offset, length, position].every(value => Number.isSafeInteger(value) && value >= 0);
+  if (inside && offset + length <= buffer.length) return;
+  throw new SociError(
+    'ERR_SOCI_INVALID_ARGUMENT',
+    `Expected a range inside a buffer of ${buffer.length} bytes and a position of at least 0 ` +
+      `but received offset ${offset}, length ${length}, position ${position}`,
+    { data: { offset, length, position, bufferLength: buffer.length } },
+  );
+}
