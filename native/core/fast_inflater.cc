@@ -48,9 +48,9 @@ Symbol Lookup(const HuffmanEntry* table, unsigned root, uint64_t hold) {
 
 struct FastInflater::Cursor {
   const uint8_t* in;
-  const uint8_t* const in_end;
+  const uint8_t* in_end;
   uint8_t* out;
-  uint8_t* const out_end;
+  uint8_t* out_end;
   // Bits above the lowest `bits` are 0 or what follows in the input anyway.
   uint64_t hold;
   unsigned bits;
@@ -112,6 +112,10 @@ void FastInflater::Rebase(const uint8_t* window) {
   far_ = {};
   if (window == nullptr) return;
   far_.window_end = window + kWindowSize;
+  // Matches reach all over it, which is slow while it is in no near cache.
+  constexpr size_t kCacheLine = 64;
+  for (size_t at = 0; at < kWindowSize; at += kCacheLine)
+    __builtin_prefetch(window + at);
   far_.valid =
       has_window_ ? kWindowSize : std::min<uint64_t>(kWindowSize, since_start_);
 }
@@ -272,6 +276,21 @@ FastInflater::Step FastInflater::ReadPrecode(Cursor* c) {
 }
 
 FastInflater::Step FastInflater::ReadCodeLengths(Cursor* c) {
+  Cursor local = *c;  // stays in registers: its address is not known elsewhere
+  const Step step = TakeCodeLengths(&local);
+  *c = local;
+  if (step != Step::kGoOn) return step;
+  // A block that cannot end is refused, as zlib does.
+  if (lengths_[kEndOfBlock] == 0) return Step::kInvalid;
+  if (!BuildLitLenTable(lengths_, litlen_count_, &dynamic_) ||
+      !BuildDistanceTable(lengths_ + litlen_count_, distance_count_, &dynamic_))
+    return Step::kInvalid;
+  tables_ = &dynamic_;
+  state_ = State::kSymbols;
+  return Step::kGoOn;
+}
+
+inline FastInflater::Step FastInflater::TakeCodeLengths(Cursor* c) {
   const unsigned total = litlen_count_ + distance_count_;
   unsigned read = lengths_read_;
   while (read < total) {
@@ -297,13 +316,6 @@ FastInflater::Step FastInflater::ReadCodeLengths(Cursor* c) {
     std::memset(lengths_ + read, symbol == 16 ? lengths_[read - 1] : 0, repeat);
     read += repeat;
   }
-  // A block that cannot end is refused, as zlib does.
-  if (lengths_[kEndOfBlock] == 0) return Step::kInvalid;
-  if (!BuildLitLenTable(lengths_, litlen_count_, &dynamic_) ||
-      !BuildDistanceTable(lengths_ + litlen_count_, distance_count_, &dynamic_))
-    return Step::kInvalid;
-  tables_ = &dynamic_;
-  state_ = State::kSymbols;
   return Step::kGoOn;
 }
 

@@ -51,6 +51,7 @@ class FastInflater final : public Inflater {
   Step ReadCodeCounts(Cursor* c);
   Step ReadPrecode(Cursor* c);
   Step ReadCodeLengths(Cursor* c);
+  Step TakeCodeLengths(Cursor* c);
   Step DecodeSymbols(Cursor* c);
   Step DecodeOneSymbol(Cursor* c);
   Step WriteLiteral(Cursor* c);

@@ -10,10 +10,13 @@
 //   number of bits to take. `hold >>= entry` takes them in one instruction, as
 //   x86 and ARM shift by the low bits of the register.
 // - The entry of the next symbol is loaded before the bytes of this one are
-//   copied, so the copy happens in the shadow of that load.
+//   copied, so the copy happens in the shadow of that load; and before the
+//   buffer is refilled, so the refill is no part of the chain.
 // - Literals are tried up to three times in a row before anything is checked.
 // - Matches are copied 16 bytes at a time, past their end if need be; typical
-//   lengths take two unconditional copies, hence no mispredicted branch.
+//   lengths take two unconditional copies, hence no mispredicted branch. Short
+//   periods become one word by a multiplication, which is stored repeatedly:
+//   nothing is read back that was just written.
 // - One comparison per symbol for each of input and output, thanks to margins;
 //   the window outside of the output costs one more per match, the one that
 //   checks the distance anyway.
@@ -21,9 +24,14 @@
 // On x86 the same function is compiled a second time for BMI1 and BMI2, whose
 // shifts (SHRX, SHLX) need no flags and no CL register, and whose BZHI masks.
 //
+// What remains is mostly mispredicted branches: whether a literal or a match
+// comes next is what the compressor could not predict either.
+//
 // Measured and left out: entries that hold two literals, a primary table of 12
-// bits (both cost more to build than they save in blocks of usual size),
-// copies of 16 or 48 bytes first, copies of 8 bytes at a time.
+// bits (both cost more to build than they save in blocks of usual size), a
+// first literal taken without a branch (its load is then on the chain of every
+// match), four literals in a row, copies of 16 or 48 bytes first, copies of 8
+// bytes at a time.
 #include "fast_loop.h"
 
 #include <cstring>
@@ -65,6 +73,28 @@ SOCI_ALWAYS_INLINE size_t EntryValue(HuffmanEntry entry, uint64_t hold) {
   return (entry >> 16) + (LowBits(hold, entry & 255) >> (entry >> 8 & 63));
 }
 
+// How the last 1..7 bytes of output are repeated a word at a time.
+struct Period {
+  uint64_t mask;    // of one period in the low end of a word
+  uint64_t repeat;  // a product with this fills the word with periods
+  size_t step;      // bytes of the whole periods in a word
+};
+struct Periods {
+  Period of[8];  // by the length of the period, from 1
+};
+constexpr Periods MakePeriods() {
+  Periods periods{};
+  for (unsigned length = 1; length < 8; length++) {
+    Period& period = periods.of[length];
+    period.mask = (uint64_t{1} << 8 * length) - 1;
+    for (unsigned at = 0; at < 8; at += length)
+      period.repeat |= uint64_t{1} << 8 * at;
+    period.step = 8 - 8 % length;
+  }
+  return periods;
+}
+constexpr Periods kPeriods = MakePeriods();
+
 // Copies a match inside the output; may write up to 63 bytes past its end.
 SOCI_ALWAYS_INLINE void CopyMatch(uint8_t* out, const uint8_t* from,
                                   size_t length, size_t distance) {
@@ -78,16 +108,18 @@ SOCI_ALWAYS_INLINE void CopyMatch(uint8_t* out, const uint8_t* from,
       Copy16(out, from);
       Copy16(out + 16, from + 16);
     }
-  } else if (distance == 1) {
-    std::memset(out, *from, (length + 15) & ~size_t{15});
-  } else {
-    // A period shorter than a word repeats in steps of that period: the first
-    // bytes of each copy are final, the next copy corrects the rest.
-    const size_t step = distance < 8 ? distance : 8;
+  } else if (distance >= 8) {
     do {
       Copy8(out, from);
-      out += step;
-      from += step;
+      out += 8;
+      from += 8;
+    } while (out < end);
+  } else {
+    const Period& period = kPeriods.of[distance];
+    const uint64_t word = (LoadLe64(from) & period.mask) * period.repeat;
+    do {
+      StoreLe64(out, word);
+      out += period.step;
     } while (out < end);
   }
 }
@@ -101,6 +133,11 @@ __attribute__((noinline)) uint8_t* CopyFarMatch(uint8_t* out, size_t length,
   const uint8_t* from = far.Find(out, distance);
   if (from == nullptr) return nullptr;
   const size_t there = static_cast<size_t>(far.window_end - from);
+  if (__builtin_expect(length <= 32 && there >= 32, 1)) {
+    Copy16(out, from);
+    Copy16(out + 16, from + 16);
+    return out + length;
+  }
   const size_t first = length < there ? length : there;
   std::memcpy(out, from, first);
   out += first;
@@ -160,8 +197,8 @@ SOCI_ALWAYS_INLINE FastLoopExit Loop(FastLoopState* state,
         take(entry);
         if (entry & kLiteralFlag) {
           *out++ = static_cast<uint8_t>(entry >> 16);
-          refill();
           entry = litlen[LowBits(hold, litlen_root)];
+          refill();
           continue;
         }
       }
@@ -174,8 +211,8 @@ SOCI_ALWAYS_INLINE FastLoopExit Loop(FastLoopState* state,
         take(entry);
         if (entry & kLiteralFlag) {
           *out++ = static_cast<uint8_t>(entry >> 16);
-          refill();
           entry = litlen[LowBits(hold, litlen_root)];
+          refill();
           continue;
         }
       }
