@@ -37,9 +37,9 @@ export interface IndexerOptions {
   readonly impliedFirstCheckpoint?: boolean;
 }
 
-/** What one feed did. */
-export interface FeedResult {
-  /** Bytes of the chunk consumed: fewer than given when 4 MiB of output ended the job. */
+/** What one run did. */
+export interface ScanResult {
+  /** Bytes scanned: less than a chunk when 4 MiB of output ended the run, or when nothing was left. */
   readonly consumed: number;
   /** Uncompressed bytes seen in total so far. */
   readonly produced: number;
@@ -69,16 +69,23 @@ export interface IndexResult {
 }
 
 /**
- * Calls do not overlap. After a failure every later call fails in the same way; after `finish`,
- * whatever came of it, every call fails with ERR_SOCI_INVALID_ARGUMENT.
+ * Bytes are pushed, and runs scan them: the next run may be asked for, and the
+ * next chunk pushed, while one is under way, so that it follows at once. What
+ * was scanned is hashed beside the next run. After a failure every later run
+ * fails in the same way; after `finish`, whatever came of it, every call fails
+ * with ERR_SOCI_INVALID_ARGUMENT.
  */
 export interface NativeIndexer {
-  /** Takes at most the first 1 MiB of `chunk`. */
-  feed(chunk: Uint8Array): Promise<FeedResult>;
-  feedSync(chunk: Uint8Array): FeedResult;
+  /** Copies at most the first 1 MiB of `chunk` and returns how much; 0 while two chunks are waiting. */
+  push(chunk: Uint8Array): number;
+  /** Scans the first chunk that is waiting, or what an earlier run left of it. At most two at a time. */
+  run(): Promise<ScanResult>;
+  /** Both on the calling thread, for the first 1 MiB of `chunk`; only while nothing is waiting. */
+  feedSync(chunk: Uint8Array): ScanResult;
+  /** Only while no run is under way and no chunk is waiting. */
   finish(): Promise<IndexResult>;
   finishSync(): IndexResult;
-  /** Makes the feed under way, and every later call, fail with ABORTED. */
+  /** Makes the run under way, and every later call, fail with ABORTED. */
   abort(): void;
 }
 
@@ -301,11 +308,15 @@ class Indexer implements NativeIndexer {
     this.#native = now('layer', createIndexer, () => new addon.Indexer(native));
   }
 
-  feed(chunk: Uint8Array): Promise<FeedResult> {
-    return later('layer', this.feed, () => this.#native.feed(chunk));
+  push(chunk: Uint8Array): number {
+    return now('layer', this.push, () => this.#native.push(chunk));
   }
 
-  feedSync(chunk: Uint8Array): FeedResult {
+  run(): Promise<ScanResult> {
+    return later('layer', this.run, () => this.#native.run());
+  }
+
+  feedSync(chunk: Uint8Array): ScanResult {
     return now('layer', this.feedSync, () => this.#native.feedSync(chunk));
   }
 

@@ -9,6 +9,7 @@ import {
   type EngineName,
   type IndexResult,
   type NativeIndexer,
+  type ScanResult,
 } from '../binding.js';
 import { SociError } from '../errors.js';
 import type { TocEntry } from '../tar/entry.js';
@@ -63,31 +64,25 @@ export async function indexLayer(input: LayerInput, options: IndexPassOptions): 
 async function run(input: LayerInput, options: IndexPassOptions): Promise<IndexPassResult> {
   const { signal } = options;
   let compression = options.compression;
-  let indexer: NativeIndexer | undefined;
-  const abort = (): void => indexer?.abort();
+  let scan: LayerScan | undefined;
+  const abort = (): void => scan?.abort();
+  const begin = (as: Compression): LayerScan => new LayerScan(start(as, options), options);
   signal?.addEventListener('abort', abort, { once: true });
   try {
-    const records = new RecordReader(options.onEntry);
-    let total = 0;
     for await (const chunk of layerChunks(input, signal)) {
       compression ??= sniffCompression(chunk);
-      indexer ??= start(compression, options);
-      await feedAll(indexer, chunk, records);
+      scan ??= begin(compression);
+      await scan.write(chunk);
       signal?.throwIfAborted();
-      total += chunk.length;
-      options.onProgress?.(total);
     }
     compression ??= 'uncompressed'; // no byte at all
-    indexer ??= start(compression, options);
-    await records.parse();
-    const result = await indexer.finish().catch(error => {
-      throw records.explain(error);
-    });
+    scan ??= begin(compression);
+    const result = await scan.finish();
     signal?.throwIfAborted();
     checkComplete(input, result.compressedSize);
     return { ...result, compression };
   } catch (error) {
-    indexer?.abort();
+    await scan?.end();
     throw error;
   } finally {
     signal?.removeEventListener('abort', abort);
@@ -114,30 +109,75 @@ function start(compression: Compression, options: IndexPassOptions): NativeIndex
   });
 }
 
-/** A feed stops early when the chunk expands far: then the rest is fed again. */
-async function feedAll(indexer: NativeIndexer, chunk: Uint8Array, records: RecordReader): Promise<void> {
-  let rest = chunk;
-  while (rest.length > 0) {
-    const feeding = indexer.feed(rest);
-    feeding.catch(() => {}); // reported when it is awaited
-    // What the last feed found is parsed here while the next one works on the pool.
-    try {
-      await records.parse();
-    } catch (error) {
-      indexer.abort();
-      await feeding.catch(() => {});
-      throw error;
+/** Runs under way at once: one that scans, and one that follows it without waiting for us. */
+const RUNS = 2;
+
+/** Keeps the indexer busy, and reads the headers that it found last while it scans on. */
+class LayerScan {
+  readonly #indexer: NativeIndexer;
+  readonly #records: RecordReader;
+  readonly #onProgress: ((bytes: number) => void) | undefined;
+  readonly #runs: Promise<ScanResult>[] = [];
+  /** Bytes pushed that no run is known to have scanned. */
+  #waiting = 0;
+  #scanned = 0;
+
+  constructor(indexer: NativeIndexer, { onEntry, onProgress }: IndexPassOptions) {
+    this.#indexer = indexer;
+    this.#records = new RecordReader(onEntry);
+    this.#onProgress = onProgress;
+  }
+
+  /** Settles when all of `chunk` was copied. */
+  async write(chunk: Uint8Array): Promise<void> {
+    for (let rest = chunk; rest.length > 0; ) {
+      const pushed = this.#indexer.push(rest);
+      this.#waiting += pushed;
+      rest = rest.subarray(pushed);
+      this.#keepRunning();
+      if (rest.length > 0) await this.#step();
     }
-    const { consumed, headers, produced } = await feeding;
-    records.put(headers, produced);
-    rest = rest.subarray(consumed);
+  }
+
+  async finish(): Promise<IndexResult> {
+    while (this.#runs.length > 0) await this.#step();
+    return await this.#indexer.finish().catch(error => {
+      throw this.#records.explain(error);
+    });
+  }
+
+  abort(): void {
+    this.#indexer.abort();
+  }
+
+  /** Settles when nothing is under way any more; what was, failed. */
+  async end(): Promise<void> {
+    this.abort();
+    await Promise.allSettled(this.#runs);
+  }
+
+  /** A run stops early when its chunk expands far; the next one goes on with it. */
+  #keepRunning(): void {
+    while (this.#runs.length < RUNS && this.#waiting > 0) {
+      const run = this.#indexer.run();
+      run.catch(() => {}); // reported when it is awaited
+      this.#runs.push(run);
+    }
+  }
+
+  async #step(): Promise<void> {
+    const { consumed, headers, produced } = (await this.#runs.shift()) as ScanResult;
+    this.#waiting -= consumed;
+    this.#scanned += consumed;
+    this.#keepRunning();
+    this.#onProgress?.(this.#scanned);
+    await this.#records.parse(headers, produced);
   }
 }
 
 /** Unpacks the indexer's header records: { uint64 LE offset, uint32 LE length, bytes } each. */
 class RecordReader {
   readonly #parser = new TarHeaderParser();
-  #records: Uint8Array | undefined;
   #streamEnd = 0;
   readonly #onEntry: (entry: TocEntry) => void;
 
@@ -145,17 +185,13 @@ class RecordReader {
     this.#onEntry = onEntry;
   }
 
-  /** @param produced bytes of the tar stream so far */
-  put(records: Uint8Array | undefined, produced: number): void {
-    this.#records = records;
+  /**
+   * Without holding up the event loop for long: it may be nothing but headers.
+   * @param produced bytes of the tar stream so far
+   */
+  async parse(records: Uint8Array | undefined, produced: number): Promise<void> {
     this.#streamEnd = produced;
-  }
-
-  /** Parses what was put last, which may be nothing but headers, without holding up the event loop for long. */
-  async parse(): Promise<void> {
-    const records = this.#records;
     if (records === undefined) return;
-    this.#records = undefined;
     const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
     let at = 0;
     let since = performance.now();

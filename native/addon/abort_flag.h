@@ -12,14 +12,14 @@ class AbortFlag {
  public:
   static napi_value Define(napi_env env);
 
-  JobSlot* slot() { return &slot_; }
+  JobLane* lane() { return &lane_; }
   void Detach(napi_env /*env*/) {}
 
  private:
   static napi_value New(napi_env env, napi_callback_info info);
   static napi_value Abort(napi_env env, napi_callback_info info);
 
-  JobSlot slot_;
+  JobLane lane_;
 };
 
 }  // namespace soci::addon

@@ -52,8 +52,8 @@ struct SpanArguments {
 
 class DecodeSpanJob final : public PoolJob {
  public:
-  DecodeSpanJob(JobSlot* slot, const SpanArguments& arguments)
-      : PoolJob(slot),
+  DecodeSpanJob(JobLane* lane, const SpanArguments& arguments)
+      : PoolJob(lane),
         options_(arguments.options),
         input_(arguments.input),
         output_(arguments.output),
@@ -109,20 +109,20 @@ class DecodeSpanJob final : public PoolJob {
 napi_value DecodeSpanAsync(napi_env env, napi_callback_info info) {
   Call<2> call;
   SpanArguments arguments;
-  JobSlot* slot = nullptr;
+  JobLane* lane = nullptr;
   if (!call.Read(env, info)) return nullptr;
   if (!IsUndefined(env, call.args[1])) {
     AbortFlag* flag = Unwrap<AbortFlag>(env, call.args[1]);
     if (flag == nullptr) return nullptr;
-    slot = flag->slot();
+    lane = flag->lane();
   }
   if (!arguments.Read(env, call.args[0])) return nullptr;
   std::unique_ptr<DecodeSpanJob> job(new (std::nothrow)
-                                         DecodeSpanJob(slot, arguments));
+                                         DecodeSpanJob(lane, arguments));
   if (job == nullptr || !job->OwnInputs()) {
     return ThrowStatus(env, Status::At(Code::kNoMemory, 0));
   }
-  if (slot == nullptr) {
+  if (lane == nullptr) {
     return PoolJob::Queue(env, std::move(job), {arguments.output_array});
   }
   return PoolJob::Queue(env, std::move(job),

@@ -10,61 +10,177 @@
 
 namespace soci::addon {
 
-class FeedJob final : public PoolJob {
- public:
-  FeedJob(Indexer* indexer, const uint8_t* chunk, size_t size)
-      : PoolJob(&indexer->slot_),
-        indexer_(indexer),
-        chunk_(chunk),
-        size_(size) {}
+// What a scan found, safe from the next one.
+struct ScanResult {
+  size_t consumed = 0;
+  uint64_t produced = 0;  // in total
+  uint64_t checkpoints = 0;
+  GrowableBuffer headers;
 
- private:
-  Status Execute(const std::atomic<bool>* aborted) override {
-    if (indexer_->layer_ == nullptr) return Status::At(Code::kMisuse, 0);
-    return indexer_->layer_->Feed(chunk_, size_, kMaxJobOutput, aborted,
-                                  &consumed_);
+  void Take(LayerIndexer* layer) {
+    produced = layer->uncompressed_size();
+    checkpoints = layer->checkpoints().size();
+    layer->TakeHeaders(&headers);
   }
 
-  void Executed(napi_env env) override { indexer_->ReportMemory(env); }
-
-  napi_value Result(napi_env env, Status* /*status*/) override {
-    LayerIndexer* layer = indexer_->layer_.get();
-    const GrowableBuffer& records = layer->headers();
-    napi_value headers = records.size() == 0
+  napi_value ToJavaScript(napi_env env) const {
+    napi_value records = headers.size() == 0
                              ? MakeUndefined(env)
-                             : MakeBytes(env, records.data(), records.size());
-    layer->ClearHeaders();
+                             : MakeBytes(env, headers.data(), headers.size());
     napi_value result = nullptr;
     if (napi_create_object(env, &result) != napi_ok ||
-        !SetProperty(env, result, "consumed", MakeNumber(env, consumed_)) ||
-        !SetProperty(env, result, "produced",
-                     MakeNumber(env, layer->uncompressed_size())) ||
-        !SetProperty(env, result, "headers", headers)) {
+        !SetProperty(env, result, "consumed", MakeNumber(env, consumed)) ||
+        !SetProperty(env, result, "produced", MakeNumber(env, produced)) ||
+        !SetProperty(env, result, "headers", records)) {
       return nullptr;
     }
     return result;
   }
-
-  Indexer* indexer_;
-  const uint8_t* chunk_;
-  size_t size_;
-  size_t consumed_ = 0;
 };
 
-class FinishJob final : public PoolJob {
+// Hashes what one scan consumed.
+class HashJob final : public PoolJob {
  public:
-  explicit FinishJob(Indexer* indexer)
-      : PoolJob(&indexer->slot_), indexer_(indexer) {}
+  HashJob(Indexer* indexer, const uint8_t* data, size_t size, SpanCuts* cuts,
+          bool ends_chunk)
+      : PoolJob(&indexer->hashes_),
+        indexer_(indexer),
+        data_(data),
+        size_(size),
+        ends_chunk_(ends_chunk) {
+    cuts_.Swap(cuts);
+  }
 
  private:
   Status Execute(const std::atomic<bool>* /*aborted*/) override {
-    if (indexer_->layer_ == nullptr) return Status::At(Code::kMisuse, 0);
-    // Whatever comes of it, this indexer has done its work.
-    layer_ = std::move(indexer_->layer_);
-    return layer_->Finish();
+    return indexer_->layer_->Digest(data_, size_, cuts_);
   }
 
-  void Executed(napi_env env) override { indexer_->ReportMemory(env); }
+  void Executed(napi_env env, Status status) override {
+    if (!status.ok()) indexer_->hash_lost_ = true;
+    if (ends_chunk_) indexer_->hashed_++;
+    indexer_->HoldScans(env);
+  }
+
+  napi_value Result(napi_env /*env*/, Status* /*status*/) override {
+    return nullptr;
+  }
+
+  Indexer* indexer_;
+  const uint8_t* data_;
+  size_t size_;
+  bool ends_chunk_;
+  SpanCuts cuts_;
+};
+
+// Scans the first chunk that has not been scanned yet, or as much of it as one
+// job may.
+class ScanJob final : public PoolJob {
+ public:
+  explicit ScanJob(Indexer* indexer)
+      : PoolJob(&indexer->scans_), indexer_(indexer) {}
+
+ private:
+  // Not earlier: an earlier job may leave a part of its chunk.
+  void Starting() override {
+    if (indexer_->scanned_ == indexer_->pushed_) return;
+    chunk_ = &indexer_->chunks_[indexer_->scanned_ % Indexer::kChunks];
+    data_ = chunk_->memory.data() + chunk_->scanned;
+    size_ = chunk_->size - chunk_->scanned;
+  }
+
+  Status Execute(const std::atomic<bool>* aborted) override {
+    LayerIndexer* layer = indexer_->layer_.get();
+    if (layer == nullptr) return Status::At(Code::kMisuse, 0);
+    const Status status = layer->Scan(data_, size_, kMaxJobOutput, aborted,
+                                      &result_.consumed, &cuts_);
+    result_.Take(layer);
+    return status;
+  }
+
+  void Executed(napi_env env, Status status) override {
+    if (!status.ok() || chunk_ == nullptr) return;
+    chunk_->scanned += result_.consumed;
+    const bool ends_chunk = chunk_->scanned == chunk_->size;
+    if (ends_chunk) indexer_->scanned_++;
+    if (!QueueUnseen(env,
+                     NewJob<HashJob>(indexer_, data_, result_.consumed, &cuts_,
+                                     ends_chunk),
+                     {Held(env, 0)})) {
+      indexer_->hash_lost_ = true;
+      if (ends_chunk) indexer_->hashed_++;
+    }
+    indexer_->HoldScans(env);
+    indexer_->ReportMemory(env, result_.checkpoints);
+  }
+
+  napi_value Result(napi_env env, Status* /*status*/) override {
+    return result_.ToJavaScript(env);
+  }
+
+  Indexer* indexer_;
+  Indexer::Chunk* chunk_ = nullptr;
+  const uint8_t* data_ = nullptr;
+  size_t size_ = 0;
+  SpanCuts cuts_;
+  ScanResult result_;
+};
+
+// Scans and hashes on the calling thread.
+class FeedJob final : public PoolJob {
+ public:
+  FeedJob(Indexer* indexer, const Bytes& chunk)
+      : PoolJob(&indexer->scans_), indexer_(indexer), chunk_(chunk) {}
+
+ private:
+  Status Execute(const std::atomic<bool>* aborted) override {
+    LayerIndexer* layer = indexer_->layer_.get();
+    if (layer == nullptr || !indexer_->idle() || indexer_->hashes_.busy()) {
+      return Status::At(Code::kMisuse, 0);
+    }
+    const Status status =
+        layer->Feed(chunk_.data, std::min(chunk_.size, kMaxJobInput),
+                    kMaxJobOutput, aborted, &result_.consumed);
+    result_.Take(layer);
+    return status;
+  }
+
+  void Executed(napi_env env, Status /*status*/) override {
+    indexer_->ReportMemory(env, result_.checkpoints);
+  }
+
+  napi_value Result(napi_env env, Status* /*status*/) override {
+    return result_.ToJavaScript(env);
+  }
+
+  Indexer* indexer_;
+  Bytes chunk_;
+  ScanResult result_;
+};
+
+// In the lane of the hashes, behind the last of them.
+class FinishJob final : public PoolJob {
+ public:
+  explicit FinishJob(Indexer* indexer)
+      : PoolJob(&indexer->hashes_),
+        indexer_(indexer),
+        misused_(!indexer->idle()) {}
+
+ private:
+  Status Execute(const std::atomic<bool>* /*aborted*/) override {
+    if (misused_ || indexer_->layer_ == nullptr) {
+      return Status::At(Code::kMisuse, 0);
+    }
+    // Whatever comes of it, this indexer has done its work.
+    layer_ = std::move(indexer_->layer_);
+    const Status status = layer_->Finish();
+    if (!status.ok()) return status;
+    return indexer_->hash_lost_ ? Status::At(Code::kNoMemory, 0) : status;
+  }
+
+  void Executed(napi_env env, Status /*status*/) override {
+    if (layer_ != nullptr) indexer_->ReportMemory(env, 0);
+  }
 
   napi_value Result(napi_env env, Status* /*status*/) override {
     const GrowableBuffer& digests = layer_->span_digests();
@@ -104,13 +220,17 @@ class FinishJob final : public PoolJob {
   }
 
   Indexer* indexer_;
+  bool misused_;
   std::unique_ptr<LayerIndexer> layer_;
 };
 
 napi_value Indexer::Define(napi_env env) {
   const napi_property_descriptor methods[] = {
-      Method("feed", Feed),     Method("feedSync", FeedSync),
-      Method("finish", Finish), Method("finishSync", FinishSync),
+      Method("push", Push),
+      Method("run", Run),
+      Method("feedSync", FeedSync),
+      Method("finish", Finish),
+      Method("finishSync", FinishSync),
       Method("abort", Abort),
   };
   return DefineClass(env, "Indexer", New, methods);
@@ -132,28 +252,40 @@ napi_value Indexer::New(napi_env env, napi_callback_info info) {
   if (!status.ok()) return ThrowStatus(env, status);
   Indexer* wrapped = indexer.get();
   if (!Wrap(env, info, call.self, std::move(indexer))) return nullptr;
-  wrapped->ReportMemory(env);
+  wrapped->ReportMemory(env, 0);
   return call.self;
 }
 
-napi_value Indexer::Feed(napi_env env, napi_callback_info info) {
+napi_value Indexer::Push(napi_env env, napi_callback_info info) {
   Call<1> call;
-  Bytes chunk;
+  Bytes bytes;
   if (!call.Read(env, info)) return nullptr;
   Indexer* indexer = Unwrap<Indexer>(env, call.self);
-  if (indexer == nullptr || !ReadBytes(env, call.args[0], "chunk", &chunk)) {
+  if (indexer == nullptr || !ReadBytes(env, call.args[0], "chunk", &bytes)) {
     return nullptr;
   }
-  const size_t size = std::min(chunk.size, kMaxJobInput);
-  // A busy indexer's memory belongs to the call under way.
-  if (!indexer->slot_.busy()) {
-    if (!indexer->chunk_.Reserve(size)) {
-      return ThrowStatus(env, Status::At(Code::kNoMemory, 0));
-    }
-    if (size != 0) memcpy(indexer->chunk_.data(), chunk.data, size);
+  if (bytes.size == 0 ||
+      indexer->pushed_ - indexer->scanned_ >= kMaxUnscanned ||
+      indexer->pushed_ - indexer->hashed_ >= kChunks) {
+    return MakeNumber(env, 0);
   }
-  return PoolJob::Queue(
-      env, NewJob<FeedJob>(indexer, indexer->chunk_.data(), size), {call.self});
+  Chunk* chunk = &indexer->chunks_[indexer->pushed_ % kChunks];
+  chunk->size = std::min(bytes.size, kMaxJobInput);
+  chunk->scanned = 0;
+  if (!chunk->memory.Reserve(chunk->size)) {
+    return ThrowStatus(env, Status::At(Code::kNoMemory, 0));
+  }
+  memcpy(chunk->memory.data(), bytes.data, chunk->size);
+  indexer->pushed_++;
+  return MakeNumber(env, chunk->size);
+}
+
+napi_value Indexer::Run(napi_env env, napi_callback_info info) {
+  Call<0> call;
+  if (!call.Read(env, info)) return nullptr;
+  Indexer* indexer = Unwrap<Indexer>(env, call.self);
+  if (indexer == nullptr) return nullptr;
+  return PoolJob::Queue(env, NewJob<ScanJob>(indexer), {call.self});
 }
 
 napi_value Indexer::FeedSync(napi_env env, napi_callback_info info) {
@@ -164,9 +296,7 @@ napi_value Indexer::FeedSync(napi_env env, napi_callback_info info) {
   if (indexer == nullptr || !ReadBytes(env, call.args[0], "chunk", &chunk)) {
     return nullptr;
   }
-  return PoolJob::RunNow(
-      env,
-      NewJob<FeedJob>(indexer, chunk.data, std::min(chunk.size, kMaxJobInput)));
+  return PoolJob::RunNow(env, NewJob<FeedJob>(indexer, chunk));
 }
 
 napi_value Indexer::Finish(napi_env env, napi_callback_info info) {
@@ -189,7 +319,9 @@ napi_value Indexer::Abort(napi_env env, napi_callback_info info) {
   Call<0> call;
   if (!call.Read(env, info)) return nullptr;
   Indexer* indexer = Unwrap<Indexer>(env, call.self);
-  if (indexer != nullptr) indexer->slot_.Abort(env);
+  if (indexer == nullptr) return nullptr;
+  indexer->scans_.Abort(env);
+  indexer->hashes_.Abort(env);
   return nullptr;
 }
 
@@ -249,13 +381,19 @@ bool Indexer::ReadExpected(napi_env env, napi_value rows) {
   return true;
 }
 
-void Indexer::ReportMemory(napi_env env) {
+// Script is only told of scans that ended, and pushes no more than it is told
+// of: so this bounds the chunks that wait to be hashed.
+void Indexer::HoldScans(napi_env env) {
+  scans_.Hold(env, hashes_.size() >= kMaxUnhashed);
+}
+
+void Indexer::ReportMemory(napi_env env, uint64_t checkpoints) {
   // Output window and inflate state, roughly; the checkpoints are what grows.
   constexpr uint64_t kFixed = 256 << 10;
-  uint64_t bytes = chunk_.capacity();
+  uint64_t bytes = 0;
+  for (const Chunk& chunk : chunks_) bytes += chunk.memory.capacity();
   if (layer_ != nullptr) {
-    bytes += kFixed + layer_->checkpoints().size() *
-                          uint64_t{CheckpointList::kRecordSize};
+    bytes += kFixed + checkpoints * uint64_t{CheckpointList::kRecordSize};
   }
   memory_.Set(env, bytes);
 }

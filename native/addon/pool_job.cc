@@ -4,12 +4,6 @@
 
 namespace soci::addon {
 
-void JobSlot::Abort(napi_env env) {
-  aborted_.store(true, std::memory_order_relaxed);
-  // Fails when the job has been started already: then the flag ends it.
-  if (job_ != nullptr) napi_cancel_async_work(env, job_->work_);
-}
-
 napi_value PoolJob::Queue(napi_env env, std::unique_ptr<PoolJob> job,
                           std::initializer_list<napi_value> held) {
   if (job == nullptr) return ThrowStatus(env, Status::At(Code::kNoMemory, 0));
@@ -17,37 +11,36 @@ napi_value PoolJob::Queue(napi_env env, std::unique_ptr<PoolJob> job,
   if (napi_create_promise(env, &job->deferred_, &promise) != napi_ok) {
     return nullptr;
   }
-  if (job->slot_ != nullptr && job->slot_->busy()) {
-    return Refuse(env, std::move(job), Code::kMisuse, promise);
+  Code refusal = Code::kNoMemory;
+  if (job->lane_ != nullptr && job->lane_->full()) {
+    refusal = Code::kMisuse;
+  } else if (job->Prepare(env, held) && Enter(env, &job)) {
+    return promise;
   }
-  for (napi_value value : held) {
-    if (job->held_count_ == kMaxHeld ||
-        napi_create_reference(env, value, 1, &job->held_[job->held_count_]) !=
-            napi_ok) {
-      return Refuse(env, std::move(job), Code::kNoMemory, promise);
-    }
-    job->held_count_++;
-  }
-  napi_value name = nullptr;
-  if (napi_create_string_utf8(env, "seekable-oci", NAPI_AUTO_LENGTH, &name) !=
-          napi_ok ||
-      napi_create_async_work(env, nullptr, name, OnExecute, OnComplete,
-                             job.get(), &job->work_) != napi_ok ||
-      napi_queue_async_work(env, job->work_) != napi_ok) {
-    return Refuse(env, std::move(job), Code::kNoMemory, promise);
-  }
-  if (job->slot_ != nullptr) job->slot_->job_ = job.get();
-  job.release();  // OnComplete deletes it.
+  job->status_ = Status::At(refusal, 0);
+  job->Settle(env);
+  job->Release(env);
   return promise;
+}
+
+bool PoolJob::QueueUnseen(napi_env env, std::unique_ptr<PoolJob> job,
+                          std::initializer_list<napi_value> held) {
+  if (job == nullptr || (job->lane_ != nullptr && job->lane_->full())) {
+    return false;
+  }
+  if (job->Prepare(env, held) && Enter(env, &job)) return true;
+  job->Release(env);
+  return false;
 }
 
 napi_value PoolJob::RunNow(napi_env env, std::unique_ptr<PoolJob> job) {
   if (job == nullptr) return ThrowStatus(env, Status::At(Code::kNoMemory, 0));
-  if (job->slot_ != nullptr && job->slot_->busy()) {
+  if (job->lane_ != nullptr && job->lane_->busy()) {
     job->status_ = Status::At(Code::kMisuse, 0);
   } else {
+    job->Starting();
     job->status_ = job->Run();
-    job->Executed(env);
+    job->Executed(env, job->status_);
   }
   napi_value result = job->Outcome(env);
   if (job->status_.ok()) return result;
@@ -55,18 +48,44 @@ napi_value PoolJob::RunNow(napi_env env, std::unique_ptr<PoolJob> job) {
   return nullptr;
 }
 
-napi_value PoolJob::Refuse(napi_env env, std::unique_ptr<PoolJob> job,
-                           Code code, napi_value promise) {
-  job->status_ = Status::At(code, 0);
-  job->Settle(env);
-  job->Release(env);
-  return promise;
-}
-
 napi_value PoolJob::Held(napi_env env, size_t index) const {
   napi_value value = nullptr;
   if (index < held_count_) napi_get_reference_value(env, held_[index], &value);
   return value;
+}
+
+bool PoolJob::Prepare(napi_env env, std::initializer_list<napi_value> held) {
+  for (napi_value value : held) {
+    if (held_count_ == kMaxHeld ||
+        napi_create_reference(env, value, 1, &held_[held_count_]) != napi_ok) {
+      return false;
+    }
+    held_count_++;
+  }
+  napi_value name = nullptr;
+  return napi_create_string_utf8(env, "seekable-oci", NAPI_AUTO_LENGTH,
+                                 &name) == napi_ok &&
+         napi_create_async_work(env, nullptr, name, OnExecute, OnComplete, this,
+                                &work_) == napi_ok;
+}
+
+// Gives `job` to its lane or, without one, to the pool; false, with the job
+// still the caller's, if the pool does not take it. OnComplete deletes it.
+bool PoolJob::Enter(napi_env env, std::unique_ptr<PoolJob>* job) {
+  JobLane* const lane = (*job)->lane_;
+  if (lane == nullptr) {
+    if (!(*job)->Start(env)) return false;
+    job->release();
+    return true;
+  }
+  lane->Append(job->release());
+  lane->StartNext(env);
+  return true;
+}
+
+bool PoolJob::Start(napi_env env) {
+  Starting();
+  return napi_queue_async_work(env, work_) == napi_ok;
 }
 
 void PoolJob::OnExecute(napi_env /*env*/, void* data) {
@@ -76,16 +95,26 @@ void PoolJob::OnExecute(napi_env /*env*/, void* data) {
 
 void PoolJob::OnComplete(napi_env env, napi_status status, void* data) {
   std::unique_ptr<PoolJob> job(static_cast<PoolJob*>(data));
-  if (job->slot_ != nullptr) job->slot_->job_ = nullptr;
-  if (status != napi_ok) job->status_ = Status::At(Code::kAborted, 0);
-  job->Executed(env);
-  job->Settle(env);
-  job->Release(env);
+  JobLane* const lane = job->lane_;
+  if (lane != nullptr) lane->RemoveFirst();
+  const Status outcome =
+      status == napi_ok ? job->status_ : Status::At(Code::kAborted, 0);
+  job->End(env, outcome);
+}
+
+// What follows once the job has run, or could not.
+void PoolJob::End(napi_env env, Status status) {
+  status_ = status;
+  Executed(env, status);
+  // The lane lies in a value that is held until Release.
+  if (lane_ != nullptr) lane_->StartNext(env);
+  Settle(env);
+  Release(env);
 }
 
 Status PoolJob::Run() {
   const std::atomic<bool>* aborted =
-      slot_ != nullptr ? slot_->aborted() : nullptr;
+      lane_ != nullptr ? lane_->aborted() : nullptr;
   if (aborted != nullptr && aborted->load(std::memory_order_relaxed)) {
     return Status::At(Code::kAborted, 0);
   }
@@ -103,6 +132,7 @@ napi_value PoolJob::Outcome(napi_env env) {
 }
 
 void PoolJob::Settle(napi_env env) {
+  if (deferred_ == nullptr) return;
   napi_value outcome = Outcome(env);
   if (outcome == nullptr) return;  // Script is over.
   if (status_.ok()) {

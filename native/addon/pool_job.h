@@ -27,6 +27,7 @@
 #include <new>
 #include <utility>
 
+#include "addon/job_lane.h"
 #include "core/status.h"
 
 namespace soci::addon {
@@ -36,25 +37,6 @@ namespace soci::addon {
 constexpr size_t kMaxJobInput = size_t{1} << 20;
 constexpr size_t kMaxJobOutput = size_t{4} << 20;
 
-class PoolJob;
-
-// The place of at most one job: what an object that runs jobs one after the
-// other owns. JS thread, but for the flag.
-class JobSlot {
- public:
-  bool busy() const { return job_ != nullptr; }
-  const std::atomic<bool>* aborted() const { return &aborted_; }
-
-  // Makes the job under way, and every later one, fail with kAborted. A job
-  // that still waits for a pool thread ends without one.
-  void Abort(napi_env env);
-
- private:
-  friend class PoolJob;
-  std::atomic<bool> aborted_{false};
-  PoolJob* job_ = nullptr;
-};
-
 class PoolJob {
  public:
   virtual ~PoolJob() = default;
@@ -62,48 +44,61 @@ class PoolJob {
   PoolJob& operator=(const PoolJob&) = delete;
 
   // Queues `job` and returns its promise, which is rejected with kMisuse if
-  // the slot is taken. The values `held` are not collected before the job has
+  // the lane is full. The values `held` are not collected before the job has
   // ended. nullptr if Node-API refuses, or if there is no job for want of
   // memory (then an exception is pending).
   static napi_value Queue(napi_env env, std::unique_ptr<PoolJob> job,
+                          std::initializer_list<napi_value> held);
+
+  // The same without a promise, for a job that script knows nothing of. False
+  // if it was not queued.
+  static bool QueueUnseen(napi_env env, std::unique_ptr<PoolJob> job,
                           std::initializer_list<napi_value> held);
 
   // Does the work here and now; throws what the promise would reject with.
   static napi_value RunNow(napi_env env, std::unique_ptr<PoolJob> job);
 
  protected:
-  // `slot` lies in an object that the job holds; nullptr: cannot be aborted.
-  explicit PoolJob(JobSlot* slot) : slot_(slot) {}
+  // `lane` lies in an object that the job holds; nullptr: starts at once and
+  // cannot be aborted.
+  explicit PoolJob(JobLane* lane) : lane_(lane) {}
+
+  // On the JS thread right before Execute.
+  virtual void Starting() {}
 
   // On a pool thread: no Node-API.
   virtual Status Execute(const std::atomic<bool>* aborted) = 0;
 
-  // On the JS thread after Execute, and whether or not it succeeded.
-  virtual void Executed(napi_env /*env*/) {}
+  // On the JS thread after Execute, and whether or not it succeeded; the next
+  // job of the lane has not been started yet.
+  virtual void Executed(napi_env /*env*/, Status /*status*/) {}
 
   // The promise's value, or nullptr with `status` set; without, it is
-  // kNoMemory.
+  // kNoMemory. The next job of the lane may be under way.
   virtual napi_value Result(napi_env env, Status* status) = 0;
 
   // A value given to Queue; nullptr when run synchronously.
   napi_value Held(napi_env env, size_t index) const;
 
  private:
-  friend class JobSlot;
+  friend class JobLane;
   static constexpr size_t kMaxHeld = 3;
 
   static void OnExecute(napi_env env, void* data);
   static void OnComplete(napi_env env, napi_status status, void* data);
 
-  static napi_value Refuse(napi_env env, std::unique_ptr<PoolJob> job,
-                           Code code, napi_value promise);
+  bool Prepare(napi_env env, std::initializer_list<napi_value> held);
+  static bool Enter(napi_env env, std::unique_ptr<PoolJob>* job);
+  bool Start(napi_env env);
+  void End(napi_env env, Status status);
 
   Status Run();
   napi_value Outcome(napi_env env);
   void Settle(napi_env env);
   void Release(napi_env env);
 
-  JobSlot* slot_;
+  JobLane* lane_;
+  PoolJob* next_ = nullptr;  // in the lane
   Status status_;
   napi_async_work work_ = nullptr;
   napi_deferred deferred_ = nullptr;

@@ -42,7 +42,7 @@ struct Piece {
 class RunJob final : public PoolJob {
  public:
   RunJob(SpanDecoderObject* owner, const Piece& piece)
-      : PoolJob(&owner->slot_), owner_(owner), piece_(piece) {}
+      : PoolJob(&owner->lane_), owner_(owner), piece_(piece) {}
 
  private:
   Status Execute(const std::atomic<bool>* aborted) override {
@@ -52,7 +52,9 @@ class RunJob final : public PoolJob {
     return progress_.status;
   }
 
-  void Executed(napi_env env) override { owner_->ReportMemory(env); }
+  void Executed(napi_env env, Status /*status*/) override {
+    owner_->ReportMemory(env);
+  }
 
   napi_value Result(napi_env env, Status* status) override {
     napi_value array = Held(env, kOutput);
@@ -120,7 +122,7 @@ napi_value SpanDecoderObject::Run(napi_env env, napi_callback_info info) {
   auto* object = Unwrap<SpanDecoderObject>(env, call.self);
   if (object == nullptr || !piece.Read(env, call.args)) return nullptr;
   // A busy decoder's memory belongs to the call under way.
-  if (!object->slot_.busy()) {
+  if (!object->lane_.busy()) {
     if (!object->input_.Reserve(piece.input.size) ||
         !object->output_.Reserve(piece.output.size)) {
       return ThrowStatus(env, Status::At(Code::kNoMemory, 0));
@@ -146,7 +148,7 @@ napi_value SpanDecoderObject::Abort(napi_env env, napi_callback_info info) {
   Call<0> call;
   if (!call.Read(env, info)) return nullptr;
   auto* object = Unwrap<SpanDecoderObject>(env, call.self);
-  if (object != nullptr) object->slot_.Abort(env);
+  if (object != nullptr) object->lane_.Abort(env);
   return nullptr;
 }
 

@@ -26,7 +26,7 @@ class SpanDecoderObject {
 
   void ReportMemory(napi_env env);
 
-  JobSlot slot_;
+  JobLane lane_;
   JobMemory input_;
   JobMemory output_;
   SpanDecoder decoder_;

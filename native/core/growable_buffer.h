@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 namespace soci {
 
@@ -16,6 +17,12 @@ class GrowableBuffer {
   ~GrowableBuffer() { std::free(data_); }
   GrowableBuffer(const GrowableBuffer&) = delete;
   GrowableBuffer& operator=(const GrowableBuffer&) = delete;
+
+  void Swap(GrowableBuffer* other) {
+    std::swap(data_, other->data_);
+    std::swap(size_, other->size_);
+    std::swap(capacity_, other->capacity_);
+  }
 
   const uint8_t* data() const { return data_; }
   uint8_t* data() { return data_; }

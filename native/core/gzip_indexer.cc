@@ -38,21 +38,22 @@ Status GzipIndexer::Init(const Options& options, OutputSink* sink) {
   std::memset(output_.get(), 0, kWindowSize);
   output_end_ = kWindowSize;
   checkpoints_.set_span_size(options.span_size);
-  digests_.set_diff_id(options.diff_id);
   options_ = options;
   sink_ = sink;
   return Status::Ok();
 }
 
 Status GzipIndexer::Feed(const uint8_t* in, size_t len, uint64_t max_out,
-                         const std::atomic<bool>* abort, size_t* consumed) {
+                         const std::atomic<bool>* abort, size_t* consumed,
+                         SpanCuts* cuts) {
   *consumed = 0;
   if (!failure_.ok()) return failure_;
   if (sink_ == nullptr || state_ == State::kFinished) {
     return Status::At(Code::kMisuse, total_in_);
   }
+  cuts_ = cuts;
   failure_ = FeedSteps(in, len, max_out, abort, consumed);
-  digests_.Flush();
+  cuts_ = nullptr;
   return failure_;
 }
 
@@ -91,8 +92,7 @@ Status GzipIndexer::Finish() {
     return Fail(Status::At(Code::kCheckpointMiss,
                            options_.expected[next_expected_].in));
   }
-  const Status status = digests_.Finish();
-  if (!status.ok()) return Fail(status);
+  output_hash_.Final(output_digest_);
   state_ = State::kFinished;
   return Status::Ok();
 }
@@ -129,7 +129,7 @@ Status GzipIndexer::TakeHeader(const uint8_t* in, size_t len,
     }
     return Status::At(status.code, member_start_ + status.offset);
   }
-  const Status counted = CountInput(in, *consumed);
+  const Status counted = CountInput(*consumed);
   if (!counted.ok() || !header_.done()) return counted;
   state_ = State::kDeflate;
   member_out_ = 0;
@@ -155,9 +155,9 @@ Status GzipIndexer::TakeDeflate(const uint8_t* in, size_t len, uint64_t max_out,
   member_crc_ = Crc32(member_crc_, out, result.produced);
   output_pending_ = result.event == Inflater::Event::kOutputFull;
 
-  const Status counted = CountInput(in, result.consumed);
+  const Status counted = CountInput(result.consumed);
   if (!counted.ok()) return counted;
-  digests_.AddOutput(out, result.produced);
+  if (options_.diff_id) output_hash_.Update(out, result.produced);
   if (result.produced > 0) {
     const Status written = sink_->Write(out, result.produced);
     if (!written.ok()) return written;
@@ -183,7 +183,7 @@ Status GzipIndexer::TakeDeflate(const uint8_t* in, size_t len, uint64_t max_out,
 Status GzipIndexer::TakeTrailer(const uint8_t* in, size_t len,
                                 size_t* consumed) {
   *consumed = trailer_.Feed(in, len);
-  const Status counted = CountInput(in, *consumed);
+  const Status counted = CountInput(*consumed);
   if (!counted.ok() || !trailer_.done()) return counted;
   if (trailer_.crc32() != member_crc_) {
     return Status::At(Code::kGzipChecksum, total_in_ - GzipTrailer::kSize);
@@ -200,7 +200,8 @@ Status GzipIndexer::AtBlockStart(const CheckpointPosition& here) {
   if (total_out_ == 0) {
     if (checkpoints_.size() == 0) return AddCheckpoint(here);
     checkpoints_.RemoveLast();
-    digests_.RestartSpan(here.bits > 0);
+    const Status cut = NoteCut(here, true);
+    if (!cut.ok()) return cut;
     return checkpoints_.Append(here, output_.get() + output_end_ - kWindowSize);
   }
   if (total_out_ - last_checkpoint_out_ > options_.span_size) {
@@ -224,28 +225,31 @@ Status GzipIndexer::AddCheckpoint(const CheckpointPosition& position) {
   if (checkpoints_.size() == options_.max_checkpoints) {
     return Status::At(Code::kLimit, position.in);
   }
-  const Status cut = digests_.Cut(position.bits > 0);
+  const Status cut = NoteCut(position, false);
   if (!cut.ok()) return cut;
   last_checkpoint_out_ = position.out;
   return checkpoints_.Append(position,
                              output_.get() + output_end_ - kWindowSize);
 }
 
+Status GzipIndexer::NoteCut(const CheckpointPosition& position, bool replaces) {
+  return cuts_->Append({position.in, position.bits > 0, replaces})
+             ? Status::Ok()
+             : Status::At(Code::kNoMemory, position.in);
+}
+
 // Everything consumed passes here once, before what it leads to is acted on.
-Status GzipIndexer::CountInput(const uint8_t* in, size_t len) {
+Status GzipIndexer::CountInput(size_t len) {
   const uint64_t implied_at = CheckpointList::kImpliedFirst.in;
   if (options_.expected_first_implied && next_expected_ == 0 &&
       total_in_ + len >= implied_at) {
     const size_t before = static_cast<size_t>(implied_at - total_in_);
-    digests_.AddInput(in, before);
     total_in_ += before;
-    in += before;
     len -= before;
     next_expected_ = 1;
     const Status status = AddCheckpoint(CheckpointList::kImpliedFirst);
     if (!status.ok()) return status;
   }
-  digests_.AddInput(in, len);
   total_in_ += len;
   return Status::Ok();
 }
@@ -253,7 +257,6 @@ Status GzipIndexer::CountInput(const uint8_t* in, size_t len) {
 // Slides the history to the front unless there is room for a whole step.
 void GzipIndexer::MakeRoom() {
   if (kOutputCapacity - output_end_ >= kStepSize) return;
-  digests_.Flush();  // reads what is overwritten now
   std::memmove(output_.get(), output_.get() + output_end_ - kWindowSize,
                kWindowSize);
   output_end_ = kWindowSize;

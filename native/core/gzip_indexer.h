@@ -20,8 +20,9 @@
 #include "checkpoint.h"
 #include "gzip_frame.h"
 #include "inflater.h"
-#include "layer_digests.h"
 #include "output_sink.h"
+#include "sha256.h"
+#include "span_cuts.h"
 #include "status.h"
 
 namespace soci {
@@ -49,7 +50,8 @@ class GzipIndexer {
   // outlive the indexer.
   Status Init(const Options& options, OutputSink* sink);
 
-  // Takes bytes of the layer; `*consumed` says how many, on errors too. Returns
+  // Takes bytes of the layer; `*consumed` says how many, on errors too. Where
+  // spans begin in them is appended to `cuts`. Returns
   // early once `max_out` bytes were produced in this call (give or take what
   // the last consumed byte still yields): feed the rest again. `abort` may be
   // nullptr and is polled every 64 KiB of output. After an error every
@@ -60,7 +62,7 @@ class GzipIndexer {
   // that the stream has no block start for), kAborted, kNoMemory or what the
   // sink returned; offsets are in bytes of the layer.
   Status Feed(const uint8_t* in, size_t len, uint64_t max_out,
-              const std::atomic<bool>* abort, size_t* consumed);
+              const std::atomic<bool>* abort, size_t* consumed, SpanCuts* cuts);
 
   // The layer has no more bytes. kTruncated unless its last member is complete.
   Status Finish();
@@ -68,8 +70,8 @@ class GzipIndexer {
   uint64_t total_in() const { return total_in_; }
   uint64_t total_out() const { return total_out_; }
   const CheckpointList& checkpoints() const { return checkpoints_; }
-  // Valid after Finish: as many spans as there are checkpoints.
-  const LayerDigests& digests() const { return digests_; }
+  // SHA-256 of the output, 32 bytes, valid after Finish if it was asked for.
+  const uint8_t* output_digest() const { return output_digest_; }
 
  private:
   enum class State : uint8_t {
@@ -92,7 +94,8 @@ class GzipIndexer {
   Status AtBlockStart(const CheckpointPosition& here);
   Status AtExpected(const CheckpointPosition& here);
   Status AddCheckpoint(const CheckpointPosition& position);
-  Status CountInput(const uint8_t* in, size_t len);
+  Status NoteCut(const CheckpointPosition& position, bool replaces);
+  Status CountInput(size_t len);
   void MakeRoom();
   Status Fail(Status status);
 
@@ -118,7 +121,9 @@ class GzipIndexer {
   uint64_t last_checkpoint_out_ = 0;
   size_t next_expected_ = 0;
   CheckpointList checkpoints_;
-  LayerDigests digests_;
+  SpanCuts* cuts_ = nullptr;  // of the Feed under way
+  Sha256 output_hash_;
+  uint8_t output_digest_[Sha256::kDigestSize] = {};
 };
 
 }  // namespace soci

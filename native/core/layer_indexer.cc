@@ -16,24 +16,32 @@ Status LayerIndexer::Init(const Options& options) {
   return gzip_.Init(options, this);
 }
 
-Status LayerIndexer::Feed(const uint8_t* in, size_t len, uint64_t max_out,
-                          const std::atomic<bool>* abort, size_t* consumed) {
+Status LayerIndexer::Scan(const uint8_t* in, size_t len, uint64_t max_out,
+                          const std::atomic<bool>* abort, size_t* consumed,
+                          SpanCuts* cuts) {
   *consumed = 0;
+  cuts->Clear();
   if (!failure_.ok()) return failure_;
   if (options_.span_size == 0 || finished_) {
     return Status::At(Code::kMisuse, compressed_size_);
   }
   failure_ = options_.compression == Compression::kGzip
-                 ? gzip_.Feed(in, len, max_out, abort, consumed)
-                 : FeedPlain(in, len, max_out, abort, consumed);
-  plain_digests_.Flush();
+                 ? gzip_.Feed(in, len, max_out, abort, consumed, cuts)
+                 : ScanPlain(in, len, max_out, abort, consumed, cuts);
   compressed_size_ += *consumed;
   return failure_;
 }
 
-Status LayerIndexer::FeedPlain(const uint8_t* in, size_t len, uint64_t max_out,
-                               const std::atomic<bool>* abort,
-                               size_t* consumed) {
+Status LayerIndexer::Feed(const uint8_t* in, size_t len, uint64_t max_out,
+                          const std::atomic<bool>* abort, size_t* consumed) {
+  const Status scanned = Scan(in, len, max_out, abort, consumed, &cuts_);
+  const Status hashed = Digest(in, *consumed, cuts_);
+  return scanned.ok() ? hashed : scanned;
+}
+
+Status LayerIndexer::ScanPlain(const uint8_t* in, size_t len, uint64_t max_out,
+                               const std::atomic<bool>* abort, size_t* consumed,
+                               SpanCuts* cuts) {
   const size_t wanted = static_cast<size_t>(std::min<uint64_t>(len, max_out));
   while (*consumed < wanted) {
     const uint64_t offset = compressed_size_ + *consumed;
@@ -46,13 +54,13 @@ Status LayerIndexer::FeedPlain(const uint8_t* in, size_t len, uint64_t max_out,
       if (offset / options_.span_size == options_.max_checkpoints) {
         return Status::At(Code::kLimit, offset);
       }
-      const Status cut = plain_digests_.Cut(false);
-      if (!cut.ok()) return Status::At(cut.code, offset);
+      if (!cuts->Append({offset, false, false})) {
+        return Status::At(Code::kNoMemory, offset);
+      }
     }
     const uint8_t* piece = in + *consumed;
     const size_t piece_len = static_cast<size_t>(
         std::min<uint64_t>(std::min(wanted - *consumed, kStepSize), span_left));
-    plain_digests_.AddInput(piece, piece_len);
     const Status scanned = scanner_.Write(piece, piece_len);
     if (!scanned.ok()) return scanned;
     *consumed += piece_len;
@@ -71,9 +79,8 @@ Status LayerIndexer::Finish() {
     status = Status::At(Code::kMisuse, compressed_size_);
   } else if (options_.compression == Compression::kGzip) {
     status = gzip_.Finish();
-  } else {
-    status = plain_digests_.Finish();
   }
+  if (status.ok()) status = digests_.Finish();
   if (status.ok()) status = scanner_.Finish();
   failure_ = status;
   if (!status.ok()) return status;
@@ -86,23 +93,10 @@ uint64_t LayerIndexer::uncompressed_size() const {
                                                     : compressed_size_;
 }
 
-const uint8_t* LayerIndexer::layer_digest() const {
-  return digests().layer_digest();
-}
-
 const uint8_t* LayerIndexer::diff_id() const {
   if (!options_.diff_id) return nullptr;
-  return options_.compression == Compression::kGzip ? digests().output_digest()
+  return options_.compression == Compression::kGzip ? gzip_.output_digest()
                                                     : layer_digest();
-}
-
-const GrowableBuffer& LayerIndexer::span_digests() const {
-  return digests().span_digests();
-}
-
-const LayerDigests& LayerIndexer::digests() const {
-  return options_.compression == Compression::kGzip ? gzip_.digests()
-                                                    : plain_digests_;
 }
 
 }  // namespace soci

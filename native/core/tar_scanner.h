@@ -38,9 +38,12 @@ class TarScanner final : public OutputSink {
   Status Finish();
 
   // {uint64 LE offset of the first byte in the stream, uint32 LE length,
-  // bytes}, concatenated: the records completed since the last ClearRecords.
-  const GrowableBuffer& records() const { return records_; }
-  void ClearRecords() { records_.Clear(); }
+  // bytes}, concatenated: puts the records completed since the last call in the
+  // place of what `records` held.
+  void TakeRecords(GrowableBuffer* records) {
+    records->Clear();
+    records->Swap(&records_);
+  }
 
   // Where Go's reader stands when it is done: behind two zero blocks, or at the
   // stream's end. Valid after Finish.

@@ -27,11 +27,11 @@ void FixChecksums(std::vector<uint8_t>* tar) {
 }
 
 void Drain(TarScanner* scanner, std::vector<uint8_t>* records) {
-  const GrowableBuffer& fresh = scanner->records();
+  GrowableBuffer fresh;
+  scanner->TakeRecords(&fresh);
   if (fresh.size() > 0) {
     records->insert(records->end(), fresh.data(), fresh.data() + fresh.size());
   }
-  scanner->ClearRecords();
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "../core/layer_digests.h"
 #include "../core/span_decoder.h"
 #include "gzip_data.h"
 
@@ -82,17 +83,21 @@ Indexed Index(const Bytes& gzip, const GzipIndexer::Options& options,
               size_t chunk, uint64_t max_out = UINT64_MAX) {
   Collector sink;
   GzipIndexer indexer;
+  LayerDigests digests;
   Indexed result;
   result.status = indexer.Init(options, &sink);
   size_t at = 0;
   bool bounded = true;   // by max_out and what one byte may still yield
   bool complete = true;  // input is left only when max_out was reached
+  bool hashed = true;
   while (result.status.ok() && at < gzip.size()) {
     size_t consumed = 0;
     const uint64_t before = indexer.total_out();
     const size_t len = std::min(chunk, gzip.size() - at);
+    SpanCuts cuts;
     result.status =
-        indexer.Feed(gzip.data() + at, len, max_out, nullptr, &consumed);
+        indexer.Feed(gzip.data() + at, len, max_out, nullptr, &consumed, &cuts);
+    hashed &= digests.Add(gzip.data() + at, consumed, cuts).ok();
     const uint64_t produced = indexer.total_out() - before;
     bounded &= produced <= max_out || produced - max_out < 2048;
     complete &= !result.status.ok() || consumed == len || produced >= max_out;
@@ -100,6 +105,7 @@ Indexed Index(const Bytes& gzip, const GzipIndexer::Options& options,
   }
   CHECK(bounded);
   CHECK(complete);
+  CHECK(hashed);
   if (result.status.ok()) result.status = indexer.Finish();
   result.consumed = indexer.total_in();
   result.output = sink.bytes;
@@ -108,9 +114,10 @@ Indexed Index(const Bytes& gzip, const GzipIndexer::Options& options,
     result.points.push_back({point.in, point.out, point.bits,
                              Bytes(point.window, point.window + kWindowSize)});
   }
-  const GrowableBuffer& digests = indexer.digests().span_digests();
-  if (digests.size() > 0) {
-    result.digests.assign(digests.data(), digests.data() + digests.size());
+  CHECK(digests.Finish().ok());
+  const GrowableBuffer& spans = digests.span_digests();
+  if (spans.size() > 0) {
+    result.digests.assign(spans.data(), spans.data() + spans.size());
   }
   return result;
 }
@@ -324,18 +331,19 @@ void TestLimitsAndMisuse() {
 
   Collector sink;
   GzipIndexer indexer;
+  SpanCuts cuts;
   size_t consumed = 1;
-  CHECK(indexer.Feed(gzip.data(), 10, 1, nullptr, &consumed).code ==
+  CHECK(indexer.Feed(gzip.data(), 10, 1, nullptr, &consumed, &cuts).code ==
         Code::kMisuse);
   CHECK_EQ(consumed, 0u);
   CHECK(indexer.Init(Rule(5000), &sink).ok());
   CHECK(indexer.Init(Rule(5000), &sink).code == Code::kMisuse);
   const std::atomic<bool> abort{true};
-  CHECK(indexer.Feed(gzip.data(), gzip.size(), 1, &abort, &consumed).code ==
-        Code::kAborted);
+  CHECK(indexer.Feed(gzip.data(), gzip.size(), 1, &abort, &consumed, &cuts)
+            .code == Code::kAborted);
   CHECK_EQ(consumed, 0u);
   // Errors stay.
-  CHECK(indexer.Feed(gzip.data(), 10, 1, nullptr, &consumed).code ==
+  CHECK(indexer.Feed(gzip.data(), 10, 1, nullptr, &consumed, &cuts).code ==
         Code::kAborted);
   CHECK(indexer.Finish().code == Code::kAborted);
 }

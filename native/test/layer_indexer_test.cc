@@ -3,6 +3,7 @@
 #include "../core/layer_indexer.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "gzip_data.h"
 #include "tar_data.h"
@@ -39,6 +40,7 @@ LayerIndexer::Options For(Compression compression, uint64_t span_size) {
 
 Status Run(LayerIndexer* indexer, const Bytes& layer, size_t chunk,
            uint64_t max_out, Bytes* headers) {
+  GrowableBuffer fresh;
   size_t at = 0;
   while (at < layer.size()) {
     size_t consumed = 0;
@@ -46,15 +48,16 @@ Status Run(LayerIndexer* indexer, const Bytes& layer, size_t chunk,
         indexer->Feed(&layer[at], std::min(chunk, layer.size() - at), max_out,
                       nullptr, &consumed);
     at += consumed;
-    if (indexer->headers().size() > 0) {
-      headers->insert(headers->end(), indexer->headers().data(),
-                      indexer->headers().data() + indexer->headers().size());
+    indexer->TakeHeaders(&fresh);
+    if (fresh.size() > 0) {
+      headers->insert(headers->end(), fresh.data(),
+                      fresh.data() + fresh.size());
     }
-    indexer->ClearHeaders();
     if (!status.ok()) return status;
   }
   const Status status = indexer->Finish();
-  CHECK_EQ(indexer->headers().size(), 0u);
+  indexer->TakeHeaders(&fresh);
+  CHECK_EQ(fresh.size(), 0u);
   return status;
 }
 
@@ -86,6 +89,48 @@ void TestBothForms() {
     CHECK(std::equal(tar_sum.begin(), tar_sum.end(), packed.diff_id()));
     CHECK_EQ(packed.span_digests().size(), 32 * packed.checkpoints().size());
     CHECK_EQ(plain.checkpoints().size(), 0u);
+  }
+}
+
+// Hashing may lag behind scanning, as far as it likes.
+void TestDigestsLater() {
+  const Bytes tar = SampleTar();
+  for (const Compression compression :
+       {Compression::kGzip, Compression::kUncompressed}) {
+    const Bytes layer = compression == Compression::kGzip ? Gzip(tar) : tar;
+    LayerIndexer at_once;
+    Bytes headers;
+    CHECK(at_once.Init(For(compression, 9000)).ok());
+    CHECK(Run(&at_once, layer, 1000, UINT64_MAX, &headers).ok());
+
+    struct Scanned {
+      size_t at, len;
+      SpanCuts cuts;
+    };
+    std::vector<std::unique_ptr<Scanned>> pieces;
+    LayerIndexer later;
+    CHECK(later.Init(For(compression, 9000)).ok());
+    for (size_t at = 0; at < layer.size();) {
+      auto piece = std::make_unique<Scanned>();
+      piece->at = at;
+      CHECK(later
+                .Scan(&layer[at], std::min<size_t>(500, layer.size() - at), 777,
+                      nullptr, &piece->len, &piece->cuts)
+                .ok());
+      at += piece->len;
+      pieces.push_back(std::move(piece));
+    }
+    for (const auto& piece : pieces) {
+      CHECK(later.Digest(&layer[piece->at], piece->len, piece->cuts).ok());
+    }
+    CHECK(later.Finish().ok());
+    CHECK(std::equal(at_once.layer_digest(), at_once.layer_digest() + 32,
+                     later.layer_digest()));
+    CHECK_EQ(later.span_digests().size(), at_once.span_digests().size());
+    CHECK(std::equal(
+        at_once.span_digests().data(),
+        at_once.span_digests().data() + at_once.span_digests().size(),
+        later.span_digests().data()));
   }
 }
 
@@ -164,6 +209,7 @@ void TestErrors() {
 int main() {
   using namespace soci::test;
   TestBothForms();
+  TestDigestsLater();
   TestPlainSpans();
   TestErrors();
   return Report("layer_indexer");

@@ -34,7 +34,10 @@ struct Layer {
     options.engine = engine;
     size_t consumed = 0;
     CHECK(indexer.Init(options, &output).ok());
-    CHECK(indexer.Feed(gzip.data(), gzip.size(), UINT64_MAX, nullptr, &consumed)
+    SpanCuts cuts;
+    CHECK(indexer
+              .Feed(gzip.data(), gzip.size(), UINT64_MAX, nullptr, &consumed,
+                    &cuts)
               .ok());
     CHECK(indexer.Finish().ok());
   }

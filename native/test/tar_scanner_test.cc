@@ -23,10 +23,10 @@ Scan ScanIn(const Bytes& tar, size_t chunk) {
   for (size_t at = 0; at < tar.size(); at += chunk) {
     const size_t len = std::min(chunk, tar.size() - at);
     written &= scanner.Write(tar.data() + at, len).ok();
-    const GrowableBuffer& records = scanner.records();
+    GrowableBuffer records;
+    scanner.TakeRecords(&records);
     scan.records.insert(scan.records.end(), records.data(),
                         records.data() + records.size());
-    scanner.ClearRecords();
   }
   CHECK(written);
   scan.status = scanner.Finish();

@@ -57,11 +57,11 @@ t.test('its methods refuse foreign receivers', async t => {
   const span = { engine: 'zlib', gzipHeader: true, bits: 0, window: undefined };
   const decoder = new addon.SpanDecoder(span);
   const flag = new addon.AbortFlag();
-  const { feed, feedSync, finish, finishSync, abort } = addon.Indexer.prototype as Record<
+  const { push, run, feedSync, finish, finishSync, abort } = addon.Indexer.prototype as Record<
     string,
     (...args: unknown[]) => unknown
   >;
-  for (const method of [feed, feedSync, finish, finishSync, abort]) {
+  for (const method of [push, run, feedSync, finish, finishSync, abort]) {
     for (const receiver of [decoder, flag, {}, undefined, 1]) {
       t.throws(() => method?.call(receiver, new Uint8Array(1)), { message: 'Illegal invocation' });
     }

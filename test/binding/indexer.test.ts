@@ -16,6 +16,7 @@ import {
   FILES,
   GZIP_OPTIONS,
   type Indexed,
+  indexAhead,
   indexAll,
   indexAllSync,
   LAYER,
@@ -63,6 +64,9 @@ t.test('finds the same in any chunking, on the pool and on the calling thread', 
     same(indexAllSync(createIndexer(GZIP_OPTIONS), LAYER, size), `chunks of ${size}`);
   }
   same(await indexAll(createIndexer(GZIP_OPTIONS), LAYER, 1000), 'on the pool');
+  for (const size of [700, 65_537, 10 * MIB]) {
+    same(await indexAhead(createIndexer(GZIP_OPTIONS), LAYER, size), `ahead, in chunks of ${size}`);
+  }
   same(
     await indexAll(createIndexer({ ...GZIP_OPTIONS, engine: 'fast' }), LAYER, 5000),
     'with the other engine',
@@ -108,8 +112,26 @@ t.test('takes checkpoints where it is told to', async t => {
 t.test('one call takes 1 MiB of input at most', async t => {
   const noise = gzipSync(patterned(5 * MIB), { level: 1 });
   t.ok(noise.length > 2 * MIB);
-  t.equal((await createIndexer(GZIP_OPTIONS).feed(noise)).consumed, MIB);
+  const indexer = createIndexer(GZIP_OPTIONS);
+  t.equal(indexer.push(noise), MIB);
+  t.equal((await indexer.run()).consumed, MIB);
   t.equal(createIndexer(GZIP_OPTIONS).feedSync(noise).consumed, MIB);
+});
+
+t.test('two chunks wait at most, and what was pushed is a copy', async t => {
+  const indexer = createIndexer(GZIP_OPTIONS);
+  const chunk = Buffer.from(LAYER.subarray(0, 3000));
+  t.equal(indexer.push(chunk), 3000);
+  chunk.fill(0);
+  t.equal(indexer.push(LAYER.subarray(3000, 3500)), 500);
+  t.equal(indexer.push(LAYER.subarray(3500)), 0, 'a third one waits outside');
+  const first = indexer.run();
+  const second = indexer.run();
+  t.equal((await first).consumed, 3000);
+  t.equal(indexer.push(LAYER.subarray(3500)), LAYER.length - 3500);
+  t.equal((await second).consumed, 500);
+  t.equal((await indexer.run()).consumed, LAYER.length - 3500);
+  t.strictSame(Buffer.from((await indexer.finish()).layerDigest), sha256(LAYER));
 });
 
 t.test('one call gives about 4 MiB of output at most', async t => {
@@ -119,8 +141,9 @@ t.test('one call gives about 4 MiB of output at most', async t => {
   const indexer = createIndexer({ ...GZIP_OPTIONS, spanSize: 4 * MIB });
   let before = 0;
   let at = 0;
+  t.equal(indexer.push(zeros), zeros.length);
   while (at < zeros.length) {
-    const { consumed, produced } = await indexer.feed(zeros.subarray(at));
+    const { consumed, produced } = await indexer.run();
     t.ok(produced - before <= 4 * MIB + 64 * 1024, `${produced - before} bytes`);
     t.ok(consumed > 0 || produced > before, 'progress');
     before = produced;
@@ -158,17 +181,19 @@ t.test('more checkpoints than allowed are refused', async t => {
   await t.rejects(run, { code: 'ERR_SOCI_LIMIT', message: /maxCheckpoints/ });
 });
 
-t.test('calls do not overlap', async t => {
+t.test('a third run, or a call that needs the indexer for itself, is refused', async t => {
   const indexer = createIndexer(GZIP_OPTIONS);
-  const first = indexer.feed(LAYER);
-  for (const second of [indexer.feed(LAYER), indexer.finish()]) {
-    await t.rejects(second as Promise<unknown>, { code: 'ERR_SOCI_INVALID_ARGUMENT' });
-  }
-  const other = createIndexer(GZIP_OPTIONS);
-  const pending = other.feed(LAYER);
-  t.throws(() => other.feedSync(LAYER), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
-  await pending;
-  t.equal((await first).consumed, LAYER.length, 'the first call is not disturbed');
+  indexer.push(LAYER);
+  const refused = { code: 'ERR_SOCI_INVALID_ARGUMENT' };
+  await t.rejects(indexer.finish(), refused, 'a chunk is waiting');
+  t.throws(() => indexer.feedSync(LAYER), refused, 'a chunk is waiting');
+  const first = indexer.run();
+  const second = indexer.run();
+  await t.rejects(indexer.run(), refused);
+  await t.rejects(indexer.finish(), refused);
+  t.throws(() => indexer.feedSync(LAYER), refused);
+  t.equal((await first).consumed, LAYER.length, 'the first run is not disturbed');
+  t.equal((await second).consumed, 0, 'nothing was left for the second');
   t.equal((await indexer.finish()).compressedSize, LAYER.length);
 });
 
@@ -176,10 +201,12 @@ t.test('after finish() there is nothing left to call', async t => {
   const indexer = createIndexer(GZIP_OPTIONS);
   await indexAll(indexer, LAYER, MIB);
   const cut = createIndexer(GZIP_OPTIONS);
-  await cut.feed(LAYER.subarray(0, 100));
+  cut.push(LAYER.subarray(0, 100));
+  await cut.run();
   await t.rejects(cut.finish(), { code: 'ERR_SOCI_LAYER_TRUNCATED' });
   for (const ended of [indexer, cut]) {
-    await t.rejects(ended.feed(LAYER), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
+    await t.rejects(ended.run(), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
+    t.throws(() => ended.feedSync(LAYER), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
     await t.rejects(ended.finish(), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
     t.throws(() => ended.finishSync(), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
   }
@@ -187,16 +214,27 @@ t.test('after finish() there is nothing left to call', async t => {
 
 t.test('a failure repeats', async t => {
   const indexer = createIndexer(GZIP_OPTIONS);
-  await t.rejects(indexer.feed(TAR), { code: 'ERR_SOCI_GZIP_HEADER' });
-  await t.rejects(indexer.feed(LAYER), { code: 'ERR_SOCI_GZIP_HEADER' });
-  await t.rejects(indexer.finish(), { code: 'ERR_SOCI_GZIP_HEADER' });
+  const failure = { code: 'ERR_SOCI_GZIP_HEADER' };
+  t.throws(() => indexer.feedSync(TAR), failure);
+  t.throws(() => indexer.feedSync(LAYER), failure);
+  await t.rejects(indexer.finish(), failure);
+
+  const ahead = createIndexer(GZIP_OPTIONS);
+  ahead.push(TAR);
+  ahead.push(LAYER);
+  for (const run of [ahead.run(), ahead.run()]) await t.rejects(run, failure);
+  await t.rejects(ahead.run(), failure);
 });
 
 t.test('abort() ends the call under way and all later ones', async t => {
   const indexer = createIndexer(GZIP_OPTIONS);
-  await indexer.feed(LAYER.subarray(0, 1000));
+  indexer.push(LAYER.subarray(0, 1000));
+  await indexer.run();
+  indexer.push(LAYER.subarray(1000));
+  const pending = [indexer.run(), indexer.run()];
   indexer.abort();
-  await t.rejects(indexer.feed(LAYER.subarray(1000)), AbortedError);
+  for (const run of pending) await t.rejects(run, AbortedError);
+  await t.rejects(indexer.run(), AbortedError);
   t.throws(() => indexer.feedSync(LAYER), { code: 'ABORTED' });
   await t.rejects(indexer.finish(), AbortedError);
   indexer.abort();
@@ -204,7 +242,8 @@ t.test('abort() ends the call under way and all later ones', async t => {
 
 t.test('empty chunks and empty layers', async t => {
   const indexer = createIndexer(GZIP_OPTIONS);
-  t.strictSame(await indexer.feed(new Uint8Array(0)), { consumed: 0, produced: 0, headers: undefined });
+  t.equal(indexer.push(new Uint8Array(0)), 0);
+  t.strictSame(await indexer.run(), { consumed: 0, produced: 0, headers: undefined });
   t.equal(indexer.feedSync(new Uint8Array(0)).consumed, 0);
   await t.rejects(indexer.finish(), { code: 'ERR_SOCI_LAYER_TRUNCATED' });
   const empty = createIndexer(GZIP_OPTIONS);
@@ -238,7 +277,7 @@ t.test('options are checked', async t => {
   }
   const indexer: NativeIndexer = createIndexer(GZIP_OPTIONS);
   for (const chunk of [undefined, null, 'x', [1], new Uint16Array(2), new DataView(new ArrayBuffer(2))]) {
-    await t.rejects(indexer.feed(chunk as unknown as Uint8Array), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
+    t.throws(() => indexer.push(chunk as unknown as Uint8Array), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
     t.throws(() => indexer.feedSync(chunk as unknown as Uint8Array), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
   }
 });

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { pack } from 'tar-stream';
-import type { FeedResult, IndexerOptions, IndexResult, NativeIndexer } from '../../lib/binding.js';
+import type { ScanResult, IndexerOptions, IndexResult, NativeIndexer } from '../../lib/binding.js';
 
 export const WINDOW_SIZE = 32768;
 export const SPAN_SIZE = 64 * 1024;
@@ -58,6 +58,7 @@ export interface Indexed {
   readonly feeds: number;
 }
 
+/** One chunk after the other, none pushed before the last one was scanned. */
 export async function indexAll(
   indexer: NativeIndexer,
   layer: Uint8Array,
@@ -65,11 +66,36 @@ export async function indexAll(
 ): Promise<Indexed> {
   const headers: Uint8Array[] = [];
   let feeds = 0;
+  let pushed = 0;
   for (let at = 0; at < layer.length; feeds++) {
-    const fed: FeedResult = await indexer.feed(layer.subarray(at, at + chunkSize));
-    at += fed.consumed;
-    if (fed.headers !== undefined) headers.push(fed.headers);
+    if (at === pushed) pushed += indexer.push(layer.subarray(at, at + chunkSize));
+    const scan: ScanResult = await indexer.run();
+    at += scan.consumed;
+    if (scan.headers !== undefined) headers.push(scan.headers);
   }
+  return { result: await indexer.finish(), headers: Buffer.concat(headers), feeds };
+}
+
+/** As much as the indexer takes at any time: chunks wait, and runs wait for runs. */
+export async function indexAhead(
+  indexer: NativeIndexer,
+  layer: Uint8Array,
+  chunkSize: number,
+): Promise<Indexed> {
+  const headers: Uint8Array[] = [];
+  const runs = [indexer.run(), indexer.run()];
+  let feeds = 0;
+  let pushed = 0;
+  for (let at = 0; at < layer.length; feeds++) {
+    for (let taken = 1; taken > 0; pushed += taken) {
+      taken = indexer.push(layer.subarray(pushed, pushed + chunkSize));
+    }
+    const scan = (await runs.shift()) as ScanResult;
+    at += scan.consumed;
+    if (scan.headers !== undefined) headers.push(scan.headers);
+    runs.push(indexer.run());
+  }
+  await Promise.all(runs);
   return { result: await indexer.finish(), headers: Buffer.concat(headers), feeds };
 }
 

@@ -18,6 +18,8 @@ import {
   createSpanDecoder,
   decodeSpan,
   type IndexerOptions,
+  type NativeIndexer,
+  type ScanResult,
   type SpanDecoderOptions,
   type SpanJob,
 } from '../../lib/binding.js';
@@ -44,19 +46,32 @@ function spanJob(input: Uint8Array = LAYER, output: Uint8Array | number = BODY.l
   return { ...START, input, digest: undefined, digestOffset: 0, output };
 }
 
+function scan(indexer: NativeIndexer, chunk: Uint8Array = LAYER): Promise<ScanResult> {
+  indexer.push(chunk);
+  return indexer.run();
+}
+
+/** Scans that wait for scans, with more to hash behind each. */
+function scanAhead(): Promise<unknown>[] {
+  const indexer = createIndexer({ ...GZIP, compression: 'uncompressed' });
+  const runs: Promise<unknown>[] = [];
+  for (let i = 0; i < 2; i++) runs.push(scan(indexer, Buffer.alloc(MIB)));
+  return runs;
+}
+
 /** One call of every kind, all under way. */
 function startEverything(): Promise<unknown>[] {
   const finishing = createIndexer({ ...GZIP, compression: 'uncompressed' });
   finishing.feedSync(Buffer.alloc(MIB));
   return [
-    createIndexer(GZIP).feed(LAYER),
+    scan(createIndexer(GZIP)),
     createSpanDecoder(START).run(LAYER, new Uint8Array(4 * MIB), 0),
     decodeSpan(spanJob()),
     decodeSpan(spanJob(), { signal: new AbortController().signal }),
     decodeSpan(spanJob(LAYER, new Uint8Array(BODY.length))),
     finishing.finish(),
-    createIndexer(GZIP).feed(LAYER),
-    createIndexer(GZIP).feed(LAYER),
+    scan(createIndexer(GZIP)),
+    ...scanAhead(),
   ];
 }
 
@@ -100,7 +115,7 @@ const stages: Record<string, () => unknown> = {
   },
 
   async 'never-finished'() {
-    await createIndexer(GZIP).feed(LAYER);
+    await scan(createIndexer(GZIP));
     gc();
   },
 
@@ -170,7 +185,7 @@ const stages: Record<string, () => unknown> = {
   async 'abort-before'() {
     const indexer = createIndexer(GZIP);
     indexer.abort();
-    await assert.rejects(indexer.feed(LAYER), AbortedError);
+    await assert.rejects(scan(indexer), AbortedError);
     const decoder = createSpanDecoder(START);
     decoder.abort();
     await assert.rejects(decoder.run(LAYER, new Uint8Array(10), 0), AbortedError);
@@ -183,7 +198,7 @@ const stages: Record<string, () => unknown> = {
     const decoders = Array.from({ length: 12 }, () => createSpanDecoder(START));
     const controllers = Array.from({ length: 12 }, () => new AbortController());
     const pending = [
-      ...indexers.map(indexer => indexer.feed(LAYER)),
+      ...indexers.map(indexer => scan(indexer)),
       ...decoders.map(decoder => decoder.run(LAYER, new Uint8Array(4 * MIB), 0)),
       ...controllers.map(({ signal }) => decodeSpan(spanJob(), { signal })),
     ];
@@ -201,7 +216,7 @@ const stages: Record<string, () => unknown> = {
 
   async 'abort-after'() {
     const indexer = createIndexer(GZIP);
-    const { consumed } = await indexer.feed(LAYER);
+    const { consumed } = await scan(indexer);
     assert.ok(consumed > 0);
     indexer.abort();
     indexer.abort();
@@ -222,7 +237,7 @@ const stages: Record<string, () => unknown> = {
       ];
       const window = new Uint8Array(32768);
       const pending = [
-        createIndexer(GZIP).feed(fed),
+        scan(createIndexer(GZIP), fed),
         createSpanDecoder({ ...START, start: 'raw', window }).run(
           ran.subarray(10),
           new Uint8Array(4 * MIB),
@@ -250,7 +265,7 @@ const stages: Record<string, () => unknown> = {
   async 'input-transferred-to-a-worker-that-exits'() {
     const indexer = createIndexer(GZIP);
     const chunk = Uint8Array.from(LAYER);
-    const pending = indexer.feed(chunk);
+    const pending = scan(indexer, chunk);
     await inWorker('worker: exit on message', worker =>
       worker.postMessage(chunk, [chunk.buffer as ArrayBuffer]),
     );
@@ -272,7 +287,7 @@ const stages: Record<string, () => unknown> = {
       decodeSpan(spanJob(LAYER, output)),
       createSpanDecoder(START).run(LAYER, new Uint8Array(piece), 0),
     ];
-    const kept = createIndexer(GZIP).feed(new Uint8Array(input));
+    const kept = scan(createIndexer(GZIP), new Uint8Array(input));
     memory.resize(0);
     piece.resize(MIB);
     input.resize(0);
@@ -291,7 +306,7 @@ const stages: Record<string, () => unknown> = {
   },
 
   async 'loaded-twice'() {
-    type Class = new (options: object) => { feed(chunk: Uint8Array): Promise<{ produced: number }> };
+    type Class = new (options: object) => NativeIndexer;
     const require = createRequire(import.meta.url);
     const file = (require('node-gyp-build') as { path(root: string): string }).path(process.cwd());
     const directory = mkdtempSync(path.join(tmpdir(), 'seekable-oci-'));
@@ -301,9 +316,9 @@ const stages: Record<string, () => unknown> = {
     assert.ok(first !== undefined && second !== undefined && first.Indexer !== second.Indexer);
     const options = { ...GZIP, gzip: true, impliedFirstCheckpoint: false, checkpointsAt: undefined };
     const [a, b] = [new first.Indexer(options), new second.Indexer(options)];
-    const fed = await Promise.all([a.feed(LAYER), b.feed(LAYER), createIndexer(GZIP).feed(LAYER)]);
+    const fed = await Promise.all([scan(a), scan(b), scan(createIndexer(GZIP))]);
     assert.ok(fed.every(({ produced }) => produced === fed[0].produced));
-    assert.throws(() => first.Indexer.prototype.feed.call(b, LAYER), /Illegal invocation/);
+    assert.throws(() => first.Indexer.prototype.push.call(b, LAYER), /Illegal invocation/);
     rmSync(directory, { recursive: true });
   },
 
@@ -315,7 +330,7 @@ const stages: Record<string, () => unknown> = {
     );
     const blocks = gzipSync(literals, { memLevel: 1, level: 1 });
     for (let i = 0; i < 100; i++) {
-      await createIndexer({ ...GZIP, spanSize: 1 }).feed(blocks);
+      await scan(createIndexer({ ...GZIP, spanSize: 1 }), blocks);
       await nextTurn();
     }
     const peak = process.resourceUsage().maxRSS / 1024;
@@ -325,7 +340,7 @@ const stages: Record<string, () => unknown> = {
   async 'no-leak'() {
     const round = async () => {
       const indexer = createIndexer(GZIP);
-      await indexer.feed(LAYER.subarray(0, 4096));
+      await scan(indexer, LAYER.subarray(0, 4096));
       await assert.rejects(indexer.finish());
       const given = new Uint8Array(MIB);
       const decoder = createSpanDecoder(START);
