@@ -155,7 +155,7 @@ std::map<std::string, Bytes> Layers() {
 
 void TestRule() {
   for (const auto& [name, gzip] : Layers()) {
-    for (const uint64_t span : {1, 10000, 65536, 1000000}) {
+    for (const uint64_t span : {1u, 10000u, 65536u, 1000000u}) {
       Bytes output;
       const std::vector<Point> points = Zran(gzip, span, &output);
       const Indexed whole = Index(gzip, Rule(span), gzip.size());
@@ -184,7 +184,7 @@ void TestRule() {
 void TestChunkings() {
   for (const auto& [name, gzip] : Layers()) {
     const Indexed whole = Index(gzip, Rule(30000), gzip.size());
-    for (const size_t chunk : {1, 2, 13, 1000, 70000}) {
+    for (const size_t chunk : {1u, 2u, 13u, 1000u, 70000u}) {
       for (const uint64_t max_out : {uint64_t{1000}, UINT64_MAX}) {
         const Indexed chunked = Index(gzip, Rule(30000), chunk, max_out);
         CHECK(chunked.status.ok());

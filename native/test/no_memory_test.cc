@@ -74,7 +74,7 @@ int FailEverywhere(const Work& work) {
     }
     CHECK(status.code == Code::kNoMemory);
   }
-  CHECK(!"an end of the allocations");
+  CHECK(false && "an end of the allocations");
   return 0;
 }
 

@@ -128,7 +128,7 @@ void TestEverySpan() {
                        output.data(), output.size(), nullptr)
                 .ok());
       CHECK(output == expected);
-      for (const size_t slice : {1, 17, 5000, 100000}) {
+      for (const size_t slice : {1u, 17u, 5000u, 100000u}) {
         if (slice == 1 && expected.size() > 100000) continue;
         CHECK(DecodeInSlices(layer.Start(i), input, 0, expected.size(), slice,
                              1 + random.Below(2 * slice)) == expected);
