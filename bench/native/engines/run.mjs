@@ -27,7 +27,7 @@ const corpusSize = Number(options.size) * 2 ** 20;
 const CORPORA = {
   elf: "find /usr/lib -type f -name '*.so*' -size -40M",
   python: "find /usr/lib/python3* -type f -name '*.py'",
-  javascript: `find '${join(root, 'node_modules')}' -type f -name '*.js'`,
+  javascript: `find '${join(root, 'node_modules')}/' -type f -name '*.js'`,
   text: 'find /usr/share/doc /usr/share/common-licenses -type f -name copyright',
   random: undefined,
 };
