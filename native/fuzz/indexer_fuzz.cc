@@ -8,6 +8,7 @@
 #include "../core/layer_digests.h"
 #include "../core/sha256.h"
 #include "../core/span_decoder.h"
+#include "../test/unwritten.h"
 #include "fuzz_input.h"
 
 namespace {
@@ -117,6 +118,7 @@ void DecodeSpans(const uint8_t* layer, size_t len, const Indexed& indexed,
     // Exactly as large as they may be, for the sanitizer to watch.
     const Bytes in(layer + from, layer + to);
     Bytes out(static_cast<size_t>(end - point.out));
+    test::MarkUnwritten(out.data(), out.size());
     fuzz::Require(DecodeSpan(options, in.data(), in.size(), out.data(),
                              out.size(), nullptr)
                       .ok());

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "../core/span_decoder.h"
+#include "../test/unwritten.h"
 #include "fuzz_input.h"
 
 namespace {
@@ -24,6 +25,7 @@ Status InSlices(const SpanDecoder::Options& options, const Bytes& input,
     const Bytes in(input.begin() + static_cast<long>(in_at),
                    input.begin() + static_cast<long>(in_at + in_len));
     Bytes out(out_len);
+    test::MarkUnwritten(out.data(), out.size());
     const SpanDecoder::Progress progress =
         decoder.Run(in.data(), in_len, out.data(), out_len, skip, nullptr);
     fuzz::Require(progress.consumed <= in_len && progress.skipped <= skip &&
@@ -65,6 +67,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t len) {
   const Bytes in(input.data(), input.data() + input.size());
 
   Bytes whole(wanted, 0xa5);
+  test::MarkUnwritten(whole.data(), whole.size());
   const Status status = DecodeSpan(options, in.data(), in.size(), whole.data(),
                                    whole.size(), nullptr);
   fuzz::Require(wanted > 0 || status.ok());

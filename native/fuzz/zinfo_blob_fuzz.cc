@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "../core/checkpoint.h"
+#include "../test/unwritten.h"
 #include "fuzz_input.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t len) {
@@ -34,6 +35,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t len) {
   }
   fuzz::Require(version == CheckpointList::Version::kV2 || list.FitsV1());
   std::vector<uint8_t> again(list.BlobSize(version));
+  test::MarkUnwritten(again.data(), again.size());
   list.Serialize(version, again.data());
   fuzz::Require(again == blob);
   return 0;

@@ -27,7 +27,7 @@ void Fill(CheckpointList* list, size_t count) {
 }
 
 void TestRoundTrip() {
-  for (const size_t count : {1, 2, 9}) {
+  for (const size_t count : {1u, 2u, 9u}) {
     CheckpointList list;
     Fill(&list, count);
     CHECK(list.FitsV1());

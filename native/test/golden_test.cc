@@ -1,10 +1,8 @@
 // The reference's own results for layers of many gzip writers: checkpoints,
 // windows and span digests must be identical. Needs the golden corpus.
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
-#include <sstream>
 
 #include "../core/layer_indexer.h"
 #include "check.h"
@@ -12,9 +10,27 @@
 namespace soci::test {
 namespace {
 
+// Empty if there is no such file.
 std::string ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::string contents;
+  std::FILE* const file = std::fopen(path.c_str(), "rb");
+  if (file == nullptr) return contents;
+  char piece[4096];
+  for (size_t n; (n = std::fread(piece, 1, sizeof piece, file)) > 0;)
+    contents.append(piece, n);
+  std::fclose(file);
+  return contents;
+}
+
+// What lies before each `end`.
+std::vector<std::string> Split(const std::string& text, char end) {
+  std::vector<std::string> parts;
+  size_t from = 0;
+  for (size_t at; (at = text.find(end, from)) != std::string::npos;
+       from = at + 1) {
+    parts.push_back(text.substr(from, at - from));
+  }
+  return parts;
 }
 
 // The values of `"key": value` in a dump, in order.
@@ -104,15 +120,16 @@ void CompareWithZtoc(const LayerIndexer& indexer, const std::string& ztoc) {
 }
 
 void TestRows(const std::string& corpus, Engine engine) {
-  std::istringstream rows(ReadFile(corpus + "/expected.tsv"));
-  std::string row;
-  std::getline(rows, row);  // the column names
+  const std::vector<std::string> rows =
+      Split(ReadFile(corpus + "/expected.tsv"), '\n');
+  CHECK(!rows.empty());
   int indexed = 0;
   int compared = 0;
-  while (std::getline(rows, row)) {
-    std::istringstream columns(row);
-    std::string blob, span_size, builds;
-    columns >> blob >> span_size >> builds;
+  for (size_t i = 1; i < rows.size(); i++) {  // row 0 has the column names
+    const std::vector<std::string> columns = Split(rows[i], '\t');
+    const std::string& blob = columns.at(0);
+    const std::string& span_size = columns.at(1);
+    const std::string& builds = columns.at(2);
     if (blob.find(".tar.gz") == std::string::npos) continue;
     const std::string layer = ReadFile(corpus + "/blob/" + blob);
     const std::string name = blob + "." + span_size;

@@ -3,7 +3,6 @@
 #include "../core/gzip_indexer.h"
 
 #include <algorithm>
-#include <map>
 
 #include "../core/layer_digests.h"
 #include "../core/span_decoder.h"
@@ -130,39 +129,56 @@ GzipIndexer::Options Rule(uint64_t span_size) {
   return options;
 }
 
-std::map<std::string, Bytes> Layers() {
+struct Layer {
+  const char* name;
+  Bytes gzip;
+};
+
+Bytes AllFields(const Bytes& data) {
+  return Gzip(data, {6, Z_DEFAULT_STRATEGY, 0, true});
+}
+
+std::vector<Layer> MakeLayers() {
   const Bytes data = SampleData(400000, 1);
   const Bytes tail(data.begin() + 200000, data.end());
   const Bytes head(data.begin(), data.begin() + 200000);
-  std::map<std::string, Bytes> layers;
-  layers["plain"] = Gzip(data);
-  layers["empty"] = Gzip({});
-  layers["one byte"] = Gzip({7});
-  layers["all fields"] = Gzip(data, {6, Z_DEFAULT_STRATEGY, 0, true});
-  layers["stored"] = Gzip(data, {0, Z_DEFAULT_STRATEGY, 0, false});
-  layers["fixed codes"] = Gzip(data, {6, Z_FIXED, 0, false});
-  layers["huffman only"] = Gzip(data, {6, Z_HUFFMAN_ONLY, 5000, false});
-  layers["flushed"] = Gzip(data, {1, Z_DEFAULT_STRATEGY, 700, false});
-  layers["zeros"] = Gzip(Bytes(3000000));
-  layers["members"] = Gzip(head, {9, Z_DEFAULT_STRATEGY, 0, true});
-  Append(&layers["members"], Gzip(tail));
-  Bytes& many = layers["small members"];
+  Bytes members = Gzip(head, {9, Z_DEFAULT_STRATEGY, 0, true});
+  Append(&members, Gzip(tail));
+  Bytes many;
   for (size_t at = 0; at < data.size(); at += 4000) {
     Append(&many,
            Gzip(Bytes(data.begin() + static_cast<ptrdiff_t>(at),
                       data.begin() + static_cast<ptrdiff_t>(at + 4000))));
   }
-  Bytes& empty = layers["empty members"];
+  Bytes empty;
   Append(&empty, Gzip({}));
   Append(&empty, Gzip({}));
   Append(&empty, Gzip(data, {6, Z_DEFAULT_STRATEGY, 1000, true}));
   Append(&empty, Gzip({}));
+  return {
+      {"plain", Gzip(data)},
+      {"empty", Gzip({})},
+      {"one byte", Gzip({7})},
+      {"all fields", AllFields(data)},
+      {"stored", Gzip(data, {0, Z_DEFAULT_STRATEGY, 0, false})},
+      {"fixed codes", Gzip(data, {6, Z_FIXED, 0, false})},
+      {"huffman only", Gzip(data, {6, Z_HUFFMAN_ONLY, 5000, false})},
+      {"flushed", Gzip(data, {1, Z_DEFAULT_STRATEGY, 700, false})},
+      {"zeros", Gzip(Bytes(3000000))},
+      {"members", members},
+      {"small members", many},
+      {"empty members", empty},
+  };
+}
+
+const std::vector<Layer>& Layers() {
+  static const std::vector<Layer> layers = MakeLayers();
   return layers;
 }
 
 void TestRule() {
   for (const auto& [name, gzip] : Layers()) {
-    for (const uint64_t span : {1, 10000, 65536, 1000000}) {
+    for (const uint64_t span : {1u, 10000u, 65536u, 1000000u}) {
       Bytes output;
       const std::vector<Point> points = Zran(gzip, span, &output);
       const Indexed whole = Index(gzip, Rule(span), gzip.size());
@@ -170,7 +186,7 @@ void TestRule() {
       CHECK(whole.output == output);
       CHECK(whole.points == points);
       CHECK_EQ(whole.consumed, gzip.size());
-      if (failed > 0) std::fprintf(stderr, "  layer: %s\n", name.c_str());
+      if (failed > 0) std::fprintf(stderr, "  layer: %s\n", name);
 
       // Every span's digest, from its definition.
       CHECK_EQ(whole.digests.size(), points.size() * 32);
@@ -191,7 +207,7 @@ void TestRule() {
 void TestChunkings() {
   for (const auto& [name, gzip] : Layers()) {
     const Indexed whole = Index(gzip, Rule(30000), gzip.size());
-    for (const size_t chunk : {1, 2, 13, 1000, 70000}) {
+    for (const size_t chunk : {1u, 2u, 13u, 1000u, 70000u}) {
       for (const uint64_t max_out : {uint64_t{1000}, UINT64_MAX}) {
         const Indexed chunked = Index(gzip, Rule(30000), chunk, max_out);
         CHECK(chunked.status.ok());
@@ -236,7 +252,7 @@ void TestExpected() {
 // A version 1 blob says nothing of checkpoint 0: it is taken to be at byte 10,
 // even where the header is longer.
 void TestImpliedFirst() {
-  const Bytes gzip = Layers()["all fields"];
+  const Bytes gzip = AllFields(SampleData(400000, 1));
   const Indexed whole = Index(gzip, Rule(100000), gzip.size());
   CHECK(whole.points[0].in > 10);
   std::vector<CheckpointPosition> positions = {CheckpointList::kImpliedFirst};

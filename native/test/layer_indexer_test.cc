@@ -64,7 +64,7 @@ Status Run(LayerIndexer* indexer, const Bytes& layer, size_t chunk,
 void TestBothForms() {
   const Bytes tar = SampleTar();
   const Bytes gzip = Gzip(tar);
-  for (const size_t chunk : {1, 1000, 10000000}) {
+  for (const size_t chunk : {1u, 1000u, 10000000u}) {
     Bytes plain_headers;
     Bytes gzip_headers;
     LayerIndexer plain;
@@ -136,7 +136,7 @@ void TestDigestsLater() {
 
 void TestPlainSpans() {
   Bytes tar(10000);
-  for (const size_t span : {1000, 999, 10000, 20000, 70000}) {
+  for (const size_t span : {1000u, 999u, 10000u, 20000u, 70000u}) {
     LayerIndexer indexer;
     Bytes headers;
     CHECK(indexer.Init(For(Compression::kUncompressed, span)).ok());

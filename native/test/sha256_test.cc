@@ -47,7 +47,7 @@ void TestChunkings(Sha256Blocks* blocks) {
   for (size_t len = 0; len < 200; len++) {
     const Bytes data = RandomBytes(&random, len);
     const std::string whole = Digest(data, &Sha256BlocksPortable, 1000);
-    for (const size_t chunk : {1, 7, 63, 64, 65}) {
+    for (const size_t chunk : {1u, 7u, 63u, 64u, 65u}) {
       CHECK_EQ(Digest(data, blocks, chunk), whole);
     }
   }

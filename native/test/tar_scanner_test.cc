@@ -48,7 +48,7 @@ Scan ScanIn(const Bytes& tar, size_t chunk) {
 
 Scan ScanAll(const Bytes& tar) {
   const Scan whole = ScanIn(tar, tar.size() + 1);
-  for (const size_t chunk : {1, 100, 511, 512, 513, 4096}) {
+  for (const size_t chunk : {1u, 100u, 511u, 512u, 513u, 4096u}) {
     const Scan chunked = ScanIn(tar, chunk);
     CHECK(chunked.status.code == whole.status.code);
     CHECK_EQ(chunked.status.offset, whole.status.offset);
