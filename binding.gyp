@@ -62,8 +62,9 @@
       'sources': [
         'native/addon/abort_flag.cc',
         'native/addon/decode_span.cc',
+        'native/addon/environment.cc',
         'native/addon/indexer.cc',
-        'native/addon/job_lane.cc',
+        'native/addon/job_queue.cc',
         'native/addon/module.cc',
         'native/addon/pool_job.cc',
         'native/addon/span_decoder.cc',

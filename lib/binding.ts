@@ -3,8 +3,8 @@
  * interface; native failures arrive as SociError with the caller's stack.
  *
  * Whatever script does to an array while a call is under way (transfer it,
- * shrink it, write to it) is safe: inputs are copied when the call is made,
- * and outputs are filled when it has ended.
+ * shrink it, write to it) is safe: inputs are copied when the call is made, and
+ * outputs are filled when it has ended, or lie in memory of allocatePinned.
  */
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -12,6 +12,9 @@ import { fileURLToPath } from 'node:url';
 import { isUint8Array } from 'node:util/types';
 import { SociError } from './errors.js';
 import { type OffsetSpace, translateFailure } from './native-failure.js';
+import { isPinned } from './pinned-memory.js';
+
+export { allocatePinned } from './pinned-memory.js';
 
 /** What decodes DEFLATE: stock zlib, or our own decoder, which is faster and gives the same. */
 export type EngineName = 'zlib' | 'fast';
@@ -126,9 +129,9 @@ export interface SpanJob extends SpanDecoderOptions {
   readonly digest: Uint8Array | undefined;
   readonly digestOffset: number;
   /**
-   * Filled completely, or the job fails with ERR_SOCI_SPAN_LENGTH. A length asks for new memory, which is
-   * decoded into directly; a given array is filled by one copy at the end, for while the job runs script
-   * could detach it.
+   * Filled completely, or the job fails with ERR_SOCI_SPAN_LENGTH. A length asks for new memory. That, and
+   * memory of `allocatePinned`, is decoded into directly; any other array is filled by one copy at the end,
+   * for while the job runs script could detach it.
    */
   readonly output: Uint8Array | number;
 }
@@ -157,6 +160,7 @@ interface Addon {
   readonly AbortFlag: new () => AddonAbortFlag;
   decodeSpan(job: AddonSpanJob, flag: AddonAbortFlag | undefined): Promise<void>;
   decodeSpanSync(job: AddonSpanJob): void;
+  setDecodeConcurrency(threads: number): void;
   readonly zlibVersion: string;
 }
 
@@ -206,6 +210,12 @@ const addon = loadAddon();
 
 /** Of the zlib that decodes: the one compiled with the addon, never Node's own. */
 export const zlibVersion: string = addon.zlibVersion;
+
+/** On how many threads at once `decodeSpan` and span decoders work, further calls waiting; 1 at first. */
+export function setDecodeConcurrency(threads: number): void {
+  checkInteger('threads', threads, 1);
+  addon.setDecodeConcurrency(threads);
+}
 
 /** Where a call came from, for errors that surface after it returned. */
 interface CallSite {
@@ -370,6 +380,7 @@ export async function decodeSpan(job: SpanJob, options: { signal?: AbortSignal }
   const site = callSite(decodeSpan);
   const { signal } = options;
   signal?.throwIfAborted();
+  const given = typeof job.output === 'number' || isPinned(job.output) ? undefined : job.output;
   const prepared = addonSpanJob(job, allocate(job.output));
   const flag = signal && new addon.AbortFlag();
   const abort = () => flag?.abort();
@@ -383,7 +394,7 @@ export async function decodeSpan(job: SpanJob, options: { signal?: AbortSignal }
   } finally {
     signal?.removeEventListener('abort', abort);
   }
-  return typeof job.output === 'number' ? prepared.output : fill(job.output, prepared.output);
+  return given === undefined ? prepared.output : fill(given, prepared.output);
 }
 
 /** The same on the calling thread, straight into a given array: for benchmarks and tests. */
@@ -410,10 +421,11 @@ function addonSpanJob(job: SpanJob, output: Uint8Array): AddonSpanJob {
   return { ...addonSpan(job), input, digest, digestOffset, output };
 }
 
-/** Memory that nobody else knows of while the addon writes to it. */
+/** Memory that nobody can detach while the addon writes to it: pinned, or unknown to anybody else. */
 function allocate(output: Uint8Array | number): Uint8Array {
   if (typeof output === 'number') checkInteger('output', output, 0);
   else if (!isUint8Array(output)) throw invalid('output', 'a Uint8Array or a length', output);
+  else if (isPinned(output)) return output;
   const length = typeof output === 'number' ? output : output.length;
   try {
     return new Uint8Array(length);

@@ -16,7 +16,7 @@ export async function buildTrial(parameters: BuildParameters): Promise<Record<st
   const start = performance.now();
   const cpu = process.cpuUsage();
   const { ztoc } = await buildZtoc(source, { spanSize, diffId, engine });
-  const size = ztoc.encode().length;
+  const size = ztoc.bytes.length;
   const milliseconds = performance.now() - start;
   const { user, system } = process.cpuUsage(cpu);
   await source.close();

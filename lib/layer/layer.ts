@@ -7,6 +7,7 @@ import { fileError, invalidArgument, SociError } from '../errors.js';
 import type { AbortableOptions, RangeSource } from '../source/range-source.js';
 import type { ReadStats } from '../span/fetcher.js';
 import { type ReadPlan, SpanReader, type WindowVerification } from '../span/reader.js';
+import { newPassMemory } from '../span/reused-memory.js';
 import { quoteByteString } from '../tar/byte-string.js';
 import type { TocEntry } from '../tar/entry.js';
 import { Ztoc } from '../ztoc/ztoc.js';
@@ -14,6 +15,7 @@ import { clampRange } from './file-range.js';
 import { FileStream } from './file-stream.js';
 import { HeaderCheck } from './header-check.js';
 import { LayerFile } from './layer-file.js';
+import { lentChunks } from './lent-chunks.js';
 import { type Lookup, PathWalker } from './path-walk.js';
 
 /** As node:fs: more than this goes through a stream. */
@@ -192,6 +194,27 @@ export class Layer {
         start,
         end,
         read: (from, to, signal) => this.#reader.take(from, to, { signal }),
+        pieceEnd: (from, bytes) => this.#reader.pieceEnd(from, end, bytes),
+      };
+    }, options.signal);
+  }
+
+  /**
+   * The same bytes in chunks of about a span, the fastest way through a layer:
+   * each chunk is lent, and valid only until the next one is asked for. Its
+   * memory cannot be transferred. Leaving the loop ends what is under way.
+   *
+   * @throws what reading spans throws (see SpanReader); the signal's reason
+   */
+  tarChunks(options: TarRangeOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
+    return lentChunks(() => {
+      this.#checkOpen();
+      const { start, end } = clampRange(this.#reader.size, options);
+      const memory = newPassMemory();
+      return {
+        start,
+        end,
+        read: (from, to, signal) => this.#reader.lend(from, to, memory, { signal }),
         pieceEnd: (from, bytes) => this.#reader.pieceEnd(from, end, bytes),
       };
     }, options.signal);

@@ -1,8 +1,11 @@
 /**
- * How many decoding jobs run at once, in the order in which they were asked
- * for. libuv's pool is shared with file reads and DNS, so a process that reads
- * many layers must not flood it; one pool serves all of them.
+ * Which decoding jobs the addon is given, in the order in which they were asked
+ * for. Its threads come from libuv's pool, which is shared with file reads and
+ * DNS, so a process that reads many layers must not flood it; one pool serves
+ * all of them. A job that waits here costs next to nothing and can be dropped;
+ * one that waits in the addon holds its input, but is begun at once.
  */
+import { setDecodeConcurrency } from '../binding.js';
 import { onSettingsChange, settings } from './settings.js';
 
 interface Waiting {
@@ -59,6 +62,13 @@ export class DecodePool {
   }
 }
 
+/** For each thread one job under way, and one to follow it. */
+const JOBS_PER_THREAD = 2;
+
 /** The one pool of the process. */
-export const decodePool = new DecodePool(() => settings().decodeConcurrency);
-onSettingsChange(() => decodePool.admit());
+export const decodePool = new DecodePool(() => JOBS_PER_THREAD * settings().decodeConcurrency);
+setDecodeConcurrency(settings().decodeConcurrency);
+onSettingsChange(() => {
+  setDecodeConcurrency(settings().decodeConcurrency);
+  decodePool.admit();
+});

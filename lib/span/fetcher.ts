@@ -5,6 +5,7 @@
 import { SociError } from '../errors.js';
 import type { RangeSource } from '../source/range-source.js';
 import { abortable } from './abort.js';
+import type { ReusedMemory } from './reused-memory.js';
 
 /** What reading a layer has cost so far. Bytes count once each time they were moved. */
 export interface ReadStats {
@@ -49,11 +50,24 @@ export class Fetcher {
     this.#counters = counters;
   }
 
-  /** The bytes [start, end) of the layer. */
-  async fetch(start: number, end: number, signal: AbortSignal): Promise<Uint8Array> {
+  /** Whether the source fills memory that it is given. */
+  get fills(): boolean {
+    return this.#source.readInto !== undefined;
+  }
+
+  /**
+   * The bytes [start, end) of the layer.
+   * @param memory where to put them, if the source can; a source that does not stop at once may still write to
+   *   what was taken of it after this was aborted
+   */
+  async fetch(start: number, end: number, signal: AbortSignal, memory?: ReusedMemory): Promise<Uint8Array> {
     signal.throwIfAborted();
     this.#counters.requests++;
-    const bytes = await abortable(this.#source.read(start, end - start, { signal }), signal);
+    const target = this.fills ? memory?.take(end - start) : undefined;
+    const bytes =
+      target === undefined
+        ? await abortable(this.#source.read(start, end - start, { signal }), signal)
+        : await abortable(this.#readInto(target, start, signal), signal);
     if (bytes.length !== end - start) {
       throw new SociError(
         'ERR_SOCI_SOURCE_SHORT',
@@ -63,5 +77,10 @@ export class Fetcher {
     }
     this.#counters.fetchedBytes += bytes.length;
     return bytes;
+  }
+
+  async #readInto(target: Uint8Array, start: number, signal: AbortSignal): Promise<Uint8Array> {
+    await this.#source.readInto?.(target, start, { signal });
+    return target;
   }
 }

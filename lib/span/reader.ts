@@ -11,6 +11,7 @@ import { Chain, type ChainOwner, checkpointMismatch } from './chain.js';
 import { Fetcher, newCounters, type ReadCounters, type ReadStats } from './fetcher.js';
 import { BLOCK_BYTES, HugeSpan } from './huge-span.js';
 import { nextStep, planSteps, type RunLimits, runRange, type SpanState, type Step, spansOf } from './plan.js';
+import type { PassMemory } from './reused-memory.js';
 import { settings } from './settings.js';
 import type { SharedWork } from './shared-work.js';
 import { spanCache, spanKey } from './span-cache.js';
@@ -33,6 +34,12 @@ export interface SpanReaderOptions {
 export interface ReadPart {
   readonly start: number;
   readonly target: Uint8Array;
+}
+
+/** Bytes that are the caller's until it releases them, which it does at most once. */
+export interface LentBytes {
+  readonly bytes: Uint8Array;
+  readonly release: () => void;
 }
 
 /** What a read would cost now. */
@@ -164,21 +171,12 @@ export class SpanReader {
    * fails for itself, with what `readParts` throws.
    */
   take(start: number, end: number, options: AbortableOptions = {}): Promise<Uint8Array>[] {
-    this.#checkRange(start, end);
-    this.#throwIfUnusable();
-    const range = spansOf(this.#table, start, end);
-    const limits = this.#runLimits();
-    const parts: Promise<Uint8Array>[] = [];
-    for (let first = range.first; first < range.end; ) {
-      const step = nextStep(this.#table, first, range.end, index => this.#stateOf(index), limits);
-      const from = Math.max(start, this.#table.span(first).uncompressedStart);
-      const to = Math.min(end, this.#table.span(step.end - 1).uncompressedEnd);
-      const owned = step.state === 'missing' && this.#chain === undefined;
-      if (owned) parts.push(...this.#takeRun(step, from, to, options.signal));
-      else parts.push(this.read(from, to, options));
-      first = step.end;
-    }
-    return parts;
+    return this.#pass(start, end, 'hand on', options).map(async part => (await part).bytes);
+  }
+
+  /** As `take`, but of `memory`, to which each part goes back when it is released. */
+  lend(start: number, end: number, memory: PassMemory, options: AbortableOptions = {}): Promise<LentBytes>[] {
+    return this.#pass(start, end, memory, options);
   }
 
   /** What reading these ranges of the tar stream would cost; fetches nothing. */
@@ -242,22 +240,53 @@ export class SpanReader {
     spanCache.deleteReader(this.#id);
   }
 
-  #takeRun(step: Step, start: number, end: number, signal: AbortSignal | undefined): Promise<Uint8Array>[] {
+  #pass(
+    start: number,
+    end: number,
+    use: 'hand on' | PassMemory,
+    options: AbortableOptions,
+  ): Promise<LentBytes>[] {
+    this.#checkRange(start, end);
+    this.#throwIfUnusable();
+    const range = spansOf(this.#table, start, end);
+    const limits = this.#runLimits();
+    const parts: Promise<LentBytes>[] = [];
+    for (let first = range.first; first < range.end; ) {
+      const step = nextStep(this.#table, first, range.end, index => this.#stateOf(index), limits);
+      const from = Math.max(start, this.#table.span(first).uncompressedStart);
+      const to = Math.min(end, this.#table.span(step.end - 1).uncompressedEnd);
+      const loaded = step.state === 'missing' && this.#chain === undefined;
+      if (loaded) parts.push(...this.#passRun(step, from, to, use, options.signal));
+      else parts.push(this.read(from, to, options).then(owned));
+      first = step.end;
+    }
+    return parts;
+  }
+
+  #passRun(
+    step: Step,
+    start: number,
+    end: number,
+    use: 'hand on' | PassMemory,
+    signal: AbortSignal | undefined,
+  ): Promise<LentBytes>[] {
     const read = new LinkedController(signal);
     this.#reads.add(read);
     this.#counters.askedBytes += end - start;
-    const one = async (work: SharedWork<Uint8Array>, index: number): Promise<Uint8Array> => {
+    const one = async (work: SharedWork<Uint8Array>, index: number): Promise<LentBytes> => {
       const { uncompressedStart: from } = this.#table.span(step.first + index);
       try {
-        const bytes = await work.wait(read.signal);
-        const part = bytes.subarray(Math.max(0, start - from), Math.max(0, end - from));
+        const span = await work.wait(read.signal);
+        const part = span.subarray(Math.max(0, start - from), Math.max(0, end - from));
         // Another reader that waited for the same span may still be about to copy from it.
-        return work.shared ? new Uint8Array(part) : part;
+        if (work.shared) return owned(new Uint8Array(part));
+        if (use === 'hand on' || this.#table.compression !== 'gzip') return owned(part);
+        return { bytes: part, release: () => use.spans.giveBack(span) };
       } catch (error) {
         throw this.#failed(error);
       }
     };
-    const parts = this.#loader.load(step.first, step.end, 'hand on').map(one);
+    const parts = this.#loader.load(step.first, step.end, use).map(one);
     Promise.allSettled(parts).then(() => {
       read.unlink();
       this.#reads.delete(read);
@@ -399,6 +428,10 @@ export class SpanReader {
   #closedError(): SociError {
     return new SociError('ERR_SOCI_CLOSED', `the reader of ${this.#source.name} is closed`);
   }
+}
+
+function owned(bytes: Uint8Array): LentBytes {
+  return { bytes, release: () => {} };
 }
 
 interface Interval {

@@ -22,13 +22,17 @@ export function decoderStart(table: SpanTable, span: Span): SpanDecoderOptions {
     : { engine, start: 'raw', bits: span.bits, window: table.window(span.index) };
 }
 
-/** @param input the bytes from `fetchStart(span)` to the span's end */
+/**
+ * @param input the bytes from `fetchStart(span)` to the span's end
+ * @param memory what to decode into, of the span's length; not for uncompressed layers
+ */
 export async function decodeWholeSpan(
   table: SpanTable,
   span: Span,
   input: Uint8Array,
   name: string,
   signal: AbortSignal,
+  memory?: Uint8Array,
 ): Promise<Uint8Array> {
   const digestOffset = span.compressedStart - fetchStart(table, span);
   const digest = digestBytes(span.digest);
@@ -42,11 +46,11 @@ export async function decodeWholeSpan(
   const length = decodedLength(span);
   try {
     if (input.length <= ONE_JOB_BYTES && length <= ONE_JOB_BYTES) {
-      const job = { ...start, input, digest, digestOffset, output: length };
+      const job = { ...start, input, digest, digestOffset, output: memory ?? length };
       return await decodePool.run(() => decodeSpan(job, { signal }), signal);
     }
     await checkDigest(span, input.subarray(digestOffset), digest, name);
-    const output = new Uint8Array(length);
+    const output = memory ?? new Uint8Array(length);
     await new SlicedDecoder(start, memoryFeed(input)).fill(output, 0, signal);
     signal.throwIfAborted();
     return output;

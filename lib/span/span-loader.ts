@@ -7,6 +7,7 @@ import { SociError } from '../errors.js';
 import type { Fetcher, ReadCounters } from './fetcher.js';
 import { type Lease, memoryBudget } from './memory-budget.js';
 import { runRange } from './plan.js';
+import type { PassMemory } from './reused-memory.js';
 import { SharedWork } from './shared-work.js';
 import { spanCache, spanKey } from './span-cache.js';
 import { decodeWholeSpan } from './span-decoding.js';
@@ -24,8 +25,8 @@ export interface LoaderOwner {
   checkBlock(span: Span, block: number, bytes: Uint8Array): Promise<void>;
 }
 
-/** 'keep': in the cache. 'hand on': to the one who asked, if no other reader joined. */
-export type DecodedSpanUse = 'keep' | 'hand on';
+/** 'keep': in the cache. 'hand on': to the one who asked. Memory of a pass: the same, until it is given back. */
+export type DecodedSpanUse = 'keep' | 'hand on' | PassMemory;
 
 export class SpanLoader {
   readonly #owner: LoaderOwner;
@@ -52,10 +53,11 @@ export class SpanLoader {
     const range = runRange(table, first, end);
     const spans = Array.from({ length: end - first }, (_, i) => table.span(first + i));
     const decoded = spans.reduce((sum, span) => sum + decodedLength(span), 0);
+    const memory = typeof use === 'object' ? use : undefined;
     let lease: Lease | undefined;
     const fetched = new SharedWork(async signal => {
       lease = await memoryBudget.acquire(range.end - range.start + decoded, signal);
-      return fetcher.fetch(range.start, range.end, signal);
+      return fetcher.fetch(range.start, range.end, signal, memory?.requests);
     });
     const works = spans.map(span => {
       const forget = (): void => {
@@ -65,7 +67,7 @@ export class SpanLoader {
         try {
           const run = await fetched.wait(signal);
           const input = run.subarray(fetchStart(table, span) - range.start, span.compressedEnd - range.start);
-          const output = await this.#decode(span, input, signal);
+          const output = await this.#decode(span, input, signal, memory);
           if (use === 'keep') spanCache.set(spanKey(this.#owner.id, span.index, 0), output);
           return output;
         } finally {
@@ -77,24 +79,32 @@ export class SpanLoader {
       return work;
     });
     this.#track(
-      Promise.all([fetched, ...works].map(work => work.finished())).then(() => {
+      Promise.all([fetched, ...works].map(work => work.finished())).then(([run]) => {
         lease?.release();
+        // A source lends its own memory when it is not asked to fill ours.
+        if (run !== undefined && fetcher.fills) memory?.requests.giveBack(run);
       }),
     );
     return works;
   }
 
-  async #decode(span: Span, input: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
+  async #decode(
+    span: Span,
+    input: Uint8Array,
+    signal: AbortSignal,
+    memory: PassMemory | undefined,
+  ): Promise<Uint8Array> {
     const { name, table, fetcher, counters } = this.#owner;
+    const room = table.compression === 'gzip' ? memory?.spans.take(decodedLength(span)) : undefined;
     let output: Uint8Array;
     try {
-      output = await decodeWholeSpan(table, span, input, name, signal);
+      output = await decodeWholeSpan(table, span, input, name, signal, room);
     } catch (error) {
       if (!(error instanceof SociError) || error.code !== 'ERR_SOCI_SPAN_DIGEST') throw error;
       // What arrived may have been damaged on its way; only a second time is it the layer or the ztoc.
       counters.digestRetries++;
       const again = await fetcher.fetch(fetchStart(table, span), span.compressedEnd, signal);
-      output = await decodeWholeSpan(table, span, again, name, signal);
+      output = await decodeWholeSpan(table, span, again, name, signal, room);
     }
     counters.decodedSpans++;
     counters.decodedBytes += output.length;

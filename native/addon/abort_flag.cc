@@ -28,7 +28,7 @@ napi_value AbortFlag::Abort(napi_env env, napi_callback_info info) {
   Call<0> call;
   if (!call.Read(env, info)) return nullptr;
   AbortFlag* flag = Unwrap<AbortFlag>(env, call.self);
-  if (flag != nullptr) flag->lane_.Abort(env);
+  if (flag != nullptr) flag->slot_.Abort(env);
   return nullptr;
 }
 

@@ -12,14 +12,14 @@ class AbortFlag {
  public:
   static napi_value Define(napi_env env);
 
-  JobLane* lane() { return &lane_; }
+  JobSlot* slot() { return &slot_; }
   void Detach(napi_env /*env*/) {}
 
  private:
   static napi_value New(napi_env env, napi_callback_info info);
   static napi_value Abort(napi_env env, napi_callback_info info);
 
-  JobLane lane_;
+  JobSlot slot_;
 };
 
 }  // namespace soci::addon

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "addon/abort_flag.h"
+#include "addon/environment.h"
 #include "addon/pool_job.h"
 #include "addon/span_options.h"
 #include "addon/values.h"
@@ -52,8 +53,8 @@ struct SpanArguments {
 
 class DecodeSpanJob final : public PoolJob {
  public:
-  DecodeSpanJob(JobLane* lane, const SpanArguments& arguments)
-      : PoolJob(lane),
+  DecodeSpanJob(JobQueue* queue, JobSlot* slot, const SpanArguments& arguments)
+      : PoolJob(queue, slot),
         options_(arguments.options),
         input_(arguments.input),
         output_(arguments.output),
@@ -109,20 +110,20 @@ class DecodeSpanJob final : public PoolJob {
 napi_value DecodeSpanAsync(napi_env env, napi_callback_info info) {
   Call<2> call;
   SpanArguments arguments;
-  JobLane* lane = nullptr;
+  JobSlot* slot = nullptr;
   if (!call.Read(env, info)) return nullptr;
   if (!IsUndefined(env, call.args[1])) {
     AbortFlag* flag = Unwrap<AbortFlag>(env, call.args[1]);
     if (flag == nullptr) return nullptr;
-    lane = flag->lane();
+    slot = flag->slot();
   }
   if (!arguments.Read(env, call.args[0])) return nullptr;
-  std::unique_ptr<DecodeSpanJob> job(new (std::nothrow)
-                                         DecodeSpanJob(lane, arguments));
+  std::unique_ptr<DecodeSpanJob> job(new (std::nothrow) DecodeSpanJob(
+      Environment::Of(env)->decodes(), slot, arguments));
   if (job == nullptr || !job->OwnInputs()) {
     return ThrowStatus(env, Status::At(Code::kNoMemory, 0));
   }
-  if (lane == nullptr) {
+  if (slot == nullptr) {
     return PoolJob::Queue(env, std::move(job), {arguments.output_array});
   }
   return PoolJob::Queue(env, std::move(job),
@@ -135,7 +136,23 @@ napi_value DecodeSpanSync(napi_env env, napi_callback_info info) {
   if (!call.Read(env, info) || !arguments.Read(env, call.args[0])) {
     return nullptr;
   }
-  return PoolJob::RunNow(env, NewJob<DecodeSpanJob>(nullptr, arguments));
+  return PoolJob::RunNow(env,
+                         NewJob<DecodeSpanJob>(nullptr, nullptr, arguments));
+}
+
+napi_value SetDecodeConcurrency(napi_env env, napi_callback_info info) {
+  Call<1> call;
+  uint64_t threads = 0;
+  if (!call.Read(env, info) ||
+      !ReadOffset(env, call.args[0], "threads", &threads)) {
+    return nullptr;
+  }
+  if (threads == 0) {
+    Throw(env, "expected a thread at least");
+    return nullptr;
+  }
+  Environment::Of(env)->decodes()->set_width(env, threads);
+  return nullptr;
 }
 
 }  // namespace soci::addon

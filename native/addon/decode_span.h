@@ -1,5 +1,5 @@
 // decodeSpan and decodeSpanSync: one whole span as one job, checked against
-// its digest before any of it is decoded.
+// its digest before any of it is decoded. And on how many threads at once.
 #pragma once
 
 #include <node_api.h>
@@ -13,5 +13,8 @@ napi_value DecodeSpanAsync(napi_env env, napi_callback_info info);
 
 // decodeSpanSync(job): undefined.
 napi_value DecodeSpanSync(napi_env env, napi_callback_info info);
+
+// setDecodeConcurrency(threads): undefined. For decodeSpan and SpanDecoder.
+napi_value SetDecodeConcurrency(napi_env env, napi_callback_info info);
 
 }  // namespace soci::addon

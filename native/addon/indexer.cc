@@ -43,7 +43,7 @@ class HashJob final : public PoolJob {
  public:
   HashJob(Indexer* indexer, const uint8_t* data, size_t size, SpanCuts* cuts,
           bool ends_chunk)
-      : PoolJob(&indexer->hashes_),
+      : PoolJob(&indexer->hashes_, &indexer->aborted_),
         indexer_(indexer),
         data_(data),
         size_(size),
@@ -78,37 +78,40 @@ class HashJob final : public PoolJob {
 class ScanJob final : public PoolJob {
  public:
   explicit ScanJob(Indexer* indexer)
-      : PoolJob(&indexer->scans_), indexer_(indexer) {}
+      : PoolJob(&indexer->scans_, &indexer->aborted_), indexer_(indexer) {}
 
  private:
-  // Not earlier: an earlier job may leave a part of its chunk.
-  void Starting() override {
-    if (indexer_->scanned_ == indexer_->pushed_) return;
-    chunk_ = &indexer_->chunks_[indexer_->scanned_ % Indexer::kChunks];
-    data_ = chunk_->memory.data() + chunk_->scanned;
-    size_ = chunk_->size - chunk_->scanned;
-  }
-
   Status Execute(const std::atomic<bool>* aborted) override {
     LayerIndexer* layer = indexer_->layer_.get();
     if (layer == nullptr) return Status::At(Code::kMisuse, 0);
+    // An earlier scan may have left a part of its chunk.
+    const uint64_t number = indexer_->scanned_.load(std::memory_order_relaxed);
+    Indexer::Chunk* chunk = nullptr;
+    if (number < indexer_->pushed_.load(std::memory_order_acquire)) {
+      chunk = &indexer_->chunks_[number % Indexer::kChunks];
+      data_ = chunk->memory.data() + chunk->scanned;
+      size_ = chunk->size - chunk->scanned;
+    }
     const Status status = layer->Scan(data_, size_, kMaxJobOutput, aborted,
                                       &result_.consumed, &cuts_);
     result_.Take(layer);
+    if (chunk == nullptr || !status.ok()) return status;
+    chunk->scanned += result_.consumed;
+    ends_chunk_ = chunk->scanned == chunk->size;
+    if (ends_chunk_) {
+      indexer_->scanned_.store(number + 1, std::memory_order_release);
+    }
     return status;
   }
 
   void Executed(napi_env env, Status status) override {
-    if (!status.ok() || chunk_ == nullptr) return;
-    chunk_->scanned += result_.consumed;
-    const bool ends_chunk = chunk_->scanned == chunk_->size;
-    if (ends_chunk) indexer_->scanned_++;
+    if (!status.ok() || data_ == nullptr) return;
     if (!QueueUnseen(env,
                      NewJob<HashJob>(indexer_, data_, result_.consumed, &cuts_,
-                                     ends_chunk),
+                                     ends_chunk_),
                      {Held(env, 0)})) {
       indexer_->hash_lost_ = true;
-      if (ends_chunk) indexer_->hashed_++;
+      if (ends_chunk_) indexer_->hashed_++;
     }
     indexer_->HoldScans(env);
     indexer_->ReportMemory(env, result_.checkpoints);
@@ -119,9 +122,9 @@ class ScanJob final : public PoolJob {
   }
 
   Indexer* indexer_;
-  Indexer::Chunk* chunk_ = nullptr;
   const uint8_t* data_ = nullptr;
   size_t size_ = 0;
+  bool ends_chunk_ = false;
   SpanCuts cuts_;
   ScanResult result_;
 };
@@ -130,7 +133,9 @@ class ScanJob final : public PoolJob {
 class FeedJob final : public PoolJob {
  public:
   FeedJob(Indexer* indexer, const Bytes& chunk)
-      : PoolJob(&indexer->scans_), indexer_(indexer), chunk_(chunk) {}
+      : PoolJob(&indexer->scans_, &indexer->aborted_),
+        indexer_(indexer),
+        chunk_(chunk) {}
 
  private:
   Status Execute(const std::atomic<bool>* aborted) override {
@@ -158,13 +163,13 @@ class FeedJob final : public PoolJob {
   ScanResult result_;
 };
 
-// In the lane of the hashes, behind the last of them.
+// Among the hashes, behind the last of them.
 class FinishJob final : public PoolJob {
  public:
-  explicit FinishJob(Indexer* indexer)
-      : PoolJob(&indexer->hashes_),
+  FinishJob(Indexer* indexer, bool misused)
+      : PoolJob(&indexer->hashes_, &indexer->aborted_),
         indexer_(indexer),
-        misused_(!indexer->idle()) {}
+        misused_(misused) {}
 
  private:
   Status Execute(const std::atomic<bool>* /*aborted*/) override {
@@ -276,7 +281,7 @@ napi_value Indexer::Push(napi_env env, napi_callback_info info) {
     return ThrowStatus(env, Status::At(Code::kNoMemory, 0));
   }
   memcpy(chunk->memory.data(), bytes.data, chunk->size);
-  indexer->pushed_++;
+  indexer->pushed_.fetch_add(1, std::memory_order_release);
   return MakeNumber(env, chunk->size);
 }
 
@@ -304,7 +309,8 @@ napi_value Indexer::Finish(napi_env env, napi_callback_info info) {
   if (!call.Read(env, info)) return nullptr;
   Indexer* indexer = Unwrap<Indexer>(env, call.self);
   if (indexer == nullptr) return nullptr;
-  return PoolJob::Queue(env, NewJob<FinishJob>(indexer), {call.self});
+  return PoolJob::Queue(env, NewJob<FinishJob>(indexer, !indexer->idle()),
+                        {call.self});
 }
 
 napi_value Indexer::FinishSync(napi_env env, napi_callback_info info) {
@@ -312,7 +318,9 @@ napi_value Indexer::FinishSync(napi_env env, napi_callback_info info) {
   if (!call.Read(env, info)) return nullptr;
   Indexer* indexer = Unwrap<Indexer>(env, call.self);
   if (indexer == nullptr) return nullptr;
-  return PoolJob::RunNow(env, NewJob<FinishJob>(indexer));
+  return PoolJob::RunNow(
+      env,
+      NewJob<FinishJob>(indexer, !indexer->idle() || indexer->hashes_.busy()));
 }
 
 napi_value Indexer::Abort(napi_env env, napi_callback_info info) {
@@ -320,6 +328,7 @@ napi_value Indexer::Abort(napi_env env, napi_callback_info info) {
   if (!call.Read(env, info)) return nullptr;
   Indexer* indexer = Unwrap<Indexer>(env, call.self);
   if (indexer == nullptr) return nullptr;
+  indexer->aborted_.store(true, std::memory_order_relaxed);
   indexer->scans_.Abort(env);
   indexer->hashes_.Abort(env);
   return nullptr;
@@ -381,8 +390,8 @@ bool Indexer::ReadExpected(napi_env env, napi_value rows) {
   return true;
 }
 
-// Script is only told of scans that ended, and pushes no more than it is told
-// of: so this bounds the chunks that wait to be hashed.
+// Script pushes no more than it was told to have been scanned, so this bounds
+// the chunks that wait to be hashed.
 void Indexer::HoldScans(napi_env env) {
   scans_.Hold(env, hashes_.size() >= kMaxUnhashed);
 }

@@ -1,11 +1,12 @@
 // The JavaScript class Indexer over the core's LayerIndexer. Bytes are pushed,
-// which copies them; runs scan them on the pool, one after the other; behind
-// each run, and beside the next one, another job hashes what it scanned. So two
-// threads are busy, and the scanning one never waits for script.
+// which copies them; runs scan them on one thread of the pool, one right after
+// the other; beside the next run, another thread hashes what the last one
+// scanned.
 #pragma once
 
 #include <node_api.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 
@@ -55,13 +56,16 @@ class Indexer {
   void ReportMemory(napi_env env, uint64_t checkpoints);
 
   // At most one run waits behind the one under way. Held while hashing lags.
-  JobLane scans_{2};
-  JobLane hashes_{SIZE_MAX};  // a few: see HoldScans. `finish` comes last
+  JobQueue scans_{1, 2};
+  JobQueue hashes_{1, SIZE_MAX};  // a few: see HoldScans. `finish` comes last
+  std::atomic<bool> aborted_{false};
   // Chunks in the order of the layer, each at its number modulo kChunks.
   Chunk chunks_[kChunks];
-  uint64_t pushed_ = 0;     // numbers of the next chunk to be pushed,
-  uint64_t scanned_ = 0;    // scanned
-  uint64_t hashed_ = 0;     // and hashed
+  // Numbers of the next chunk to be pushed, scanned (which a pool thread
+  // counts) and hashed.
+  std::atomic<uint64_t> pushed_{0};
+  std::atomic<uint64_t> scanned_{0};
+  uint64_t hashed_ = 0;
   bool hash_lost_ = false;  // for want of memory
   std::unique_ptr<CheckpointPosition[]> expected_;
   size_t expected_count_ = 0;

@@ -5,6 +5,7 @@
 
 #include "addon/abort_flag.h"
 #include "addon/decode_span.h"
+#include "addon/environment.h"
 #include "addon/indexer.h"
 #include "addon/span_decoder.h"
 #include "addon/values.h"
@@ -31,6 +32,9 @@ napi_value MakeZlibVersion(napi_env env) {
 }  // namespace
 
 napi_value Init(napi_env env, napi_value exports) {
+  if (!Environment::Create(env)) {
+    return ThrowStatus(env, Status::At(Code::kNoMemory, 0));
+  }
   // What fails here leaves an exception pending, which `require` throws.
   SetProperty(env, exports, "Indexer", Indexer::Define(env)) &&
       SetProperty(env, exports, "SpanDecoder",
@@ -40,6 +44,9 @@ napi_value Init(napi_env env, napi_value exports) {
                   MakeFunction(env, "decodeSpan", DecodeSpanAsync)) &&
       SetProperty(env, exports, "decodeSpanSync",
                   MakeFunction(env, "decodeSpanSync", DecodeSpanSync)) &&
+      SetProperty(
+          env, exports, "setDecodeConcurrency",
+          MakeFunction(env, "setDecodeConcurrency", SetDecodeConcurrency)) &&
       SetProperty(env, exports, "zlibVersion", MakeZlibVersion(env));
   return exports;
 }

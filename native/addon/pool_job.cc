@@ -4,6 +4,11 @@
 
 namespace soci::addon {
 
+void JobSlot::Abort(napi_env env) {
+  aborted_.store(true, std::memory_order_relaxed);
+  if (job_ != nullptr) job_->queue_->Abort(env, job_);
+}
+
 napi_value PoolJob::Queue(napi_env env, std::unique_ptr<PoolJob> job,
                           std::initializer_list<napi_value> held) {
   if (job == nullptr) return ThrowStatus(env, Status::At(Code::kNoMemory, 0));
@@ -11,13 +16,13 @@ napi_value PoolJob::Queue(napi_env env, std::unique_ptr<PoolJob> job,
   if (napi_create_promise(env, &job->deferred_, &promise) != napi_ok) {
     return nullptr;
   }
-  Code refusal = Code::kNoMemory;
-  if (job->lane_ != nullptr && job->lane_->full()) {
-    refusal = Code::kMisuse;
-  } else if (job->Prepare(env, held) && Enter(env, &job)) {
+  const bool taken = job->slot_ != nullptr && job->slot_->busy();
+  if (!taken && !job->queue_->full() && job->Hold(env, held)) {
+    Enter(env, std::move(job));
     return promise;
   }
-  job->status_ = Status::At(refusal, 0);
+  const bool misuse = taken || job->queue_->full();
+  job->status_ = Status::At(misuse ? Code::kMisuse : Code::kNoMemory, 0);
   job->Settle(env);
   job->Release(env);
   return promise;
@@ -25,21 +30,21 @@ napi_value PoolJob::Queue(napi_env env, std::unique_ptr<PoolJob> job,
 
 bool PoolJob::QueueUnseen(napi_env env, std::unique_ptr<PoolJob> job,
                           std::initializer_list<napi_value> held) {
-  if (job == nullptr || (job->lane_ != nullptr && job->lane_->full())) {
-    return false;
+  if (job == nullptr || job->queue_->full()) return false;
+  if (job->Hold(env, held)) {
+    Enter(env, std::move(job));
+    return true;
   }
-  if (job->Prepare(env, held) && Enter(env, &job)) return true;
   job->Release(env);
   return false;
 }
 
 napi_value PoolJob::RunNow(napi_env env, std::unique_ptr<PoolJob> job) {
   if (job == nullptr) return ThrowStatus(env, Status::At(Code::kNoMemory, 0));
-  if (job->lane_ != nullptr && job->lane_->busy()) {
+  if (job->slot_ != nullptr && job->slot_->busy()) {
     job->status_ = Status::At(Code::kMisuse, 0);
   } else {
-    job->Starting();
-    job->status_ = job->Run();
+    job->Run();
     job->Executed(env, job->status_);
   }
   napi_value result = job->Outcome(env);
@@ -54,7 +59,7 @@ napi_value PoolJob::Held(napi_env env, size_t index) const {
   return value;
 }
 
-bool PoolJob::Prepare(napi_env env, std::initializer_list<napi_value> held) {
+bool PoolJob::Hold(napi_env env, std::initializer_list<napi_value> held) {
   for (napi_value value : held) {
     if (held_count_ == kMaxHeld ||
         napi_create_reference(env, value, 1, &held_[held_count_]) != napi_ok) {
@@ -62,63 +67,30 @@ bool PoolJob::Prepare(napi_env env, std::initializer_list<napi_value> held) {
     }
     held_count_++;
   }
-  napi_value name = nullptr;
-  return napi_create_string_utf8(env, "seekable-oci", NAPI_AUTO_LENGTH,
-                                 &name) == napi_ok &&
-         napi_create_async_work(env, nullptr, name, OnExecute, OnComplete, this,
-                                &work_) == napi_ok;
-}
-
-// Gives `job` to its lane or, without one, to the pool; false, with the job
-// still the caller's, if the pool does not take it. OnComplete deletes it.
-bool PoolJob::Enter(napi_env env, std::unique_ptr<PoolJob>* job) {
-  JobLane* const lane = (*job)->lane_;
-  if (lane == nullptr) {
-    if (!(*job)->Start(env)) return false;
-    job->release();
-    return true;
-  }
-  lane->Append(job->release());
-  lane->StartNext(env);
   return true;
 }
 
-bool PoolJob::Start(napi_env env) {
-  Starting();
-  return napi_queue_async_work(env, work_) == napi_ok;
+void PoolJob::Enter(napi_env env, std::unique_ptr<PoolJob> job) {
+  if (job->slot_ != nullptr) job->slot_->job_ = job.get();
+  JobQueue* const queue = job->queue_;
+  queue->Append(env, job.release());  // End deletes it.
 }
 
-void PoolJob::OnExecute(napi_env /*env*/, void* data) {
-  auto* job = static_cast<PoolJob*>(data);
-  job->status_ = job->Run();
+void PoolJob::Run() {
+  status_ = aborted_ != nullptr && aborted_->load(std::memory_order_relaxed)
+                ? Status::At(Code::kAborted, 0)
+                : Execute(aborted_);
 }
 
-void PoolJob::OnComplete(napi_env env, napi_status status, void* data) {
-  std::unique_ptr<PoolJob> job(static_cast<PoolJob*>(data));
-  JobLane* const lane = job->lane_;
-  if (lane != nullptr) lane->RemoveFirst();
-  const Status outcome =
-      status == napi_ok ? job->status_ : Status::At(Code::kAborted, 0);
-  job->End(env, outcome);
-}
-
-// What follows once the job has run, or could not.
-void PoolJob::End(napi_env env, Status status) {
-  status_ = status;
-  Executed(env, status);
-  // The lane lies in a value that is held until Release.
-  if (lane_ != nullptr) lane_->StartNext(env);
-  Settle(env);
-  Release(env);
-}
-
-Status PoolJob::Run() {
-  const std::atomic<bool>* aborted =
-      lane_ != nullptr ? lane_->aborted() : nullptr;
-  if (aborted != nullptr && aborted->load(std::memory_order_relaxed)) {
-    return Status::At(Code::kAborted, 0);
-  }
-  return Execute(aborted);
+// What follows once the job has run, or will not.
+void PoolJob::End(napi_env env, PoolJob* ended, Status status) {
+  const std::unique_ptr<PoolJob> job(ended);
+  if (job->slot_ != nullptr) job->slot_->job_ = nullptr;
+  job->queue_->Ended();
+  job->status_ = status;
+  job->Executed(env, status);
+  job->Settle(env);
+  job->Release(env);
 }
 
 // The value to resolve with or, if status_ is not ok, the error.
@@ -145,8 +117,6 @@ void PoolJob::Settle(napi_env env) {
 void PoolJob::Release(napi_env env) {
   for (size_t i = 0; i < held_count_; i++) napi_delete_reference(env, held_[i]);
   held_count_ = 0;
-  if (work_ != nullptr) napi_delete_async_work(env, work_);
-  work_ = nullptr;
 }
 
 bool JobMemory::Reserve(size_t size) {

@@ -1,5 +1,5 @@
-// One piece of work on the libuv pool with a promise for its end; everything
-// asynchronous in the addon is one of these.
+// One piece of work on a pool thread with a promise for its end; everything
+// asynchronous in the addon is one of these. Jobs wait in a JobQueue.
 //
 // Memory. Node-API offers no way to pin the memory of a typed array: while a
 // job runs, script may transfer the array's buffer to a worker whose exit frees
@@ -11,9 +11,10 @@
 // before. A 1 MiB copy costs 1-2 % of the work on it.
 //
 // Teardown. A worker may be terminated, or the process may exit, with jobs in
-// flight: Node waits for them, then calls the completion with script disabled,
-// where every Node-API call may fail. Completion ignores all those failures,
-// and node-addon-api's AsyncWorker, which makes them fatal, is not used.
+// flight: Node waits for the shifts, then calls their completion with script
+// disabled, where every Node-API call may fail. Completion ignores all those
+// failures, and node-addon-api's AsyncWorker, which makes them fatal, is not
+// used.
 #pragma once
 
 #include <node_api.h>
@@ -27,7 +28,7 @@
 #include <new>
 #include <utility>
 
-#include "addon/job_lane.h"
+#include "addon/job_queue.h"
 #include "core/status.h"
 
 namespace soci::addon {
@@ -37,6 +38,25 @@ namespace soci::addon {
 constexpr size_t kMaxJobInput = size_t{1} << 20;
 constexpr size_t kMaxJobOutput = size_t{4} << 20;
 
+class PoolJob;
+
+// The place of at most one job: what an object has that runs jobs one after the
+// other. JS thread, but for the flag.
+class JobSlot {
+ public:
+  bool busy() const { return job_ != nullptr; }
+  const std::atomic<bool>* aborted() const { return &aborted_; }
+
+  // Makes the job under way, and every later one, fail with kAborted. A job
+  // that still waits for a thread ends without one.
+  void Abort(napi_env env);
+
+ private:
+  friend class PoolJob;
+  std::atomic<bool> aborted_{false};
+  PoolJob* job_ = nullptr;
+};
+
 class PoolJob {
  public:
   virtual ~PoolJob() = default;
@@ -44,9 +64,10 @@ class PoolJob {
   PoolJob& operator=(const PoolJob&) = delete;
 
   // Queues `job` and returns its promise, which is rejected with kMisuse if
-  // the lane is full. The values `held` are not collected before the job has
-  // ended. nullptr if Node-API refuses, or if there is no job for want of
-  // memory (then an exception is pending).
+  // its slot is taken or its queue is full. The values `held` are not collected
+  // before the job has ended; what owns slot and queue is among them. nullptr
+  // if Node-API refuses, or if there is no job for want of memory (then an
+  // exception is pending).
   static napi_value Queue(napi_env env, std::unique_ptr<PoolJob> job,
                           std::initializer_list<napi_value> held);
 
@@ -59,48 +80,50 @@ class PoolJob {
   static napi_value RunNow(napi_env env, std::unique_ptr<PoolJob> job);
 
  protected:
-  // `lane` lies in an object that the job holds; nullptr: starts at once and
-  // cannot be aborted.
-  explicit PoolJob(JobLane* lane) : lane_(lane) {}
+  // `aborted`: the job's flag, if nothing has a slot for it; may be nullptr.
+  PoolJob(JobQueue* queue, const std::atomic<bool>* aborted)
+      : queue_(queue), aborted_(aborted) {}
+  // `slot` may be nullptr: cannot be aborted.
+  PoolJob(JobQueue* queue, JobSlot* slot)
+      : queue_(queue),
+        slot_(slot),
+        aborted_(slot == nullptr ? nullptr : slot->aborted()) {}
 
-  // On the JS thread right before Execute.
-  virtual void Starting() {}
-
-  // On a pool thread: no Node-API.
+  // On a pool thread: no Node-API. The next job of the queue may begin before
+  // what follows is called.
   virtual Status Execute(const std::atomic<bool>* aborted) = 0;
 
-  // On the JS thread after Execute, and whether or not it succeeded; the next
-  // job of the lane has not been started yet.
+  // On the JS thread after Execute, or instead of it, whether or not it
+  // succeeded.
   virtual void Executed(napi_env /*env*/, Status /*status*/) {}
 
   // The promise's value, or nullptr with `status` set; without, it is
-  // kNoMemory. The next job of the lane may be under way.
+  // kNoMemory.
   virtual napi_value Result(napi_env env, Status* status) = 0;
 
   // A value given to Queue; nullptr when run synchronously.
   napi_value Held(napi_env env, size_t index) const;
 
  private:
-  friend class JobLane;
+  friend class Environment;
+  friend class JobQueue;
+  friend class JobSlot;
   static constexpr size_t kMaxHeld = 3;
 
-  static void OnExecute(napi_env env, void* data);
-  static void OnComplete(napi_env env, napi_status status, void* data);
+  bool Hold(napi_env env, std::initializer_list<napi_value> held);
+  static void Enter(napi_env env, std::unique_ptr<PoolJob> job);
+  void Run();
+  static void End(napi_env env, PoolJob* job, Status status);
 
-  bool Prepare(napi_env env, std::initializer_list<napi_value> held);
-  static bool Enter(napi_env env, std::unique_ptr<PoolJob>* job);
-  bool Start(napi_env env);
-  void End(napi_env env, Status status);
-
-  Status Run();
   napi_value Outcome(napi_env env);
   void Settle(napi_env env);
   void Release(napi_env env);
 
-  JobLane* lane_;
-  PoolJob* next_ = nullptr;  // in the lane
+  JobQueue* queue_;
+  JobSlot* slot_ = nullptr;
+  const std::atomic<bool>* aborted_;
+  PoolJob* next_ = nullptr;  // in the queue, or among those executed
   Status status_;
-  napi_async_work work_ = nullptr;
   napi_deferred deferred_ = nullptr;
   napi_ref held_[kMaxHeld] = {};
   size_t held_count_ = 0;

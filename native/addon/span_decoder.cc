@@ -6,6 +6,7 @@
 #include <new>
 #include <utility>
 
+#include "addon/environment.h"
 #include "addon/span_options.h"
 #include "addon/values.h"
 #include "addon/wrapped.h"
@@ -41,8 +42,8 @@ struct Piece {
 
 class RunJob final : public PoolJob {
  public:
-  RunJob(SpanDecoderObject* owner, const Piece& piece)
-      : PoolJob(&owner->lane_), owner_(owner), piece_(piece) {}
+  RunJob(JobQueue* queue, SpanDecoderObject* owner, const Piece& piece)
+      : PoolJob(queue, &owner->slot_), owner_(owner), piece_(piece) {}
 
  private:
   Status Execute(const std::atomic<bool>* aborted) override {
@@ -122,7 +123,7 @@ napi_value SpanDecoderObject::Run(napi_env env, napi_callback_info info) {
   auto* object = Unwrap<SpanDecoderObject>(env, call.self);
   if (object == nullptr || !piece.Read(env, call.args)) return nullptr;
   // A busy decoder's memory belongs to the call under way.
-  if (!object->lane_.busy()) {
+  if (!object->slot_.busy()) {
     if (!object->input_.Reserve(piece.input.size) ||
         !object->output_.Reserve(piece.output.size)) {
       return ThrowStatus(env, Status::At(Code::kNoMemory, 0));
@@ -131,8 +132,9 @@ napi_value SpanDecoderObject::Run(napi_env env, napi_callback_info info) {
   }
   piece.input.data = object->input_.data();
   piece.output.data = object->output_.data();
-  return PoolJob::Queue(env, NewJob<RunJob>(object, piece),
-                        {call.self, call.args[1]});
+  return PoolJob::Queue(
+      env, NewJob<RunJob>(Environment::Of(env)->decodes(), object, piece),
+      {call.self, call.args[1]});
 }
 
 napi_value SpanDecoderObject::RunSync(napi_env env, napi_callback_info info) {
@@ -141,14 +143,14 @@ napi_value SpanDecoderObject::RunSync(napi_env env, napi_callback_info info) {
   if (!call.Read(env, info)) return nullptr;
   auto* object = Unwrap<SpanDecoderObject>(env, call.self);
   if (object == nullptr || !piece.Read(env, call.args)) return nullptr;
-  return PoolJob::RunNow(env, NewJob<RunJob>(object, piece));
+  return PoolJob::RunNow(env, NewJob<RunJob>(nullptr, object, piece));
 }
 
 napi_value SpanDecoderObject::Abort(napi_env env, napi_callback_info info) {
   Call<0> call;
   if (!call.Read(env, info)) return nullptr;
   auto* object = Unwrap<SpanDecoderObject>(env, call.self);
-  if (object != nullptr) object->lane_.Abort(env);
+  if (object != nullptr) object->slot_.Abort(env);
   return nullptr;
 }
 

@@ -26,7 +26,7 @@ class SpanDecoderObject {
 
   void ReportMemory(napi_env env);
 
-  JobLane lane_;
+  JobSlot slot_;
   JobMemory input_;
   JobMemory output_;
   SpanDecoder decoder_;

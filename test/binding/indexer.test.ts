@@ -222,7 +222,7 @@ t.test('a failure repeats', async t => {
   const ahead = createIndexer(GZIP_OPTIONS);
   ahead.push(TAR);
   ahead.push(LAYER);
-  for (const run of [ahead.run(), ahead.run()]) await t.rejects(run, failure);
+  await Promise.all([ahead.run(), ahead.run()].map(run => t.rejects(run, failure)));
   await t.rejects(ahead.run(), failure);
 });
 
@@ -233,7 +233,7 @@ t.test('abort() ends the call under way and all later ones', async t => {
   indexer.push(LAYER.subarray(1000));
   const pending = [indexer.run(), indexer.run()];
   indexer.abort();
-  for (const run of pending) await t.rejects(run, AbortedError);
+  await Promise.all(pending.map(run => t.rejects(run, AbortedError)));
   await t.rejects(indexer.run(), AbortedError);
   t.throws(() => indexer.feedSync(LAYER), { code: 'ABORTED' });
   await t.rejects(indexer.finish(), AbortedError);

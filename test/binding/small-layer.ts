@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { pack } from 'tar-stream';
-import type { ScanResult, IndexerOptions, IndexResult, NativeIndexer } from '../../lib/binding.js';
+import type { IndexerOptions, IndexResult, NativeIndexer, ScanResult } from '../../lib/binding.js';
 
 export const WINDOW_SIZE = 32768;
 export const SPAN_SIZE = 64 * 1024;

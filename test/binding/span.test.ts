@@ -5,6 +5,7 @@
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
 import {
+  allocatePinned,
   createIndexer,
   createSpanDecoder,
   decodeSpan,
@@ -13,6 +14,7 @@ import {
   type NativeSpanDecoder,
   type SpanDecoderOptions,
   type SpanJob,
+  setDecodeConcurrency,
 } from '../../lib/binding.js';
 import type { SociError } from '../../lib/errors.js';
 import {
@@ -84,6 +86,58 @@ t.test('fills a view and leaves the rest of its buffer alone', async t => {
   t.ok(span.expected.equals(memory.subarray(10, -10)));
   t.ok(Buffer.alloc(10, 0xee).equals(memory.subarray(0, 10)));
   t.ok(Buffer.alloc(10, 0xee).equals(memory.subarray(-10)));
+});
+
+t.test('pinned memory is decoded into where it is, and cannot be detached meanwhile', async t => {
+  const memory = allocatePinned(TAR.length + 1) as Uint8Array;
+  const output = memory.subarray(1, 1 + TAR.length);
+  const decoded = decodeSpan({ ...WHOLE, output });
+  for (const detach of [
+    () => structuredClone(output.buffer, { transfer: [output.buffer as ArrayBuffer] }),
+    () => (output.buffer as unknown as { transfer(): void }).transfer(),
+  ]) {
+    try {
+      detach();
+    } catch {
+      // Some refuse it, others copy.
+    }
+    t.equal(output.length, TAR.length);
+  }
+  t.equal(await decoded, output, 'resolves to the given array');
+  t.ok(TAR.equals(output));
+  t.equal(memory[0], 0, 'and to nothing beside it');
+});
+
+t.test('as many spans as there are threads are decoded at once, in the order of the calls', async t => {
+  t.teardown(() => setDecodeConcurrency(1));
+  for (const threads of [1, 2, 3]) {
+    setDecodeConcurrency(threads);
+    const done: number[] = [];
+    const calls = Array.from({ length: 40 }, (_, i) =>
+      decodeSpan(i % 2 === 0 ? WHOLE : jobOf(spanAt(1))).then(() => done.push(i)),
+    );
+    await Promise.all(calls);
+    t.equal(done.length, 40);
+    if (threads === 1) t.strictSame(done, [...done.keys()]);
+  }
+  for (const threads of [0, -1, 0.5, Number.NaN]) {
+    t.throws(() => setDecodeConcurrency(threads), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
+  }
+});
+
+t.test('of many calls that wait, those are dropped whose signal fires', async t => {
+  const kept: Promise<Uint8Array>[] = [];
+  const dropped: Promise<unknown>[] = [];
+  for (let i = 0; i < 20; i++) {
+    const controller = new AbortController();
+    kept.push(decodeSpan(WHOLE, { signal: new AbortController().signal }));
+    dropped.push(decodeSpan(WHOLE, { signal: controller.signal }));
+    setImmediate(() => controller.abort(new Error(`call ${i}`)));
+  }
+  for (const [i, outcome] of (await Promise.allSettled(dropped)).entries()) {
+    if (outcome.status === 'rejected') t.match(outcome.reason, { message: `call ${i}` });
+  }
+  for (const bytes of await Promise.all(kept)) t.ok(TAR.equals(bytes));
 });
 
 t.test('a prefix of a span can be decoded alone, no output at all too', async t => {

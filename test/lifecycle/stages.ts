@@ -14,6 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { gzipSync } from 'node:zlib';
 import {
+  allocatePinned,
   createIndexer,
   createSpanDecoder,
   decodeSpan,
@@ -69,6 +70,7 @@ function startEverything(): Promise<unknown>[] {
     decodeSpan(spanJob()),
     decodeSpan(spanJob(), { signal: new AbortController().signal }),
     decodeSpan(spanJob(LAYER, new Uint8Array(BODY.length))),
+    decodeSpan(spanJob(LAYER, allocatePinned(BODY.length)?.subarray(0, BODY.length))),
     finishing.finish(),
     scan(createIndexer(GZIP)),
     ...scanAhead(),

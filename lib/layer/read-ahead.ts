@@ -1,0 +1,61 @@
+/**
+ * The parts of a file, or of all of a tar, in their order: whole spans at a
+ * time, the next ones being fetched and decoded on all threads that decode
+ * while these are used, in a few pieces of bounded size however long it is.
+ */
+import { settings } from '../span/settings.js';
+
+/** Decoded bytes of a piece after the first: two spans of the usual 4 MiB and a bit. A single span may be more. */
+const PIECE_BYTES = 10 * 1024 * 1024;
+
+/** What is read ahead. Offsets are its own. */
+export interface PiecewiseFile<T> {
+  readonly start: number;
+  readonly end: number;
+  /** All of a piece, or parts of it that follow each other: each is used as soon as it and those before it are there. */
+  read(start: number, end: number, signal: AbortSignal): Promise<T> | readonly Promise<T>[];
+  /** Where a piece from `start` of about `bytes` bytes ends, so that no span is divided. */
+  pieceEnd(start: number, bytes: number): number;
+}
+
+export class ReadAhead<T> {
+  readonly #file: PiecewiseFile<T>;
+  readonly #signal: AbortSignal;
+  /** Pieces under way, each as the parts of it that were not taken yet. */
+  readonly #pieces: Promise<T>[][] = [];
+  #next: number;
+
+  /** @param signal ends the reads that are under way */
+  constructor(file: PiecewiseFile<T>, signal: AbortSignal) {
+    this.#file = file;
+    this.#signal = signal;
+    this.#next = file.start;
+  }
+
+  /** The next part, undefined at the end. */
+  async next(): Promise<T | undefined> {
+    for (;;) {
+      this.#fetchAhead();
+      const piece = this.#pieces[0];
+      if (piece === undefined) return undefined;
+      const part = piece.shift();
+      if (part !== undefined) return await part;
+      this.#pieces.shift();
+    }
+  }
+
+  #fetchAhead(): void {
+    const { start, end } = this.#file;
+    // One that is being used, and one for each thread: two spans, the second of which follows at once.
+    const most = 1 + settings().decodeConcurrency;
+    while (this.#next < end && this.#pieces.length < most) {
+      // The first piece is one span, so that the first byte does not wait for more than it needs.
+      const pieceEnd = this.#file.pieceEnd(this.#next, this.#next === start ? 0 : PIECE_BYTES);
+      const parts = [this.#file.read(this.#next, pieceEnd, this.#signal)].flat();
+      // Whoever comes to a part gets its error; when reading ends before, nobody does.
+      for (const part of parts) part.catch(() => {});
+      this.#pieces.push(parts);
+      this.#next = pieceEnd;
+    }
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * Memory for a pass over much of a layer, used again and again for what passes
+ * through. New memory for each span is expensive: the kernel clears its pages,
+ * and V8 collects garbage for every 16 MiB or so of array buffers, however
+ * small the heap is. Each pass has its own, so that whoever keeps what it was
+ * lent spoils nobody else's.
+ */
+import { allocatePinned } from '../binding.js';
+
+/** Sizes are rounded up to multiples of this: those of spans differ a little. */
+const STEP_BYTES = 512 * 1024;
+
+export class ReusedMemory {
+  readonly #allocate: (length: number) => Uint8Array | undefined;
+  readonly #free: Uint8Array[] = [];
+
+  private constructor(allocate: (length: number) => Uint8Array | undefined) {
+    this.#allocate = allocate;
+  }
+
+  /** Of memory that can be shown to script and be decoded into again. */
+  static pinned(): ReusedMemory {
+    return new ReusedMemory(allocatePinned);
+  }
+
+  /** Of memory that jobs only copy from. */
+  static ordinary(): ReusedMemory {
+    return new ReusedMemory(length => new Uint8Array(length));
+  }
+
+  /** `length` bytes with any contents; undefined if there are none to be had. */
+  take(length: number): Uint8Array | undefined {
+    // The smallest that fits, but none so large that another span would miss it.
+    let best = -1;
+    for (const [i, memory] of this.#free.entries()) {
+      if (memory.length < length || memory.length > 2 * length + STEP_BYTES) continue;
+      if (best < 0 || memory.length < (this.#free[best] as Uint8Array).length) best = i;
+    }
+    const [memory] = best < 0 ? [] : this.#free.splice(best, 1);
+    const whole = memory ?? this.#allocate(Math.ceil(length / STEP_BYTES) * STEP_BYTES);
+    return whole?.subarray(0, length);
+  }
+
+  /** Takes back what `take` gave, when nothing is written to it any more. */
+  giveBack(bytes: Uint8Array): void {
+    const memory = new Uint8Array(bytes.buffer);
+    // Ordinary memory may have been detached by the source that filled it.
+    if (memory.length > 0) this.#free.push(memory);
+  }
+}
+
+/** What one pass uses. */
+export interface PassMemory {
+  readonly spans: ReusedMemory;
+  readonly requests: ReusedMemory;
+}
+
+export function newPassMemory(): PassMemory {
+  return { spans: ReusedMemory.pinned(), requests: ReusedMemory.ordinary() };
+}
