@@ -21,11 +21,22 @@ export function run(command: string, args: readonly string[]): Promise<string> {
 /** Numbers that one trial measured. */
 export type Measures = Readonly<Record<string, number>>;
 
+/** The words in front of a command that say how it is run. */
+export type Launcher = readonly string[];
+
+/** With the first core for all of its threads (taskset is util-linux's). */
+export const ON_ONE_CORE: Launcher = ['taskset', '-c', '0'];
+
 /** Runs a trial of trial.ts in a process of its own. */
-export async function trial(name: string, parameters: Readonly<Record<string, unknown>>): Promise<Measures> {
+export async function trial(
+  name: string,
+  parameters: Readonly<Record<string, unknown>>,
+  launcher: Launcher = [],
+): Promise<Measures> {
   const script = fileURLToPath(new URL('trial.js', import.meta.url));
-  const output = await run(process.execPath, ['--expose-gc', script, name, JSON.stringify(parameters)]);
-  return JSON.parse(output) as Measures;
+  const node = [process.execPath, '--expose-gc', script, name, JSON.stringify(parameters)];
+  const [command, ...args] = [...launcher, ...node] as [string, ...string[]];
+  return JSON.parse(await run(command, args)) as Measures;
 }
 
 /** A yardstick of bench/native/: it prints nanoseconds, we count milliseconds. */

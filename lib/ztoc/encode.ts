@@ -49,7 +49,7 @@ export function encodeZtoc(parts: ZtocParts): Uint8Array {
   builder.addFieldInt64(slot.uncompressedSize, BigInt(parts.uncompressedSize), 0n);
   builder.addFieldOffset(slot.compressionInfo, compressionInfo, 0);
   builder.finish(builder.endObject());
-  return builder.asUint8Array().slice();
+  return builder.asUint8Array(); // the end of its memory, which is little longer
 }
 
 function writeToc(builder: Builder, parts: ZtocParts): number {

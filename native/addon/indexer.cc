@@ -178,6 +178,7 @@ class FinishJob final : public PoolJob {
     }
     // Whatever comes of it, this indexer has done its work.
     layer_ = std::move(indexer_->layer_);
+    for (Indexer::Chunk& chunk : indexer_->chunks_) chunk.memory = JobMemory();
     const Status status = layer_->Finish();
     if (!status.ok()) return status;
     return indexer_->hash_lost_ ? Status::At(Code::kNoMemory, 0) : status;
