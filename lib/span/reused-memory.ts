@@ -43,9 +43,8 @@ export class ReusedMemory {
 
   /** Takes back what `take` gave, when nothing is written to it any more. */
   giveBack(bytes: Uint8Array): void {
-    const memory = new Uint8Array(bytes.buffer);
     // Ordinary memory may have been detached by the source that filled it.
-    if (memory.length > 0) this.#free.push(memory);
+    if (bytes.length > 0) this.#free.push(new Uint8Array(bytes.buffer));
   }
 }
 

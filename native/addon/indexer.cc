@@ -78,12 +78,14 @@ class HashJob final : public PoolJob {
 class ScanJob final : public PoolJob {
  public:
   explicit ScanJob(Indexer* indexer)
-      : PoolJob(&indexer->scans_, &indexer->aborted_), indexer_(indexer) {}
+      : PoolJob(&indexer->scans_, &indexer->aborted_),
+        indexer_(indexer),
+        misused_(indexer->finishing_) {}
 
  private:
   Status Execute(const std::atomic<bool>* aborted) override {
+    if (misused_) return Status::At(Code::kMisuse, 0);
     LayerIndexer* layer = indexer_->layer_.get();
-    if (layer == nullptr) return Status::At(Code::kMisuse, 0);
     // An earlier scan may have left a part of its chunk.
     const uint64_t number = indexer_->scanned_.load(std::memory_order_relaxed);
     Indexer::Chunk* chunk = nullptr;
@@ -122,6 +124,7 @@ class ScanJob final : public PoolJob {
   }
 
   Indexer* indexer_;
+  bool misused_;
   const uint8_t* data_ = nullptr;
   size_t size_ = 0;
   bool ends_chunk_ = false;
@@ -139,10 +142,10 @@ class FeedJob final : public PoolJob {
 
  private:
   Status Execute(const std::atomic<bool>* aborted) override {
-    LayerIndexer* layer = indexer_->layer_.get();
-    if (layer == nullptr || !indexer_->idle() || indexer_->hashes_.busy()) {
+    if (indexer_->finishing_ || !indexer_->idle() || indexer_->hashes_.busy()) {
       return Status::At(Code::kMisuse, 0);
     }
+    LayerIndexer* layer = indexer_->layer_.get();
     const Status status =
         layer->Feed(chunk_.data, std::min(chunk_.size, kMaxJobInput),
                     kMaxJobOutput, aborted, &result_.consumed);
@@ -150,8 +153,8 @@ class FeedJob final : public PoolJob {
     return status;
   }
 
-  void Executed(napi_env env, Status /*status*/) override {
-    indexer_->ReportMemory(env, result_.checkpoints);
+  void Executed(napi_env env, Status status) override {
+    if (status.ok()) indexer_->ReportMemory(env, result_.checkpoints);
   }
 
   napi_value Result(napi_env env, Status* /*status*/) override {
@@ -173,9 +176,7 @@ class FinishJob final : public PoolJob {
 
  private:
   Status Execute(const std::atomic<bool>* /*aborted*/) override {
-    if (misused_ || indexer_->layer_ == nullptr) {
-      return Status::At(Code::kMisuse, 0);
-    }
+    if (misused_) return Status::At(Code::kMisuse, 0);
     // Whatever comes of it, this indexer has done its work.
     layer_ = std::move(indexer_->layer_);
     for (Indexer::Chunk& chunk : indexer_->chunks_) chunk.memory = JobMemory();
@@ -185,6 +186,7 @@ class FinishJob final : public PoolJob {
   }
 
   void Executed(napi_env env, Status /*status*/) override {
+    indexer_->HoldScans(env);  // no longer, if this was among the hashes
     if (layer_ != nullptr) indexer_->ReportMemory(env, 0);
   }
 
@@ -270,6 +272,15 @@ napi_value Indexer::Push(napi_env env, napi_callback_info info) {
   if (indexer == nullptr || !ReadBytes(env, call.args[0], "chunk", &bytes)) {
     return nullptr;
   }
+  if (indexer->aborted_.load(std::memory_order_relaxed)) {
+    return ThrowStatus(env, Status::At(Code::kAborted, 0));
+  }
+  if (indexer->finishing_) {
+    return ThrowStatus(env, Status::At(Code::kMisuse, 0));
+  }
+  if (indexer->hash_lost_) {
+    return ThrowStatus(env, Status::At(Code::kNoMemory, 0));
+  }
   if (bytes.size == 0 ||
       indexer->pushed_ - indexer->scanned_ >= kMaxUnscanned ||
       indexer->pushed_ - indexer->hashed_ >= kChunks) {
@@ -310,8 +321,9 @@ napi_value Indexer::Finish(napi_env env, napi_callback_info info) {
   if (!call.Read(env, info)) return nullptr;
   Indexer* indexer = Unwrap<Indexer>(env, call.self);
   if (indexer == nullptr) return nullptr;
-  return PoolJob::Queue(env, NewJob<FinishJob>(indexer, !indexer->idle()),
-                        {call.self});
+  const bool misused = indexer->finishing_ || !indexer->idle();
+  if (!misused) indexer->finishing_ = true;
+  return PoolJob::Queue(env, NewJob<FinishJob>(indexer, misused), {call.self});
 }
 
 napi_value Indexer::FinishSync(napi_env env, napi_callback_info info) {
@@ -319,9 +331,10 @@ napi_value Indexer::FinishSync(napi_env env, napi_callback_info info) {
   if (!call.Read(env, info)) return nullptr;
   Indexer* indexer = Unwrap<Indexer>(env, call.self);
   if (indexer == nullptr) return nullptr;
-  return PoolJob::RunNow(
-      env,
-      NewJob<FinishJob>(indexer, !indexer->idle() || indexer->hashes_.busy()));
+  const bool misused =
+      indexer->finishing_ || !indexer->idle() || indexer->hashes_.busy();
+  if (!misused) indexer->finishing_ = true;
+  return PoolJob::RunNow(env, NewJob<FinishJob>(indexer, misused));
 }
 
 napi_value Indexer::Abort(napi_env env, napi_callback_info info) {

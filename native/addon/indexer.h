@@ -67,6 +67,8 @@ class Indexer {
   std::atomic<uint64_t> scanned_{0};
   uint64_t hashed_ = 0;
   bool hash_lost_ = false;  // for want of memory
+  // `finish` was called: from then on the layer belongs to its job. JS thread.
+  bool finishing_ = false;
   std::unique_ptr<CheckpointPosition[]> expected_;
   size_t expected_count_ = 0;
   std::unique_ptr<LayerIndexer> layer_;  // nullptr once finished

@@ -50,7 +50,7 @@ struct JobQueue::State {
   PoolJob* Next(bool first_of_shift) {
     const std::lock_guard<std::mutex> lock(mutex);
     if (first_of_shift) arriving--;
-    PoolJob* const job = held ? nullptr : Pop();
+    PoolJob* const job = held || shifts > width ? nullptr : Pop();
     if (job == nullptr) shifts--;
     return job;
   }

@@ -198,6 +198,22 @@ t.test('a third run, or a call that needs the indexer for itself, is refused', a
   t.equal((await indexer.finish()).compressedSize, LAYER.length);
 });
 
+t.test('from finish() on the layer belongs to it', async t => {
+  for (let i = 0; i < 50; i++) {
+    const indexer = createIndexer(GZIP_OPTIONS);
+    indexer.push(LAYER);
+    await indexer.run();
+    const finished = indexer.finish();
+    const refused = { code: 'ERR_SOCI_INVALID_ARGUMENT' };
+    t.throws(() => indexer.push(LAYER), refused);
+    t.throws(() => indexer.feedSync(LAYER), refused);
+    await Promise.all(
+      [indexer.run(), indexer.finish()].map(call => t.rejects(call as Promise<unknown>, refused)),
+    );
+    t.equal((await finished).compressedSize, LAYER.length);
+  }
+});
+
 t.test('after finish() there is nothing left to call', async t => {
   const indexer = createIndexer(GZIP_OPTIONS);
   await indexAll(indexer, LAYER, MIB);
@@ -208,6 +224,7 @@ t.test('after finish() there is nothing left to call', async t => {
   for (const ended of [indexer, cut]) {
     await t.rejects(ended.run(), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
     t.throws(() => ended.feedSync(LAYER), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
+    t.throws(() => ended.push(LAYER), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
     await t.rejects(ended.finish(), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
     t.throws(() => ended.finishSync(), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
   }
@@ -239,6 +256,7 @@ t.test('abort() ends the call under way and all later ones', async t => {
     t.ok(outcome.status === 'fulfilled' || outcome.reason instanceof AbortedError);
   }
   await t.rejects(indexer.run(), AbortedError);
+  t.throws(() => indexer.push(LAYER), AbortedError, 'or its memory would be used twice');
   t.throws(() => indexer.feedSync(LAYER), { code: 'ABORTED' });
   await t.rejects(indexer.finish(), AbortedError);
   indexer.abort();

@@ -47,9 +47,9 @@ function spanJob(input: Uint8Array = LAYER, output: Uint8Array | number = BODY.l
   return { ...START, input, digest: undefined, digestOffset: 0, output };
 }
 
-function scan(indexer: NativeIndexer, chunk: Uint8Array = LAYER): Promise<ScanResult> {
+async function scan(indexer: NativeIndexer, chunk: Uint8Array = LAYER): Promise<ScanResult> {
   indexer.push(chunk);
-  return indexer.run();
+  return await indexer.run();
 }
 
 /** Scans that wait for scans, with more to hash behind each. */
