@@ -7,7 +7,7 @@ import { fileError, invalidArgument, SociError } from '../errors.js';
 import type { AbortableOptions, RangeSource } from '../source/range-source.js';
 import type { ReadStats } from '../span/fetcher.js';
 import { type ReadPlan, SpanReader, type WindowVerification } from '../span/reader.js';
-import { newPassMemory } from '../span/reused-memory.js';
+import { PassMemory } from '../span/reused-memory.js';
 import { quoteByteString } from '../tar/byte-string.js';
 import type { TocEntry } from '../tar/entry.js';
 import { Ztoc } from '../ztoc/ztoc.js';
@@ -210,7 +210,7 @@ export class Layer {
     return lentChunks(() => {
       this.#checkOpen();
       const { start, end } = clampRange(this.#reader.size, options);
-      const memory = newPassMemory();
+      const memory = new PassMemory();
       return {
         start,
         end,

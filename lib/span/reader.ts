@@ -176,7 +176,8 @@ export class SpanReader {
 
   /** As `take`, but of `memory`, to which each part goes back when it is released. */
   lend(start: number, end: number, memory: PassMemory, options: AbortableOptions = {}): Promise<LentBytes>[] {
-    return this.#pass(start, end, memory, options);
+    const use = this.#table.compression === 'gzip' ? memory : 'hand on';
+    return this.#pass(start, end, use, options);
   }
 
   /** What reading these ranges of the tar stream would cost; fetches nothing. */
@@ -273,6 +274,9 @@ export class SpanReader {
     const read = new LinkedController(signal);
     this.#reads.add(read);
     this.#counters.askedBytes += end - start;
+    const spans = Array.from({ length: step.end - step.first }, (_, i) => this.#table.span(step.first + i));
+    const lent =
+      use === 'hand on' ? use : { block: use.block(spans.map(decodedLength)), requests: use.requests };
     const one = async (work: SharedWork<Uint8Array>, index: number): Promise<LentBytes> => {
       const { uncompressedStart: from } = this.#table.span(step.first + index);
       try {
@@ -280,13 +284,12 @@ export class SpanReader {
         const part = span.subarray(Math.max(0, start - from), Math.max(0, end - from));
         // Another reader that waited for the same span may still be about to copy from it.
         if (work.shared) return owned(new Uint8Array(part));
-        if (use === 'hand on' || this.#table.compression !== 'gzip') return owned(part);
-        return { bytes: part, release: () => use.spans.giveBack(span) };
+        return lent === 'hand on' ? owned(part) : { bytes: part, release: () => lent.block.release() };
       } catch (error) {
         throw this.#failed(error);
       }
     };
-    const parts = this.#loader.load(step.first, step.end, use).map(one);
+    const parts = this.#loader.load(step.first, step.end, lent).map(one);
     Promise.allSettled(parts).then(() => {
       read.unlink();
       this.#reads.delete(read);

@@ -48,12 +48,42 @@ export class ReusedMemory {
   }
 }
 
-/** What one pass uses. */
-export interface PassMemory {
-  readonly spans: ReusedMemory;
-  readonly requests: ReusedMemory;
+/** The memory of one pass. */
+export class PassMemory {
+  readonly requests: ReusedMemory = ReusedMemory.ordinary();
+  readonly #spans = ReusedMemory.pinned();
+
+  /** For spans of these lengths, which are decoded together. */
+  block(lengths: readonly number[]): SpanBlock {
+    return new SpanBlock(this.#spans, lengths);
+  }
 }
 
-export function newPassMemory(): PassMemory {
-  return { spans: ReusedMemory.pinned(), requests: ReusedMemory.ordinary() };
+/** Neighbouring spans in one piece of memory, which is given back when all of them are. */
+export class SpanBlock {
+  readonly #memory: ReusedMemory;
+  readonly #bytes: Uint8Array | undefined;
+  readonly #parts: readonly Uint8Array[];
+  #lent: number;
+
+  constructor(memory: ReusedMemory, lengths: readonly number[]) {
+    const total = lengths.reduce((sum, length) => sum + length, 0);
+    const bytes = memory.take(total);
+    let at = 0;
+    this.#memory = memory;
+    this.#bytes = bytes;
+    this.#parts = bytes === undefined ? [] : lengths.map(length => bytes.subarray(at, (at += length)));
+    this.#lent = lengths.length;
+  }
+
+  /** Where a span goes; undefined: wherever there is room for it. */
+  part(index: number): Uint8Array | undefined {
+    return this.#parts[index];
+  }
+
+  /** A span is done with. One that never is, since it failed or somebody else has it too, keeps the whole block. */
+  release(): void {
+    this.#lent--;
+    if (this.#lent === 0 && this.#bytes !== undefined) this.#memory.giveBack(this.#bytes);
+  }
 }

@@ -24,7 +24,7 @@ export function decoderStart(table: SpanTable, span: Span): SpanDecoderOptions {
 
 /**
  * @param input the bytes from `fetchStart(span)` to the span's end
- * @param memory what to decode into, of the span's length; not for uncompressed layers
+ * @param memory what to decode into, of the span's length; uncompressed spans do without
  */
 export async function decodeWholeSpan(
   table: SpanTable,

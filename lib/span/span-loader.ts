@@ -7,7 +7,7 @@ import { SociError } from '../errors.js';
 import type { Fetcher, ReadCounters } from './fetcher.js';
 import { type Lease, memoryBudget } from './memory-budget.js';
 import { runRange } from './plan.js';
-import type { PassMemory } from './reused-memory.js';
+import type { ReusedMemory, SpanBlock } from './reused-memory.js';
 import { SharedWork } from './shared-work.js';
 import { spanCache, spanKey } from './span-cache.js';
 import { decodeWholeSpan } from './span-decoding.js';
@@ -25,8 +25,14 @@ export interface LoaderOwner {
   checkBlock(span: Span, block: number, bytes: Uint8Array): Promise<void>;
 }
 
-/** 'keep': in the cache. 'hand on': to the one who asked. Memory of a pass: the same, until it is given back. */
-export type DecodedSpanUse = 'keep' | 'hand on' | PassMemory;
+/** 'keep': in the cache. 'hand on': to the one who asked. */
+export type DecodedSpanUse = 'keep' | 'hand on' | LentUse;
+
+/** To the one who asked, in memory that he gives back. */
+export interface LentUse {
+  readonly block: SpanBlock;
+  readonly requests: ReusedMemory;
+}
 
 export class SpanLoader {
   readonly #owner: LoaderOwner;
@@ -53,11 +59,11 @@ export class SpanLoader {
     const range = runRange(table, first, end);
     const spans = Array.from({ length: end - first }, (_, i) => table.span(first + i));
     const decoded = spans.reduce((sum, span) => sum + decodedLength(span), 0);
-    const memory = typeof use === 'object' ? use : undefined;
+    const lent = typeof use === 'object' ? use : undefined;
     let lease: Lease | undefined;
     const fetched = new SharedWork(async signal => {
       lease = await memoryBudget.acquire(range.end - range.start + decoded, signal);
-      return fetcher.fetch(range.start, range.end, signal, memory?.requests);
+      return fetcher.fetch(range.start, range.end, signal, lent?.requests);
     });
     const works = spans.map(span => {
       const forget = (): void => {
@@ -67,7 +73,7 @@ export class SpanLoader {
         try {
           const run = await fetched.wait(signal);
           const input = run.subarray(fetchStart(table, span) - range.start, span.compressedEnd - range.start);
-          const output = await this.#decode(span, input, signal, memory);
+          const output = await this.#decode(span, input, signal, lent?.block.part(span.index - first));
           if (use === 'keep') spanCache.set(spanKey(this.#owner.id, span.index, 0), output);
           return output;
         } finally {
@@ -82,7 +88,7 @@ export class SpanLoader {
       Promise.all([fetched, ...works].map(work => work.finished())).then(([run]) => {
         lease?.release();
         // A source lends its own memory when it is not asked to fill ours.
-        if (run !== undefined && fetcher.fills) memory?.requests.giveBack(run);
+        if (run !== undefined && fetcher.fills) lent?.requests.giveBack(run);
       }),
     );
     return works;
@@ -92,10 +98,9 @@ export class SpanLoader {
     span: Span,
     input: Uint8Array,
     signal: AbortSignal,
-    memory: PassMemory | undefined,
+    room: Uint8Array | undefined,
   ): Promise<Uint8Array> {
     const { name, table, fetcher, counters } = this.#owner;
-    const room = table.compression === 'gzip' ? memory?.spans.take(decodedLength(span)) : undefined;
     let output: Uint8Array;
     try {
       output = await decodeWholeSpan(table, span, input, name, signal, room);

@@ -65,15 +65,20 @@ async function run(input: LayerInput, options: IndexPassOptions): Promise<IndexP
   const { signal } = options;
   let compression = options.compression;
   let scan: LayerScan | undefined;
-  const abort = (): void => scan?.abort();
-  const begin = (as: Compression): LayerScan => new LayerScan(start(as, options), options);
+  const reading = new AbortController();
+  const stopReading = (): void => reading.abort(signal?.reason);
+  const abort = (): void => {
+    scan?.abort();
+    stopReading();
+  };
+  const begin = (as: Compression): LayerScan => new LayerScan(start(as, options), options, stopReading);
+  signal?.throwIfAborted();
   signal?.addEventListener('abort', abort, { once: true });
   try {
-    for await (const chunk of layerChunks(input, signal)) {
+    for await (const chunk of layerChunks(input, reading.signal)) {
       compression ??= sniffCompression(chunk);
       scan ??= begin(compression);
       await scan.write(chunk);
-      signal?.throwIfAborted();
     }
     compression ??= 'uncompressed'; // no byte at all
     scan ??= begin(compression);
@@ -82,8 +87,10 @@ async function run(input: LayerInput, options: IndexPassOptions): Promise<IndexP
     checkComplete(input, result.compressedSize);
     return { ...result, compression };
   } catch (error) {
+    // What is wrong with the layer lies before whatever ended the reading, and may be the reason for it.
+    const earlier = await scan?.failure();
     await scan?.end();
-    throw error;
+    throw earlier ?? error;
   } finally {
     signal?.removeEventListener('abort', abort);
   }
@@ -116,16 +123,22 @@ const RUNS = 2;
 class LayerScan {
   readonly #indexer: NativeIndexer;
   readonly #records: RecordReader;
+  readonly #signal: AbortSignal | undefined;
   readonly #onProgress: ((bytes: number) => void) | undefined;
+  readonly #onFailure: () => void;
   readonly #runs: Promise<ScanResult>[] = [];
   /** Bytes pushed that no run is known to have scanned. */
   #waiting = 0;
   #scanned = 0;
+  #failure: unknown;
 
-  constructor(indexer: NativeIndexer, { onEntry, onProgress }: IndexPassOptions) {
+  /** @param onFailure called as soon as a run has failed: more input is of no use */
+  constructor(indexer: NativeIndexer, options: IndexPassOptions, onFailure: () => void) {
     this.#indexer = indexer;
-    this.#records = new RecordReader(onEntry);
-    this.#onProgress = onProgress;
+    this.#records = new RecordReader(options.onEntry);
+    this.#signal = options.signal;
+    this.#onProgress = options.onProgress;
+    this.#onFailure = onFailure;
   }
 
   /** Settles when all of `chunk` was copied. */
@@ -150,6 +163,16 @@ class LayerScan {
     this.#indexer.abort();
   }
 
+  /** The first thing that is wrong with what was written, in the order of the layer. */
+  async failure(): Promise<unknown> {
+    try {
+      while (this.#failure === undefined && this.#runs.length > 0) await this.#step();
+    } catch {
+      // It is kept.
+    }
+    return this.#failure;
+  }
+
   /** Settles when nothing is under way any more; what was, failed. */
   async end(): Promise<void> {
     this.abort();
@@ -160,18 +183,24 @@ class LayerScan {
   #keepRunning(): void {
     while (this.#runs.length < RUNS && this.#waiting > 0) {
       const run = this.#indexer.run();
-      run.catch(() => {}); // reported when it is awaited
+      run.catch(this.#onFailure); // reported when it is awaited
       this.#runs.push(run);
     }
   }
 
   async #step(): Promise<void> {
-    const { consumed, headers, produced } = (await this.#runs.shift()) as ScanResult;
-    this.#waiting -= consumed;
-    this.#scanned += consumed;
-    this.#keepRunning();
-    this.#onProgress?.(this.#scanned);
-    await this.#records.parse(headers, produced);
+    try {
+      const { consumed, headers, produced } = (await this.#runs.shift()) as ScanResult;
+      this.#signal?.throwIfAborted();
+      this.#waiting -= consumed;
+      this.#scanned += consumed;
+      this.#keepRunning();
+      this.#onProgress?.(this.#scanned);
+      await this.#records.parse(headers, produced);
+    } catch (error) {
+      this.#failure ??= error;
+      throw error;
+    }
   }
 }
 

@@ -94,6 +94,20 @@ t.test('the memory of spans and of requests is used again', async t => {
   await layer.close();
 });
 
+t.test('short spans share their memory', async t => {
+  const { layer } = await open(standard, new CountingSource(standard.layer));
+  const seen = new Set<ArrayBufferLike>();
+  let chunks = 0;
+  for await (const chunk of layer.tarChunks()) {
+    seen.add(chunk.buffer);
+    chunks++;
+  }
+  t.equal(chunks, standard.ztoc.spanCount);
+  t.ok(chunks > 30, `${chunks} chunks`);
+  t.ok(seen.size <= 3, `in ${seen.size} buffers`);
+  await layer.close();
+});
+
 t.test('a chunk that is kept and transferred takes no memory away from a job', async t => {
   const { layer } = await open(large, new CountingSource(large.layer));
   let at = 0;

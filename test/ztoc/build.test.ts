@@ -363,6 +363,64 @@ t.test('a layer that is refused early does not read on', async t => {
   t.equal(returned, 1);
 });
 
+t.test('what is wrong with a layer is said at once, and before what goes wrong behind it', async t => {
+  const MIB = 2 ** 20;
+  const damaged = Buffer.concat([fixture('tiny-z6.tar.gz').subarray(0, 10), Buffer.alloc(3 * MIB, 7)]);
+  for (const count of [1, 2, 3]) {
+    let ended = 0;
+    async function* stalling(): AsyncGenerator<Uint8Array, void, undefined> {
+      for (let i = 0; i < count; i++) yield damaged.subarray(i * MIB, (i + 1) * MIB);
+      await new Promise(() => {});
+    }
+    const input = stalling();
+    const watched = Object.assign(input, {
+      return: async () => {
+        ended++;
+        return { done: true as const, value: undefined };
+      },
+    });
+    t.match(
+      await errorOf(buildZtoc(watched)),
+      { code: 'ERR_SOCI_DEFLATE_DATA' },
+      `${count} MiB, then nothing`,
+    );
+    t.equal(ended, 1, 'the input is told');
+
+    async function* failing(): AsyncGenerator<Uint8Array, void, undefined> {
+      for (let i = 0; i < count; i++) yield damaged.subarray(i * MIB, (i + 1) * MIB);
+      throw new Error('connection reset');
+    }
+    t.match(await errorOf(buildZtoc(failing())), { code: 'ERR_SOCI_DEFLATE_DATA' });
+  }
+
+  // A tar that no ztoc can describe, and damage in the next chunk.
+  const contents = Buffer.alloc(2 * MIB);
+  for (let i = 0; i < contents.length; i++) contents[i] = Math.imul(i, 2654435761) >>> 13;
+  const strange = header({ name: 'odd', type: 'Z' });
+  const odd = gzipSync(concat(strange, header({ name: 'file', size: contents.length }), contents), {
+    level: 0,
+  });
+  const error = await errorOf(buildZtoc(Buffer.concat([odd, damaged])));
+  t.match(error, { code: 'ERR_SOCI_TAR_UNSUPPORTED' });
+});
+
+t.test('nothing is reported once a build was aborted', async t => {
+  const controller = new AbortController();
+  const reason = new Error('enough');
+  let after = 0;
+  const building = buildZtoc(fixture('gnu-pigz-i.tar.gz'), {
+    signal: controller.signal,
+    onProgress: () => {
+      if (controller.signal.aborted) after++;
+      // Long enough for the runs that wait to be done.
+      for (const until = performance.now() + 30; performance.now() < until; );
+      controller.abort(reason);
+    },
+  });
+  await t.rejects(building, reason);
+  t.equal(after, 0);
+});
+
 t.test('any tar, any compression level, any span size: the ztoc describes it', async () => {
   const files = fc.array(
     fc.record({
