@@ -16,7 +16,10 @@ export async function* lentChunks(
   const controller = new LinkedController(signal);
   try {
     const ahead = new ReadAhead(open(), controller.signal);
-    for (let part = await ahead.next(); part !== undefined; part = await ahead.next()) {
+    for (;;) {
+      controller.signal.throwIfAborted();
+      const part = await ahead.next();
+      if (part === undefined) return;
       // An empty part lies between two spans.
       if (part.bytes.length > 0) yield part.bytes;
       part.release();

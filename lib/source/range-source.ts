@@ -25,7 +25,10 @@ export interface RangeSource {
    */
   read(offset: number, length: number, options?: AbortableOptions): Promise<Uint8Array>;
 
-  /** Fills all of `target` from `offset`, for callers that read again and again into the same memory. Fails as `read` does. */
+  /**
+   * Fills all of `target` from `offset`, for callers that read again and again into the same memory: once it has
+   * settled nothing may be written there any more. Fails as `read` does.
+   */
   readInto?(target: Uint8Array, offset: number, options?: AbortableOptions): Promise<void>;
 
   /** The whole object from its first byte to its last, in chunks of any size. */

@@ -2,8 +2,8 @@
  * Memory for a pass over much of a layer, used again and again for what passes
  * through. New memory for each span is expensive: the kernel clears its pages,
  * and V8 collects garbage for every 16 MiB or so of array buffers, however
- * small the heap is. Each pass has its own, so that whoever keeps what it was
- * lent spoils nobody else's.
+ * small the heap is. Each pass has its own: who writes to what it was lent
+ * before spoils this pass, and what others read of the spans that it decodes.
  */
 import { allocatePinned } from '../binding.js';
 

@@ -9,10 +9,15 @@ import { decodePool } from './decode-pool.js';
 import { digestBytes, digestMismatch, sameDigest, sha256 } from './digest.js';
 import { settings } from './settings.js';
 import { memoryFeed, SlicedDecoder } from './sliced-decoder.js';
-import { decodedLength, fetchStart, type Span, type SpanTable } from './span-table.js';
+import { compressedLength, decodedLength, fetchStart, type Span, type SpanTable } from './span-table.js';
 
 /** A span of up to this many bytes, compressed and decoded, is one job: about 20 ms. */
 const ONE_JOB_BYTES = 8 * 1024 * 1024;
+
+/** Whether the addon copies all of a span's input when it is asked to decode it. */
+export function isOneJob(span: Span): boolean {
+  return Math.max(compressedLength(span), decodedLength(span)) <= ONE_JOB_BYTES;
+}
 
 /** How a decoder starts at the beginning of `span`, whose input begins at `fetchStart`. */
 export function decoderStart(table: SpanTable, span: Span): SpanDecoderOptions {

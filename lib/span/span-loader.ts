@@ -10,7 +10,7 @@ import { runRange } from './plan.js';
 import type { ReusedMemory, SpanBlock } from './reused-memory.js';
 import { SharedWork } from './shared-work.js';
 import { spanCache, spanKey } from './span-cache.js';
-import { decodeWholeSpan } from './span-decoding.js';
+import { decodeWholeSpan, isOneJob } from './span-decoding.js';
 import { decodedLength, fetchStart, type Span, type SpanTable } from './span-table.js';
 import { checkNextWindow } from './windows.js';
 
@@ -60,10 +60,12 @@ export class SpanLoader {
     const spans = Array.from({ length: end - first }, (_, i) => table.span(first + i));
     const decoded = spans.reduce((sum, span) => sum + decodedLength(span), 0);
     const lent = typeof use === 'object' ? use : undefined;
+    // A longer span is read again after its digest was checked, when a source that writes late could change it.
+    const requests = fetcher.fills && spans.every(isOneJob) ? lent?.requests : undefined;
     let lease: Lease | undefined;
     const fetched = new SharedWork(async signal => {
       lease = await memoryBudget.acquire(range.end - range.start + decoded, signal);
-      return fetcher.fetch(range.start, range.end, signal, lent?.requests);
+      return fetcher.fetch(range.start, range.end, signal, requests);
     });
     const works = spans.map(span => {
       const forget = (): void => {
@@ -87,8 +89,7 @@ export class SpanLoader {
     this.#track(
       Promise.all([fetched, ...works].map(work => work.finished())).then(([run]) => {
         lease?.release();
-        // A source lends its own memory when it is not asked to fill ours.
-        if (run !== undefined && fetcher.fills) lent?.requests.giveBack(run);
+        if (run !== undefined) requests?.giveBack(run);
       }),
     );
     return works;

@@ -7,7 +7,7 @@
 namespace soci::addon {
 
 // decodeSpan(job, abortFlag | undefined): Promise<undefined>. Writes to
-// `job.output` from the pool: script must not be able to reach that array's
+// `job.output` from the pool: script must not be able to detach that array's
 // buffer before the promise is settled (see pool_job.h).
 napi_value DecodeSpanAsync(napi_env env, napi_callback_info info);
 

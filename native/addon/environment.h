@@ -5,6 +5,7 @@
 
 #include <node_api.h>
 
+#include <cstdint>
 #include <memory>
 #include <mutex>
 

@@ -56,8 +56,7 @@ class HashJob final : public PoolJob {
     return indexer_->layer_->Digest(data_, size_, cuts_);
   }
 
-  void Executed(napi_env env, Status status) override {
-    if (!status.ok()) indexer_->hash_lost_ = true;
+  void Executed(napi_env env, Status /*status*/) override {
     if (ends_chunk_) indexer_->hashed_++;
     indexer_->HoldScans(env);
   }
@@ -180,9 +179,7 @@ class FinishJob final : public PoolJob {
     // Whatever comes of it, this indexer has done its work.
     layer_ = std::move(indexer_->layer_);
     for (Indexer::Chunk& chunk : indexer_->chunks_) chunk.memory = JobMemory();
-    const Status status = layer_->Finish();
-    if (!status.ok()) return status;
-    return indexer_->hash_lost_ ? Status::At(Code::kNoMemory, 0) : status;
+    return layer_->Finish();
   }
 
   void Executed(napi_env env, Status /*status*/) override {
@@ -321,6 +318,9 @@ napi_value Indexer::Finish(napi_env env, napi_callback_info info) {
   if (!call.Read(env, info)) return nullptr;
   Indexer* indexer = Unwrap<Indexer>(env, call.self);
   if (indexer == nullptr) return nullptr;
+  if (indexer->hash_lost_) {
+    return ThrowStatus(env, Status::At(Code::kNoMemory, 0));
+  }
   const bool misused = indexer->finishing_ || !indexer->idle();
   if (!misused) indexer->finishing_ = true;
   return PoolJob::Queue(env, NewJob<FinishJob>(indexer, misused), {call.self});
@@ -331,6 +331,9 @@ napi_value Indexer::FinishSync(napi_env env, napi_callback_info info) {
   if (!call.Read(env, info)) return nullptr;
   Indexer* indexer = Unwrap<Indexer>(env, call.self);
   if (indexer == nullptr) return nullptr;
+  if (indexer->hash_lost_) {
+    return ThrowStatus(env, Status::At(Code::kNoMemory, 0));
+  }
   const bool misused =
       indexer->finishing_ || !indexer->idle() || indexer->hashes_.busy();
   if (!misused) indexer->finishing_ = true;
@@ -404,8 +407,8 @@ bool Indexer::ReadExpected(napi_env env, napi_value rows) {
   return true;
 }
 
-// Script pushes no more than it was told to have been scanned, so this bounds
-// the chunks that wait to be hashed.
+// This bounds the chunks that wait to be hashed: at most two scans that script
+// asked for before follow.
 void Indexer::HoldScans(napi_env env) {
   scans_.Hold(env, hashes_.size() >= kMaxUnhashed);
 }

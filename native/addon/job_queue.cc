@@ -1,5 +1,6 @@
 #include "addon/job_queue.h"
 
+#include <chrono>
 #include <mutex>
 #include <new>
 
@@ -9,9 +10,23 @@
 namespace soci::addon {
 namespace {
 
-// Then other work gets the thread: file reads and DNS share libuv's pool, and
-// Node cannot end a worker before its shifts are over.
-constexpr int kJobsPerShift = 8;
+// After that a shift begins no further job. File reads and DNS share libuv's
+// pool, and Node cannot end a worker before its shifts are over.
+constexpr std::chrono::milliseconds kShiftTime{15};
+
+// Whether script can still run. Node completes what was queued when it ends an
+// environment, where even creating more work calls hooks that script must not
+// run: with an AsyncLocalStorage in use that prints a fatal exception.
+bool CanRunScript(napi_env env) {
+  napi_value undefined = nullptr;
+  bool answer = false;
+  if (napi_get_undefined(env, &undefined) != napi_ok) return false;
+  if (napi_strict_equals(env, undefined, undefined, &answer) == napi_ok) {
+    return true;
+  }
+  // Refused for an exception that is being thrown, or because script is over.
+  return napi_is_exception_pending(env, &answer) == napi_ok && answer;
+}
 
 }  // namespace
 
@@ -72,12 +87,16 @@ struct JobQueue::Shift {
   static void OnExecute(napi_env /*env*/, void* data) {
     auto* shift = static_cast<Shift*>(data);
     shift->begun = true;
-    for (int i = 0; i < kJobsPerShift; i++) {
-      PoolJob* const job = shift->state->Next(i == 0);
+    using Clock = std::chrono::steady_clock;
+    const Clock::time_point end = Clock::now() + kShiftTime;
+    bool first = true;
+    do {
+      PoolJob* const job = shift->state->Next(first);
       if (job == nullptr) return;
+      first = false;
       job->Run();
       shift->environment->Executed(job);
-    }
+    } while (Clock::now() < end);
     const std::lock_guard<std::mutex> lock(shift->state->mutex);
     shift->state->shifts--;
   }
@@ -179,6 +198,7 @@ void JobQueue::Append(napi_env env, PoolJob* job) {
 
 // As many as there are jobs and threads for.
 void JobQueue::StartShifts(napi_env env, const std::shared_ptr<State>& state) {
+  if (!CanRunScript(env)) return;  // ~JobQueue deletes the jobs.
   for (;;) {
     {
       const std::lock_guard<std::mutex> lock(state->mutex);

@@ -1,5 +1,5 @@
 // Jobs that wait for a pool thread. libuv's threads are borrowed for a shift,
-// in which a thread does one job after the other as long as there are any;
+// in which a thread does one job after the other for some 15 ms;
 // script is told of each job when it ends, by a signal, not of the shift. So a
 // thread has its next job at once. Through libuv and script it takes half a
 // millisecond, a tenth of the work on a span of 4 MiB: the main thread has to
@@ -11,6 +11,7 @@
 #include <node_api.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 namespace soci::addon {

@@ -1,5 +1,6 @@
-// The addon's exports. It keeps no state per environment and none per process,
-// so any number of workers may load it, and several copies of it one process.
+// The addon's exports. It keeps no state per process, and one Environment per
+// environment, so any number of workers may load it, and several copies of it
+// one process.
 #include <node_api.h>
 #include <zlib.h>
 

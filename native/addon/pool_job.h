@@ -4,11 +4,12 @@
 // Memory. Node-API offers no way to pin the memory of a typed array: while a
 // job runs, script may transfer the array's buffer to a worker whose exit frees
 // it, or shrink a resizable one, and a strong reference to the array prevents
-// neither. So jobs work on memory that script cannot reach: inputs are copied
-// when a job is queued (which also means that the bytes whose digest was
+// neither. So jobs work on memory that script cannot take away: inputs are
+// copied when a job is queued (which also means that the bytes whose digest was
 // checked are the bytes that are decoded), outputs are copied out when it has
 // ended, or lie in an array that lib/binding.ts made and shows to nobody
-// before. A 1 MiB copy costs 1-2 % of the work on it.
+// before, or that cannot be detached (lib/pinned-memory.ts). A 1 MiB copy costs
+// 1-2 % of the work on it.
 //
 // Teardown. A worker may be terminated, or the process may exit, with jobs in
 // flight: Node waits for the shifts, then calls their completion with script

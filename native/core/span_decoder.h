@@ -55,7 +55,8 @@ class SpanDecoder {
   // and is polled every 64 KiB. After an error only Start may follow.
   //
   // kDeflateData, kGzipHeader, kGzipChecksum (members seen whole),
-  // kTrailingData, kAborted, kMisuse.
+  // kTrailingData, kAborted, kMisuse. What is wrong right behind the last byte
+  // wanted is found only if that input is there already.
   Progress Run(const uint8_t* in, size_t in_len, uint8_t* out, size_t out_len,
                uint64_t skip, const std::atomic<bool>* abort);
 

@@ -5,6 +5,7 @@
  * asserts itself.
  */
 import assert from 'node:assert/strict';
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -149,6 +150,12 @@ const stages: Record<string, () => unknown> = {
 
   async 'worker-terminated-mid-work'() {
     for (let i = 0; i < 3; i++) await inWorker('worker: start everything', worker => worker.terminate());
+  },
+
+  async 'worker-terminated-with-async-hooks'() {
+    for (let i = 0; i < 3; i++) {
+      await inWorker('worker: start everything in an AsyncLocalStorage', worker => worker.terminate());
+    }
   },
 
   async 'worker-terminated-in-a-loop-of-work'() {
@@ -364,11 +371,18 @@ const stages: Record<string, () => unknown> = {
       for (let i = 0; i < count; i++) await round();
       return settled();
     };
-    await rounds(100);
+    await rounds(300);
     const before = await rounds(50);
     const after = await rounds(250);
     // One lost inflate state or window per round would be 10 MiB, one lost output of a job 250.
     assert.ok(after - before < 8, `grew by ${(after - before).toFixed(1)} MiB in 250 rounds`);
+  },
+
+  'worker: start everything in an AsyncLocalStorage'() {
+    new AsyncLocalStorage().run({}, () => {
+      startEverything();
+      parentPort?.postMessage('started');
+    });
   },
 
   async 'worker: start everything'() {

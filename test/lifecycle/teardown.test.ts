@@ -50,6 +50,7 @@ survives('exit-mid-work');
 survives('started-while-exiting');
 survives('uncaught-mid-work');
 survives('worker-terminated-mid-work');
+survives('worker-terminated-with-async-hooks');
 survives('worker-terminated-in-a-loop-of-work');
 survives('worker-exits-mid-work');
 survives('worker-throws-mid-work');
