@@ -63,16 +63,19 @@ export class PassMemory {
 export class SpanBlock {
   readonly #memory: ReusedMemory;
   readonly #bytes: Uint8Array | undefined;
-  readonly #parts: readonly Uint8Array[];
+  readonly #parts: readonly (Uint8Array | undefined)[];
   #lent: number;
 
   constructor(memory: ReusedMemory, lengths: readonly number[]) {
-    const total = lengths.reduce((sum, length) => sum + length, 0);
-    const bytes = memory.take(total);
-    let at = 0;
+    const bytes = memory.take(lengths.reduce((sum, length) => sum + length, 0));
+    let end = 0;
+    const part = (length: number): Uint8Array | undefined => {
+      end += length;
+      return bytes?.subarray(end - length, end);
+    };
     this.#memory = memory;
     this.#bytes = bytes;
-    this.#parts = bytes === undefined ? [] : lengths.map(length => bytes.subarray(at, (at += length)));
+    this.#parts = lengths.map(part);
     this.#lent = lengths.length;
   }
 
