@@ -110,44 +110,59 @@ t.test('pinned memory is decoded into where it is, and cannot be detached meanwh
   t.equal(memory[0], 0, 'and to nothing beside it');
 });
 
-/** Zeros, some 20 ms of work. */
-const LONG: SpanJob = {
+/** So many zeros that nothing else takes as long; to be aborted. */
+const ENDLESS: SpanJob = {
   ...WHOLE,
-  input: gzipSync(Buffer.alloc(32 * MIB), { level: 1 }),
+  input: gzipSync(Buffer.alloc(256 * MIB), { level: 1 }),
   digest: undefined,
-  output: 32 * MIB,
+  output: 256 * MIB,
 };
 
-t.test('as many spans as there are threads are decoded at once', async t => {
+t.test('as many spans as there are threads are decoded at once, in the order of the calls', async t => {
   t.teardown(() => setDecodeConcurrency(1));
-  const order = async (): Promise<string[]> => {
-    const done: string[] = [];
-    const call = (name: string, job: SpanJob) => decodeSpan(job).then(() => done.push(name));
-    await Promise.all([call('long', LONG), ...['a', 'b', 'c'].map(name => call(name, jobOf(spanAt(1))))]);
-    return done;
+  const inOrder: number[] = [];
+  const call = async (i: number) => {
+    await decodeSpan(i % 2 === 0 ? WHOLE : jobOf(spanAt(1)));
+    inOrder.push(i);
   };
-  setDecodeConcurrency(1);
-  t.strictSame(await order(), ['long', 'a', 'b', 'c'], 'one after the other');
+  await Promise.all(Array.from({ length: 10 }, (_, i) => call(i)));
+  t.strictSame(inOrder, [...inOrder.keys()], 'one thread');
+
   setDecodeConcurrency(2);
-  t.strictSame(await order(), ['a', 'b', 'c', 'long'], 'the short ones beside the long one');
+  const controller = new AbortController();
+  const endless = decodeSpan(ENDLESS, { signal: controller.signal });
+  let over = false;
+  endless
+    .catch(() => {})
+    .finally(() => {
+      over = true;
+    });
+  for (let i = 0; i < 3; i++) t.ok(TAR.equals(await decodeSpan(WHOLE)));
+  t.notOk(over, 'two threads: beside one that takes long');
+  controller.abort();
+  await t.rejects(endless, { name: 'AbortError' });
   for (const threads of [0, -1, 0.5, Number.NaN]) {
     t.throws(() => setDecodeConcurrency(threads), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
   }
 });
 
 t.test('calls that wait end at once when their signal fires, and leave the others alone', async t => {
-  const controller = new AbortController();
+  const [first, rest] = [new AbortController(), new AbortController()];
   const reason = new Error('enough');
-  let long = false;
-  const first = decodeSpan(LONG).then(() => {
-    long = true;
-  });
-  const dropped = Array.from({ length: 10 }, () => decodeSpan(WHOLE, { signal: controller.signal }));
+  const endless = decodeSpan(ENDLESS, { signal: first.signal });
+  let over = false;
+  endless
+    .catch(() => {})
+    .finally(() => {
+      over = true;
+    });
+  const dropped = Array.from({ length: 10 }, () => decodeSpan(WHOLE, { signal: rest.signal }));
   const kept = decodeSpan(WHOLE, { signal: new AbortController().signal });
-  controller.abort(reason);
-  await Promise.all(dropped.map(call => t.rejects(call, reason)));
-  t.notOk(long, 'before the one in front of them has ended');
-  await first;
+  rest.abort(reason);
+  await Promise.all(dropped.map(waiting => t.rejects(waiting, reason)));
+  t.notOk(over, 'before the one in front of them has ended');
+  first.abort(reason);
+  await t.rejects(endless, reason);
   t.ok(TAR.equals(await kept));
 });
 
