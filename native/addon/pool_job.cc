@@ -87,6 +87,10 @@ void PoolJob::End(napi_env env, PoolJob* ended, Status status) {
   const std::unique_ptr<PoolJob> job(ended);
   if (job->slot_ != nullptr) job->slot_->job_ = nullptr;
   job->queue_->Ended();
+  // An abort that came after the work and before script was told of it counts.
+  const bool aborted = job->aborted_ != nullptr &&
+                       job->aborted_->load(std::memory_order_relaxed);
+  if (aborted && status.ok()) status = Status::At(Code::kAborted, 0);
   job->status_ = status;
   job->Executed(env, status);
   job->Settle(env);
