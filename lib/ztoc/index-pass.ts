@@ -118,6 +118,13 @@ function start(compression: Compression, options: IndexPassOptions): NativeIndex
 
 /** Runs under way at once: one that scans, and one that follows it without waiting for us. */
 const RUNS = 2;
+/** Results that were not looked at, each of which may hold 4 MiB of headers: beyond, nothing more is scanned. */
+const MAX_RESULTS = 4;
+
+interface Run {
+  readonly result: Promise<ScanResult>;
+  settled: boolean;
+}
 
 /** Keeps the indexer busy, and reads the headers that it found last while it scans on. */
 class LayerScan {
@@ -126,9 +133,11 @@ class LayerScan {
   readonly #signal: AbortSignal | undefined;
   readonly #onProgress: ((bytes: number) => void) | undefined;
   readonly #onFailure: () => void;
-  readonly #runs: Promise<ScanResult>[] = [];
+  readonly #runs: Run[] = [];
   /** Bytes pushed that no run is known to have scanned. */
   #waiting = 0;
+  /** Runs under way. */
+  #active = 0;
   #scanned = 0;
   #failure: unknown;
 
@@ -143,6 +152,8 @@ class LayerScan {
 
   /** Settles when all of `chunk` was copied. */
   async write(chunk: Uint8Array): Promise<void> {
+    // Where chunks come slowly, the last ones were scanned long ago.
+    while (this.#runs[0]?.settled) await this.#step();
     for (let rest = chunk; rest.length > 0; ) {
       const pushed = this.#indexer.push(rest);
       this.#waiting += pushed;
@@ -176,23 +187,29 @@ class LayerScan {
   /** Settles when nothing is under way any more; what was, failed. */
   async end(): Promise<void> {
     this.abort();
-    await Promise.allSettled(this.#runs);
+    await Promise.allSettled(this.#runs.map(({ result }) => result));
   }
 
   /** A run stops early when its chunk expands far; the next one goes on with it. */
   #keepRunning(): void {
-    while (this.#runs.length < RUNS && this.#waiting > 0) {
-      const run = this.#indexer.run();
-      run.catch(this.#onFailure); // reported when it is awaited
+    while (this.#active < RUNS && this.#runs.length < MAX_RESULTS && this.#waiting > 0) {
+      const run: Run = { result: this.#indexer.run(), settled: false };
+      const settled = ({ consumed }: ScanResult): void => {
+        run.settled = true;
+        this.#active--;
+        this.#waiting -= consumed;
+        this.#keepRunning();
+      };
+      run.result.then(settled, this.#onFailure); // the failure is reported when it is awaited
+      this.#active++;
       this.#runs.push(run);
     }
   }
 
   async #step(): Promise<void> {
     try {
-      const { consumed, headers, produced } = (await this.#runs.shift()) as ScanResult;
+      const { consumed, headers, produced } = await (this.#runs.shift() as Run).result;
       this.#signal?.throwIfAborted();
-      this.#waiting -= consumed;
       this.#scanned += consumed;
       this.#keepRunning();
       this.#onProgress?.(this.#scanned);

@@ -4,6 +4,7 @@ import { createReadStream, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import t from 'tap';
@@ -391,6 +392,26 @@ t.test('what is wrong with a layer is said at once, and before what goes wrong b
       throw new Error('connection reset');
     }
     t.match(await errorOf(buildZtoc(failing())), { code: 'ERR_SOCI_DEFLATE_DATA' });
+  }
+
+  // Each chunk is scanned when it is there, not when the next ones are.
+  const noise = Buffer.alloc(4 * MIB);
+  for (let i = 0; i < noise.length; i++) noise[i] = Math.imul(i, 2654435761) >>> 13;
+  const good = gzipSync(concat(header({ name: 'file', size: noise.length }), noise), { level: 0 });
+  for (const at of [1.5, 2.5, 3.5]) {
+    const broken = Buffer.from(good);
+    broken.fill(0xff, at * MIB, (at + 0.25) * MIB);
+    async function* slow(): AsyncGenerator<Uint8Array, void, undefined> {
+      for (let i = 0; i < at; i++) {
+        yield broken.subarray(i * MIB, (i + 1) * MIB);
+        await nextTurn();
+      }
+      await new Promise(() => {});
+    }
+    const watched = Object.assign(slow(), {
+      return: async () => ({ done: true as const, value: undefined }),
+    });
+    t.match(await errorOf(buildZtoc(watched)), { code: 'ERR_SOCI_DEFLATE_DATA' }, `broken at ${at} MiB`);
   }
 
   // A tar that no ztoc can describe, and damage in the next chunk.
