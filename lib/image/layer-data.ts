@@ -6,7 +6,8 @@
 import { HeaderCheck } from '../layer/header-check.js';
 import type { RangeSource } from '../source/range-source.js';
 import type { ReadStats } from '../span/fetcher.js';
-import { type ReadPart, type ReadPlan, SpanReader, type WindowVerification } from '../span/reader.js';
+import type { ReadPart } from '../span/read-part.js';
+import { type ReadPlan, SpanReader, type WindowVerification } from '../span/reader.js';
 import type { TocEntry } from '../tar/entry.js';
 import type { Ztoc } from '../ztoc/ztoc.js';
 import type { SparseMap } from './sparse-map.js';

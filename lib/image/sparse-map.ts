@@ -3,7 +3,7 @@
  * "Storing Sparse Files"): runs of bytes that are in the tar, one after the
  * other, and holes between them that read as zeros.
  */
-import type { ReadPart } from '../span/reader.js';
+import type { ReadPart } from '../span/read-part.js';
 
 /** One run of data: `length` bytes at `offset` of the file. */
 export interface SparseRun {

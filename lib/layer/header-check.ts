@@ -5,7 +5,7 @@
  * are fetched with the data, in one plan.
  */
 import { SociError } from '../errors.js';
-import type { ReadPart } from '../span/reader.js';
+import type { ReadPart } from '../span/read-part.js';
 import { quoteByteString } from '../tar/byte-string.js';
 import type { TocEntry } from '../tar/entry.js';
 import { parseEntryHeader, verifyEntry } from '../tar/entry-header.js';

@@ -11,6 +11,7 @@ import { Chain, type ChainOwner, checkpointMismatch } from './chain.js';
 import { Fetcher, newCounters, type ReadCounters, type ReadStats } from './fetcher.js';
 import { BLOCK_BYTES, HugeSpan } from './huge-span.js';
 import { nextStep, planSteps, type RunLimits, runRange, type SpanState, type Step, spansOf } from './plan.js';
+import { blocksOf, copyInto, type ReadPart } from './read-part.js';
 import type { PassMemory } from './reused-memory.js';
 import { settings } from './settings.js';
 import type { SharedWork } from './shared-work.js';
@@ -28,12 +29,6 @@ export type WindowVerification = 'neighbours' | 'chain';
 
 export interface SpanReaderOptions {
   readonly verifyWindows?: WindowVerification | undefined;
-}
-
-/** One destination of a read: `target.length` bytes from `start` of the tar stream. */
-export interface ReadPart {
-  readonly start: number;
-  readonly target: Uint8Array;
 }
 
 /** Bytes that are the caller's until it releases them, which it does at most once. */
@@ -440,29 +435,4 @@ function owned(bytes: Uint8Array): LentBytes {
 interface Interval {
   first: number;
   end: number;
-}
-
-/** Copies to the parts what `bytes`, which begin at `from` of the tar stream, hold of them; returns how much. */
-function copyInto(parts: readonly ReadPart[], from: number, bytes: Uint8Array): number {
-  let copied = 0;
-  for (const { start, target } of parts) {
-    const first = Math.max(start, from);
-    const end = Math.min(start + target.length, from + bytes.length);
-    if (first >= end) continue;
-    target.set(bytes.subarray(first - from, end - from), first - start);
-    copied += end - first;
-  }
-  return copied;
-}
-
-/** The blocks of a huge span that hold bytes of the parts, ascending. */
-function blocksOf(span: Span, parts: readonly ReadPart[]): number[] {
-  const blocks = new Set<number>();
-  for (const { start, target } of parts) {
-    const first = Math.max(start, span.uncompressedStart) - span.uncompressedStart;
-    const end = Math.min(start + target.length, span.uncompressedEnd) - span.uncompressedStart;
-    if (first >= end) continue;
-    for (let block = Math.floor(first / BLOCK_BYTES); block * BLOCK_BYTES < end; block++) blocks.add(block);
-  }
-  return [...blocks];
 }
