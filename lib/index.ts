@@ -22,7 +22,7 @@ export {
   type MissingZtoc,
   type OpenImageOptions,
 } from './image/image-options.js';
-export type { ImagePath, NameEncoding } from './image/merged-tree.js';
+export type { ImagePath, NameEncoding } from './tree/merged-tree.js';
 export { type ImageInRepository, openImage } from './image/open-image.js';
 export type {
   BuildIndexOptions,
@@ -31,15 +31,15 @@ export type {
   EmptyImage,
   IndexedLayer,
   SkippedLayer,
-} from './index/build-indexes.js';
-export { type ConvertImageOptions, type ConvertImageResult, convertImage } from './index/convert-image.js';
+} from './soci/build-indexes.js';
+export { type ConvertImageOptions, type ConvertImageResult, convertImage } from './soci/convert-image.js';
 export {
   type CopiedIndex,
   type CopyIndexOptions,
   type CopyIndexResult,
   copyIndex,
-} from './index/copy-index.js';
-export { type CreateIndexOptions, type CreateIndexResult, createIndex } from './index/create-index.js';
+} from './soci/copy-index.js';
+export { type CreateIndexOptions, type CreateIndexResult, createIndex } from './soci/create-index.js';
 export {
   type FindIndexOptions,
   type FoundIndex,
@@ -48,22 +48,22 @@ export {
   type IndexList,
   type IndexSearch,
   listIndexes,
-} from './index/find-index.js';
-export { FolderZtocCache } from './index/folder-ztoc-cache.js';
-export type { IndexBinding } from './index/index-binding.js';
-export type { IndexEvent, IndexEventHandler, ZtocOrigin } from './index/index-event.js';
-export { DEFAULT_MIN_LAYER_SIZE, type LayerChoice, type SkipReason } from './index/layer-choice.js';
-export { type LoadZtocOptions, loadZtoc } from './index/load-ztoc.js';
-export { MemoryZtocCache } from './index/memory-ztoc-cache.js';
+} from './soci/find-index.js';
+export { FolderZtocCache } from './soci/folder-ztoc-cache.js';
+export type { IndexBinding } from './soci/index-binding.js';
+export type { IndexEvent, IndexEventHandler, ZtocOrigin } from './soci/index-event.js';
+export { DEFAULT_MIN_LAYER_SIZE, type LayerChoice, type SkipReason } from './soci/layer-choice.js';
+export { type LoadZtocOptions, loadZtoc } from './soci/load-ztoc.js';
+export { MemoryZtocCache } from './soci/memory-ztoc-cache.js';
 export {
   type PlatformImage,
   type ResolvedImages,
   type ResolveImagesOptions,
   resolveImages,
-} from './index/platform-images.js';
-export { parsePrefetchArtifact, type SpanRange } from './index/prefetch-artifact.js';
-export type { PrefetchArtifact } from './index/prefetch-plan.js';
-export { type PushedIndex, type PushIndexOptions, pushIndex } from './index/push-index.js';
+} from './soci/platform-images.js';
+export { parsePrefetchArtifact, type SpanRange } from './soci/prefetch-artifact.js';
+export type { PrefetchArtifact } from './soci/prefetch-plan.js';
+export { type PushedIndex, type PushIndexOptions, pushIndex } from './soci/push-index.js';
 export {
   type EncodedSociIndex,
   encodeSociIndex,
@@ -73,8 +73,8 @@ export {
   type SociIndex,
   type SociIndexVersion,
   type ZtocDescriptor,
-} from './index/soci-index.js';
-export type { ZtocCache, ZtocKey } from './index/ztoc-cache.js';
+} from './soci/soci-index.js';
+export type { ZtocCache, ZtocKey } from './soci/ztoc-cache.js';
 export {
   type FilePlan,
   type FileRangeOptions,

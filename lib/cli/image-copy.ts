@@ -4,7 +4,7 @@
  * the image exists while anything is written that could go through it.
  */
 
-import { runBounded } from '../index/bounded-tasks.js';
+import { runBounded } from '../async/bounded-tasks.js';
 import type { Image, ImagePath, ImageStats } from '../index.js';
 import { typeOf } from './file-entry.js';
 import { printableName } from './printable.js';

@@ -2,7 +2,7 @@
 import { buildZtoc, SociError } from '../index.js';
 import { byteText } from './byte-text.js';
 import { type Command, type Invocation, optionBytes, optionText, UsageError } from './command.js';
-import { openStream } from './layer-input.js';
+import { openStream } from './layer-operand.js';
 import { OutputFile } from './output-file.js';
 import { ProgressBar } from './progress-bar.js';
 import { writeJson, writeOut } from './standard-output.js';

@@ -1,7 +1,7 @@
 /** `seekable-oci ztoc cat`: the bytes of one file, fetching only its spans. */
 import { openLayer } from '../index.js';
 import { type Command, type Invocation, ZTOC_DIGEST_OPTION } from './command.js';
-import { openRanges } from './layer-input.js';
+import { openRanges } from './layer-operand.js';
 import { writeOut } from './standard-output.js';
 import { readZtoc } from './ztoc-input.js';
 

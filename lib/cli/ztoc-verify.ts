@@ -1,7 +1,7 @@
 /** `seekable-oci ztoc verify`: a full pass over the layer that checks everything a ztoc says. */
 import { SociError, verify } from '../index.js';
 import { type Command, ExitStatus, type Invocation, ZTOC_DIGEST_OPTION } from './command.js';
-import { openStream } from './layer-input.js';
+import { openStream } from './layer-operand.js';
 import { ProgressBar } from './progress-bar.js';
 import { writeJson, writeOut } from './standard-output.js';
 import { readZtoc } from './ztoc-input.js';

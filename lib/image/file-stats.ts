@@ -3,7 +3,7 @@
  * A tar has one time, the modification's, which stands for the other three.
  */
 import { constants } from 'node:fs';
-import { KIND, type Kind } from './inode-tree.js';
+import { KIND, type Kind } from '../tree/inode-tree.js';
 
 /** Of an inode; `size` in bytes, times in milliseconds. */
 export interface InodeFacts {

@@ -5,8 +5,8 @@
  * without regular expressions, in time bounded by its length times the name's.
  */
 import { SociError } from '../errors.js';
-import { KIND, ROOT } from './inode-tree.js';
-import { encodeName, type MergedTree } from './merged-tree.js';
+import { KIND, ROOT } from '../tree/inode-tree.js';
+import { encodeName, type MergedTree } from '../tree/merged-tree.js';
 
 /** Braces multiply: '{a,b}{c,d}' are four patterns. */
 const MAX_ALTERNATIVES = 1024;

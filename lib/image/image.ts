@@ -5,14 +5,14 @@
  */
 import type { Readable } from 'node:stream';
 import { SociError } from '../errors.js';
-import { runBounded } from '../index/bounded-tasks.js';
-import type { IndexSearch } from '../index/find-index.js';
-import type { ZtocDescriptor } from '../index/soci-index.js';
+import { runBounded } from '../async/bounded-tasks.js';
+import type { IndexSearch } from '../soci/find-index.js';
+import type { ZtocDescriptor } from '../soci/soci-index.js';
 import { clampRange } from '../layer/file-range.js';
 import { FileStream } from '../layer/file-stream.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import type { PlatformManifest } from '../registry/platform-selection.js';
-import { AbortScope } from '../source/abort-scope.js';
+import { AbortScope } from '../async/abort-scope.js';
 import { closedError } from '../source/byte-range.js';
 import type { AbortableOptions } from '../source/range-source.js';
 import { newCounters, type ReadStats } from '../span/fetcher.js';
@@ -31,8 +31,8 @@ import {
   MergedTree,
   type NameEncoding,
   shownPath,
-} from './merged-tree.js';
-import { SharedOnce } from './shared-once.js';
+} from '../tree/merged-tree.js';
+import { SharedOnce } from '../async/once.js';
 
 /** As node:fs: more than this goes through a stream. */
 const MAX_READ_FILE_BYTES = 2 ** 31 - 1;

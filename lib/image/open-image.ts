@@ -5,21 +5,21 @@
  */
 import { join } from 'node:path';
 import { SociError } from '../errors.js';
-import { findIndex, type IndexSearch } from '../index/find-index.js';
-import { FolderZtocCache } from '../index/folder-ztoc-cache.js';
-import { MemoryZtocCache } from '../index/memory-ztoc-cache.js';
-import type { ZtocCache } from '../index/ztoc-cache.js';
+import { findIndex, type IndexSearch } from '../soci/find-index.js';
+import { FolderZtocCache } from '../soci/folder-ztoc-cache.js';
+import { MemoryZtocCache } from '../soci/memory-ztoc-cache.js';
+import type { ZtocCache } from '../soci/ztoc-cache.js';
 import { type ImageLocation, openImageLocation } from '../registry/image-location.js';
 import { hostPlatform, parsePlatform } from '../registry/platform.js';
 import { type PlatformManifest, selectManifest } from '../registry/platform-selection.js';
 import type { Repository } from '../registry/repository.js';
 import { RegistryTransport } from '../registry/transport.js';
-import { AbortScope } from '../source/abort-scope.js';
+import { AbortScope } from '../async/abort-scope.js';
 import { Image } from './image.js';
 import { type ImageConfig, loadImageConfig } from './image-config.js';
 import { ImageLayer, type LayerDescription, missingZtoc } from './image-layer.js';
 import { type ImageLimits, imageLimits, type OpenImageOptions } from './image-options.js';
-import { UnpackBudget } from './unpack-budget.js';
+import { UnpackBudget } from '../plain/unpack-budget.js';
 
 /** A repository that is open already, and a tag or digest in it; in a layout undefined is its only image. */
 export interface ImageInRepository {

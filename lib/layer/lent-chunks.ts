@@ -3,7 +3,7 @@
  * a layer for whoever is done with a chunk before asking for the next. Nothing
  * is copied, and nothing is left to the garbage collector.
  */
-import { LinkedController } from '../span/abort.js';
+import { LinkedController } from '../async/abortable.js';
 import type { LentBytes } from '../span/reader.js';
 import { type PiecewiseFile, ReadAhead } from './read-ahead.js';
 

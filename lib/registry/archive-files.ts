@@ -15,10 +15,10 @@ import {
   archivePadding,
   indexArchive,
 } from './archive-index.js';
-import { writeFileAtomically } from './atomic-file.js';
+import { writeFileAtomically } from '../files/atomic-file.js';
 import { isDigest } from './digest.js';
 import { DirectoryFiles, fileSize, type LayoutFiles, missingFile } from './layout-files.js';
-import { SharedTasks } from './shared-task.js';
+import { SharedTasks } from '../async/shared-task.js';
 import { SliceSource } from './slice-source.js';
 
 interface OpenArchive {

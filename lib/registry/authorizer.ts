@@ -8,7 +8,7 @@ import { type Challenge, parseChallenges } from './challenge.js';
 import type { CredentialProvider, Credentials } from './credentials.js';
 import type { Endpoint } from './endpoint.js';
 import { coversScopes, mergeScopes } from './scope.js';
-import { SharedTasks } from './shared-task.js';
+import { SharedTasks } from '../async/shared-task.js';
 import { basicAuthorization, fetchToken, type SendOnce, type Token } from './token-server.js';
 import { checkRealm } from './trusted-url.js';
 

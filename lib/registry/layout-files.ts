@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { SociError } from '../errors.js';
 import { FileSource } from '../source/file-source.js';
 import type { RangeSource } from '../source/range-source.js';
-import { writeFileAtomically } from './atomic-file.js';
+import { writeFileAtomically } from '../files/atomic-file.js';
 
 /** Paths are relative to the layout's root, with slashes. */
 export interface LayoutFiles {

@@ -5,7 +5,7 @@
  * and resolved again once it stops working.
  */
 import { SociError } from '../errors.js';
-import { AbortScope } from './abort-scope.js';
+import { AbortScope } from '../async/abort-scope.js';
 import { allocateExactly, checkByteRange, closedError } from './byte-range.js';
 import { httpError } from './http-error.js';
 import type { HttpReply, HttpStats } from './http-exchange.js';

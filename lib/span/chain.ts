@@ -8,13 +8,13 @@
  * the chain has passed it.
  */
 import { SociError } from '../errors.js';
-import { abortable } from './abort.js';
-import { digestBytes, digestMismatch, sameDigest, sha256 } from './digest.js';
+import { abortable } from '../async/abortable.js';
+import { digestBytes, digestMismatch, sameDigest, sha256 } from './span-digest.js';
 import { BLOCK_BYTES, fileFeed, HugeSpan } from './huge-span.js';
 import { type Lease, memoryBudget } from './memory-budget.js';
 import { nextStep, planSteps, runRange, type SpanState } from './plan.js';
 import { settings } from './settings.js';
-import { SharedWork } from './shared-work.js';
+import { SharedWork } from '../async/shared-work.js';
 import { type InputFeed, memoryFeed, SlicedDecoder } from './sliced-decoder.js';
 import { spanCache, spanKey } from './span-cache.js';
 import { inSpan } from './span-decoding.js';

@@ -4,7 +4,7 @@
  */
 import { SociError } from '../errors.js';
 import type { RangeSource } from '../source/range-source.js';
-import { abortable } from './abort.js';
+import { abortable } from '../async/abortable.js';
 import type { ReusedMemory } from './reused-memory.js';
 
 /** What reading a layer has cost so far. Bytes count once each time they were moved. */

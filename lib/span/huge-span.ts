@@ -6,15 +6,15 @@
  * that reading on does not begin again from the span's start.
  */
 import { createHash } from 'node:crypto';
-import { digestBytes, digestMismatch, sameDigest } from './digest.js';
+import { digestBytes, digestMismatch, sameDigest } from './span-digest.js';
 import { memoryBudget } from './memory-budget.js';
-import { SharedWork } from './shared-work.js';
+import { SharedWork } from '../async/shared-work.js';
 import { type InputFeed, SLICE_BYTES, SlicedDecoder } from './sliced-decoder.js';
 import { spanCache, spanKey } from './span-cache.js';
 import { decoderStart, inSpan } from './span-decoding.js';
 import type { LoaderOwner } from './span-loader.js';
 import { decodedLength, fetchStart, type Span } from './span-table.js';
-import { TempFile } from './temp-file.js';
+import { TempFile } from '../files/temporary-file.js';
 import { checkNextWindow, WINDOW_BYTES, windowAfter } from './windows.js';
 
 /** Decoded bytes that are kept and handed on together. */

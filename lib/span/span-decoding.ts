@@ -6,7 +6,7 @@
 import { decodeSpan, type SpanDecoderOptions } from '../binding.js';
 import { SociError, type SociErrorOptions } from '../errors.js';
 import { decodePool } from './decode-pool.js';
-import { digestBytes, digestMismatch, sameDigest, sha256 } from './digest.js';
+import { digestBytes, digestMismatch, sameDigest, sha256 } from './span-digest.js';
 import { settings } from './settings.js';
 import { memoryFeed, SlicedDecoder } from './sliced-decoder.js';
 import { compressedLength, decodedLength, fetchStart, type Span, type SpanTable } from './span-table.js';

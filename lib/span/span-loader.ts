@@ -8,7 +8,7 @@ import type { Fetcher, ReadCounters } from './fetcher.js';
 import { type Lease, memoryBudget } from './memory-budget.js';
 import { runRange } from './plan.js';
 import type { ReusedMemory, SpanBlock } from './reused-memory.js';
-import { SharedWork } from './shared-work.js';
+import { SharedWork } from '../async/shared-work.js';
 import { spanCache, spanKey } from './span-cache.js';
 import { decodeWholeSpan, isOneJob } from './span-decoding.js';
 import { decodedLength, fetchStart, type Span, type SpanTable } from './span-table.js';

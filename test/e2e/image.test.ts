@@ -9,9 +9,9 @@ import t, { type Test } from 'tap';
 
 import type { OpenImageOptions } from '../../lib/image/image-options.js';
 import { openImage } from '../../lib/image/open-image.js';
-import { convertImage } from '../../lib/index/convert-image.js';
-import { createIndex } from '../../lib/index/create-index.js';
-import { pushIndex } from '../../lib/index/push-index.js';
+import { convertImage } from '../../lib/soci/convert-image.js';
+import { createIndex } from '../../lib/soci/create-index.js';
+import { pushIndex } from '../../lib/soci/push-index.js';
 import { type OpenedLocation, openImageLocation } from '../../lib/registry/image-location.js';
 import type { RegistryTransport } from '../../lib/registry/transport.js';
 import { fixturePath, startTransport } from '../registry/fixture.js';

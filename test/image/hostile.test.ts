@@ -1,10 +1,10 @@
 /** Images, indexes and ztocs that lie: a clear error, never somebody else's bytes, never without bound. */
 import t, { type Test } from 'tap';
 import type { OpenImageOptions } from '../../lib/image/image-options.js';
-import { InodeTree, NONE, ROOT } from '../../lib/image/inode-tree.js';
+import { InodeTree, NONE, ROOT } from '../../lib/tree/inode-tree.js';
 import { openImage } from '../../lib/image/open-image.js';
-import { type LayerToc, Overlay } from '../../lib/image/overlay.js';
-import { MemoryZtocCache } from '../../lib/index/memory-ztoc-cache.js';
+import { type LayerToc, Overlay } from '../../lib/tree/overlay.js';
+import { MemoryZtocCache } from '../../lib/soci/memory-ztoc-cache.js';
 import type { Descriptor } from '../../lib/registry/descriptor.js';
 import { sha256Digest } from '../../lib/registry/digest.js';
 import type { RegistryRepository } from '../../lib/registry/registry-repository.js';

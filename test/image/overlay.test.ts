@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import tar from 'tar-stream';
 
-import { InodeTree, KIND, NONE, ROOT } from '../../lib/image/inode-tree.js';
-import { Overlay } from '../../lib/image/overlay.js';
+import { InodeTree, KIND, NONE, ROOT } from '../../lib/tree/inode-tree.js';
+import { Overlay } from '../../lib/tree/overlay.js';
 import { buildZtoc } from '../../lib/ztoc/build.js';
 import type { Ztoc } from '../../lib/ztoc/ztoc.js';
 

@@ -6,7 +6,7 @@ import {
   SOCI_INDEX_TYPE,
   type SociIndexVersion,
   type ZtocDescriptor,
-} from '../../lib/index/soci-index.js';
+} from '../../lib/soci/soci-index.js';
 import type { Descriptor } from '../../lib/registry/descriptor.js';
 import { sha256Digest } from '../../lib/registry/digest.js';
 import { OCI_CONFIG, OCI_MANIFEST } from '../../lib/registry/media-types.js';

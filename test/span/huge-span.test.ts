@@ -9,7 +9,7 @@ import t from 'tap';
 import { memoryBudget } from '../../lib/span/memory-budget.js';
 import { SpanReader } from '../../lib/span/reader.js';
 import { configure, settings } from '../../lib/span/settings.js';
-import { tempBytesReserved } from '../../lib/span/temp-file.js';
+import { tempBytesReserved } from '../../lib/files/temporary-file.js';
 import { CountingSource } from './counting-source.js';
 import {
   forgeDigest,

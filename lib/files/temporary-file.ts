@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SociError } from '../errors.js';
-import { settings } from './settings.js';
+import { settings } from '../span/settings.js';
 
 let reserved = 0;
 

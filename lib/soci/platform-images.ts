@@ -10,7 +10,7 @@ import { isIndexType, isManifestType } from '../registry/media-types.js';
 import { formatPlatform, type Platform, samePlatform } from '../registry/platform.js';
 import type { PlatformManifest } from '../registry/platform-selection.js';
 import type { ManifestContent, Repository } from '../registry/repository.js';
-import { runBounded } from './bounded-tasks.js';
+import { runBounded } from '../async/bounded-tasks.js';
 import { platformOfConfig } from './image-platform.js';
 import { IMAGE_MANIFEST_ANNOTATION, SOCI_INDEX_TYPE } from './soci-index.js';
 

@@ -1,20 +1,20 @@
 /** findIndex, loadZtoc and copyIndex: the right index for an image, and nothing from a hostile registry. */
 import t from 'tap';
 
-import { convertImage } from '../../lib/index/convert-image.js';
-import { copyIndex } from '../../lib/index/copy-index.js';
-import { type CreateIndexOptions, createIndex } from '../../lib/index/create-index.js';
-import { type FoundIndex, findIndex, type IndexSearch, listIndexes } from '../../lib/index/find-index.js';
-import { loadZtoc } from '../../lib/index/load-ztoc.js';
-import { type PlatformImage, resolveImages } from '../../lib/index/platform-images.js';
-import { pushIndex } from '../../lib/index/push-index.js';
+import { convertImage } from '../../lib/soci/convert-image.js';
+import { copyIndex } from '../../lib/soci/copy-index.js';
+import { type CreateIndexOptions, createIndex } from '../../lib/soci/create-index.js';
+import { type FoundIndex, findIndex, type IndexSearch, listIndexes } from '../../lib/soci/find-index.js';
+import { loadZtoc } from '../../lib/soci/load-ztoc.js';
+import { type PlatformImage, resolveImages } from '../../lib/soci/platform-images.js';
+import { pushIndex } from '../../lib/soci/push-index.js';
 import {
   EMPTY_CONFIG,
   encodeSociIndex,
   INDEX_DIGEST_ANNOTATION,
   SOCI_INDEX_TYPE,
   type ZtocDescriptor,
-} from '../../lib/index/soci-index.js';
+} from '../../lib/soci/soci-index.js';
 import type { Descriptor } from '../../lib/registry/descriptor.js';
 import { sha256Digest } from '../../lib/registry/digest.js';
 import { OCI_MANIFEST, OCTET_STREAM } from '../../lib/registry/media-types.js';

@@ -7,7 +7,7 @@ import type { Descriptor } from '../registry/descriptor.js';
 import { sha256Digest } from '../registry/digest.js';
 import { OCTET_STREAM } from '../registry/media-types.js';
 import type { Repository } from '../registry/repository.js';
-import { runBounded } from './bounded-tasks.js';
+import { runBounded } from '../async/bounded-tasks.js';
 import type { CreatedIndex } from './build-indexes.js';
 import type { CreateIndexResult } from './create-index.js';
 import type { IndexEventHandler } from './index-event.js';

@@ -3,7 +3,7 @@
  * without harm to the others; when the last one has left, the work itself is
  * cancelled, and whoever comes later starts it anew.
  */
-import { abortable } from './abort.js';
+import { abortable } from './abortable.js';
 
 export class SharedWork<T> {
   readonly #controller = new AbortController();

@@ -7,7 +7,7 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { writeFileAtomically } from '../registry/atomic-file.js';
+import { writeFileAtomically } from '../files/atomic-file.js';
 import { requireSha256, sha256Digest } from '../registry/digest.js';
 import type { AbortableOptions } from '../source/range-source.js';
 import { DEFAULT_ZTOC_LIMITS } from '../ztoc/limits.js';

@@ -7,9 +7,9 @@ import { setImmediate } from 'node:timers/promises';
 import { type FileErrorCode, fileError, SociError } from '../errors.js';
 import { toByteString } from '../tar/byte-string.js';
 import type { TocEntry } from '../tar/entry.js';
-import { deviceNumber, ImageDirent, ImageStats } from './file-stats.js';
+import { deviceNumber, ImageDirent, ImageStats } from '../image/file-stats.js';
 import { type InodeOrigin, InodeTree, KIND, type Kind, NONE, ROOT } from './inode-tree.js';
-import type { LayerData } from './layer-data.js';
+import type { LayerData } from '../image/layer-data.js';
 import { Overlay } from './overlay.js';
 import { walkPath } from './path-walk.js';
 

@@ -2,13 +2,13 @@
 import { join } from 'node:path';
 import t from 'tap';
 
-import { type ConvertImageOptions, convertImage } from '../../lib/index/convert-image.js';
-import { createIndex } from '../../lib/index/create-index.js';
-import { findIndex } from '../../lib/index/find-index.js';
-import type { IndexEvent } from '../../lib/index/index-event.js';
-import { resolveImages } from '../../lib/index/platform-images.js';
-import { pushIndex } from '../../lib/index/push-index.js';
-import { SOCI_INDEX_TYPE } from '../../lib/index/soci-index.js';
+import { type ConvertImageOptions, convertImage } from '../../lib/soci/convert-image.js';
+import { createIndex } from '../../lib/soci/create-index.js';
+import { findIndex } from '../../lib/soci/find-index.js';
+import type { IndexEvent } from '../../lib/soci/index-event.js';
+import { resolveImages } from '../../lib/soci/platform-images.js';
+import { pushIndex } from '../../lib/soci/push-index.js';
+import { SOCI_INDEX_TYPE } from '../../lib/soci/soci-index.js';
 import { ArchiveFiles } from '../../lib/registry/archive-files.js';
 import type { Descriptor } from '../../lib/registry/descriptor.js';
 import { LayoutRepository } from '../../lib/registry/layout-repository.js';

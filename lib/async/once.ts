@@ -4,7 +4,7 @@
  * them may leave without harm to the others, and a failure is nobody's for
  * ever: the next caller tries again.
  */
-import { SharedWork } from '../span/shared-work.js';
+import { SharedWork } from './shared-work.js';
 
 export class SharedOnce<T> {
   readonly #make: (signal: AbortSignal) => Promise<T>;

@@ -3,7 +3,7 @@
  * jobs are worth overlapping up to a point. The first failure ends the others
  * and is the one that is reported.
  */
-import { AbortScope } from '../source/abort-scope.js';
+import { AbortScope } from './abort-scope.js';
 
 /**
  * The results of `work` in the order of `items`. Everything has settled when this returns or throws.

@@ -9,7 +9,7 @@ import { MAX_MANIFEST_BYTES } from '../registry/manifest.js';
 import { OCI_MANIFEST } from '../registry/media-types.js';
 import type { PlatformManifest } from '../registry/platform-selection.js';
 import type { Repository } from '../registry/repository.js';
-import { runBounded } from './bounded-tasks.js';
+import { runBounded } from '../async/bounded-tasks.js';
 import { bindIndex, type IndexBinding } from './index-binding.js';
 import {
   INDEX_DIGEST_ANNOTATION,

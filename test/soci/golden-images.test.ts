@@ -4,11 +4,11 @@ import { cp, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 
-import { convertImage } from '../../lib/index/convert-image.js';
-import { type CreateIndexOptions, createIndex } from '../../lib/index/create-index.js';
-import { findIndex } from '../../lib/index/find-index.js';
-import { resolveImages } from '../../lib/index/platform-images.js';
-import { pushIndex } from '../../lib/index/push-index.js';
+import { convertImage } from '../../lib/soci/convert-image.js';
+import { type CreateIndexOptions, createIndex } from '../../lib/soci/create-index.js';
+import { findIndex } from '../../lib/soci/find-index.js';
+import { resolveImages } from '../../lib/soci/platform-images.js';
+import { pushIndex } from '../../lib/soci/push-index.js';
 import type { Repository } from '../../lib/registry/repository.js';
 import { LayoutStorage, TestRegistry } from '../../lib/testing/index.js';
 import { openRepository, startTransport } from '../registry/fixture.js';

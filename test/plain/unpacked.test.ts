@@ -10,16 +10,16 @@ import t, { type Test } from 'tap';
 import type { Image } from '../../lib/image/image.js';
 import type { OpenImageOptions } from '../../lib/image/image-options.js';
 import { openImage } from '../../lib/image/open-image.js';
-import { PlainTarPass } from '../../lib/image/plain-tar.js';
-import { SparseMap } from '../../lib/image/sparse-map.js';
-import { TarWalk, type WalkedEntry } from '../../lib/image/tar-walk.js';
-import { UnpackBudget } from '../../lib/image/unpack-budget.js';
-import { decodeZstd } from '../../lib/image/zstd-decoder.js';
-import { MemoryZtocCache } from '../../lib/index/memory-ztoc-cache.js';
+import { PlainTarPass } from '../../lib/plain/plain-tar.js';
+import { SparseMap } from '../../lib/plain/sparse-map.js';
+import { TarWalk, type WalkedEntry } from '../../lib/plain/tar-walk.js';
+import { UnpackBudget } from '../../lib/plain/unpack-budget.js';
+import { decodeZstd } from '../../lib/plain/zstd-decoder.js';
+import { MemoryZtocCache } from '../../lib/soci/memory-ztoc-cache.js';
 import { sha256Digest } from '../../lib/registry/digest.js';
 import { collect, failure, openRepository, startRegistry, startTransport } from '../registry/fixture.js';
 import { noise, tarOf, textLike } from '../span/sample-layers.js';
-import { layerOf, packLayer, pushImage, type SampleLayer, zstd, zstdFrame } from './sample-image.js';
+import { layerOf, packLayer, pushImage, type SampleLayer, zstd, zstdFrame } from '../image/sample-image.js';
 
 async function imageOf(
   t: Test,

@@ -3,19 +3,19 @@ import { randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
 
-import { type CreateIndexOptions, createIndex } from '../../lib/index/create-index.js';
-import { FolderZtocCache } from '../../lib/index/folder-ztoc-cache.js';
-import type { IndexEvent } from '../../lib/index/index-event.js';
-import { MemoryZtocCache } from '../../lib/index/memory-ztoc-cache.js';
-import { parsePrefetchArtifact } from '../../lib/index/prefetch-artifact.js';
-import { pushIndex } from '../../lib/index/push-index.js';
+import { type CreateIndexOptions, createIndex } from '../../lib/soci/create-index.js';
+import { FolderZtocCache } from '../../lib/soci/folder-ztoc-cache.js';
+import type { IndexEvent } from '../../lib/soci/index-event.js';
+import { MemoryZtocCache } from '../../lib/soci/memory-ztoc-cache.js';
+import { parsePrefetchArtifact } from '../../lib/soci/prefetch-artifact.js';
+import { pushIndex } from '../../lib/soci/push-index.js';
 import {
   EMPTY_CONFIG,
   encodeSociIndex,
   PREFETCH_TYPE,
   SOCI_INDEX_TYPE,
   type ZtocDescriptor,
-} from '../../lib/index/soci-index.js';
+} from '../../lib/soci/soci-index.js';
 import type { Descriptor } from '../../lib/registry/descriptor.js';
 import { OCTET_STREAM } from '../../lib/registry/media-types.js';
 import type { Repository } from '../../lib/registry/repository.js';

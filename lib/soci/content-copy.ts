@@ -8,7 +8,7 @@ import type { ImageManifest } from '../registry/manifest.js';
 import { isIndexType, isManifestType } from '../registry/media-types.js';
 import { RegistryRepository } from '../registry/registry-repository.js';
 import type { ManifestContent, Repository } from '../registry/repository.js';
-import { runBounded } from './bounded-tasks.js';
+import { runBounded } from '../async/bounded-tasks.js';
 import type { IndexEventHandler } from './index-event.js';
 
 const MAX_DEPTH = 4;

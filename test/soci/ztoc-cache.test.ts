@@ -4,9 +4,9 @@ import { readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/pro
 import { join } from 'node:path';
 import t from 'tap';
 
-import { FolderZtocCache } from '../../lib/index/folder-ztoc-cache.js';
-import { MemoryZtocCache } from '../../lib/index/memory-ztoc-cache.js';
-import type { ZtocKey } from '../../lib/index/ztoc-cache.js';
+import { FolderZtocCache } from '../../lib/soci/folder-ztoc-cache.js';
+import { MemoryZtocCache } from '../../lib/soci/memory-ztoc-cache.js';
+import type { ZtocKey } from '../../lib/soci/ztoc-cache.js';
 import { failure, sampleBytes } from '../registry/fixture.js';
 import { temporaryFolder } from './sample-image.js';
 

@@ -4,7 +4,7 @@ import {
   encodePrefetchArtifact,
   normalizeSpanRanges,
   parsePrefetchArtifact,
-} from '../../lib/index/prefetch-artifact.js';
+} from '../../lib/soci/prefetch-artifact.js';
 import { sha256Digest } from '../../lib/registry/digest.js';
 
 t.test('an artifact has the bytes that the reference writes', async t => {

@@ -12,7 +12,7 @@ import { DEFAULT_SPAN_SIZE } from '../ztoc/build.js';
 import { BUILD_TOOL_IDENTIFIER } from '../ztoc/build-tool.js';
 import type { ZtocLimits } from '../ztoc/limits.js';
 import type { Ztoc } from '../ztoc/ztoc.js';
-import { runBounded } from './bounded-tasks.js';
+import { runBounded } from '../async/bounded-tasks.js';
 import { findIndex } from './find-index.js';
 import type { IndexEventHandler, ZtocOrigin } from './index-event.js';
 import { checkLayerChoice, type LayerChoice, type Skip } from './layer-choice.js';

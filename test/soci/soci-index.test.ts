@@ -3,8 +3,8 @@ import path from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
 
-import { encodeImageIndex, encodeManifest } from '../../lib/index/canonical-json.js';
-import { encodeSociIndex, parseSociIndex, type SociIndex } from '../../lib/index/soci-index.js';
+import { encodeImageIndex, encodeManifest } from '../../lib/soci/canonical-json.js';
+import { encodeSociIndex, parseSociIndex, type SociIndex } from '../../lib/soci/soci-index.js';
 import { sha256Digest } from '../../lib/registry/digest.js';
 import { parseManifest } from '../../lib/registry/manifest.js';
 import { OCI_INDEX, OCI_MANIFEST } from '../../lib/registry/media-types.js';
