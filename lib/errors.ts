@@ -13,6 +13,7 @@ export const ERROR_CODES = [
   'ERR_SOCI_ADDON',
   'ERR_SOCI_NO_MEMORY',
   'ERR_SOCI_LIMIT',
+  'ERR_SOCI_OUTPUT',
   // Where bytes come from
   'ERR_SOCI_SOURCE_RANGE',
   'ERR_SOCI_SOURCE_SHORT',

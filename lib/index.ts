@@ -22,8 +22,55 @@ export {
   type MissingZtoc,
   type OpenImageOptions,
 } from './image/image-options.js';
-export type { ImagePath, NameEncoding } from './tree/merged-tree.js';
 export { type ImageInRepository, openImage } from './image/open-image.js';
+export {
+  type FilePlan,
+  type FileRangeOptions,
+  type Layer,
+  type LookupOptions,
+  type OpenLayerOptions,
+  openLayer,
+  type TarRangeOptions,
+} from './layer/layer.js';
+export type { LayerFile, ReadResult } from './layer/layer-file.js';
+export type { CredentialProvider, CredentialRequest, Credentials } from './registry/credentials.js';
+export type { Descriptor } from './registry/descriptor.js';
+export type { HostCapability, HostOptions, MirrorOptions, TlsOptions } from './registry/endpoint.js';
+export type { ExchangeTimeouts } from './registry/exchange.js';
+export {
+  type ImageLocation,
+  type OpenedLocation,
+  openImageLocation,
+  parseImageLocation,
+} from './registry/image-location.js';
+export { type KeychainOptions, keychain } from './registry/keychain.js';
+export type { ImageIndex, ImageManifest } from './registry/manifest.js';
+export { formatPlatform, hostPlatform, type Platform, parsePlatform } from './registry/platform.js';
+export {
+  type ImageEntry,
+  listImages,
+  type PlatformManifest,
+  selectManifest,
+} from './registry/platform-selection.js';
+export {
+  familiarReference,
+  formatReference,
+  type ImageReference,
+  parseReference,
+  referenceTarget,
+} from './registry/reference.js';
+export type { RegistryRepositoryOptions } from './registry/registry-repository.js';
+export type {
+  BlobContent,
+  GetBlobOptions,
+  ManifestContent,
+  PushBlobOptions,
+  PushManifestOptions,
+  PushResult,
+  ReferrersOptions,
+  Repository,
+} from './registry/repository.js';
+export { type RegistryOptions, RegistryTransport } from './registry/transport.js';
 export type {
   BuildIndexOptions,
   BuiltIndexes,
@@ -75,54 +122,6 @@ export {
   type ZtocDescriptor,
 } from './soci/soci-index.js';
 export type { ZtocCache, ZtocKey } from './soci/ztoc-cache.js';
-export {
-  type FilePlan,
-  type FileRangeOptions,
-  type Layer,
-  type LookupOptions,
-  type OpenLayerOptions,
-  openLayer,
-  type TarRangeOptions,
-} from './layer/layer.js';
-export type { LayerFile, ReadResult } from './layer/layer-file.js';
-export type { CredentialProvider, CredentialRequest, Credentials } from './registry/credentials.js';
-export type { Descriptor } from './registry/descriptor.js';
-export type { HostCapability, HostOptions, MirrorOptions, TlsOptions } from './registry/endpoint.js';
-export type { ExchangeTimeouts } from './registry/exchange.js';
-export {
-  type ImageLocation,
-  type OpenedLocation,
-  openImageLocation,
-  parseImageLocation,
-} from './registry/image-location.js';
-export { type KeychainOptions, keychain } from './registry/keychain.js';
-export type { ImageIndex, ImageManifest } from './registry/manifest.js';
-export { formatPlatform, hostPlatform, type Platform, parsePlatform } from './registry/platform.js';
-export {
-  type ImageEntry,
-  listImages,
-  type PlatformManifest,
-  selectManifest,
-} from './registry/platform-selection.js';
-export {
-  familiarReference,
-  formatReference,
-  type ImageReference,
-  parseReference,
-  referenceTarget,
-} from './registry/reference.js';
-export type { RegistryRepositoryOptions } from './registry/registry-repository.js';
-export type {
-  BlobContent,
-  GetBlobOptions,
-  ManifestContent,
-  PushBlobOptions,
-  PushManifestOptions,
-  PushResult,
-  ReferrersOptions,
-  Repository,
-} from './registry/repository.js';
-export { type RegistryOptions, RegistryTransport } from './registry/transport.js';
 export { BufferSource } from './source/buffer-source.js';
 export { FileSource } from './source/file-source.js';
 export type { HttpRequestEvent, HttpStats, HttpTimeouts } from './source/http-exchange.js';
@@ -136,6 +135,7 @@ export type { ReadPlan, WindowVerification } from './span/reader.js';
 export { SpanReader, type SpanReaderOptions } from './span/reader.js';
 export { configure, type Settings, settings } from './span/settings.js';
 export type { EntryType, PaxRecord, TocEntry } from './tar/entry.js';
+export type { ImagePath, NameEncoding } from './tree/merged-tree.js';
 export { type BuildZtocOptions, type BuildZtocResult, buildZtoc, DEFAULT_SPAN_SIZE } from './ztoc/build.js';
 export type { LayerInput } from './ztoc/layer-input.js';
 export { DEFAULT_ZTOC_LIMITS, type ZtocLimits } from './ztoc/limits.js';

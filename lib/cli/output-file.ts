@@ -1,78 +1,53 @@
 /**
- * A file that appears whole or not at all: written under a temporary name in
- * the same folder, then renamed. Opened before the work starts, so that a folder
- * that cannot be written to is reported at once. Devices and pipes, which a
- * rename would replace, are written in place; `-` is standard output.
+ * Where a command writes its result: a file that appears whole or not at all,
+ * opened before the work starts, so that a folder that cannot be written to is
+ * reported at once. Devices and pipes, which a rename would replace, are written
+ * in place; `-` is standard output.
  */
-import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
+import { AtomicFile, worded } from '../files/atomic-file.js';
 import { writeOut } from './standard-output.js';
 
 export class OutputFile {
-  readonly #handle: FileHandle | undefined;
-  readonly #temporary: string | undefined;
-  /** What the user calls it. */
-  readonly #name: string;
-  readonly #target: string;
-  #settled = false;
+  readonly #path: string;
+  readonly #file: AtomicFile | FileHandle | undefined;
 
-  private constructor(name: string, target: string, handle?: FileHandle, temporary?: string) {
-    this.#name = name;
-    this.#target = target;
-    this.#handle = handle;
-    this.#temporary = temporary;
+  private constructor(path: string, file: AtomicFile | FileHandle | undefined) {
+    this.#path = path;
+    this.#file = file;
   }
 
   static async open(path: string): Promise<OutputFile> {
-    if (path === '-') return new OutputFile(path, path);
-    return await named(path, () => OutputFile.#openFile(path));
-  }
-
-  static async #openFile(path: string): Promise<OutputFile> {
-    const existing = await stat(path).catch(() => undefined);
-    if (existing !== undefined && !existing.isFile()) {
-      return new OutputFile(path, path, await open(path, 'w'));
-    }
-    // Through a symbolic link the file behind it is replaced, not the link.
-    const target = existing === undefined ? path : await realpath(path);
-    const unique = `${process.pid}-${randomBytes(4).toString('hex')}`;
-    const temporary = join(dirname(target), `.${basename(target)}.${unique}.tmp`);
-    return new OutputFile(path, target, await open(temporary, 'wx'), temporary);
+    if (path === '-') return new OutputFile(path, undefined);
+    return await inUsersWords(path, async () => {
+      const existing = await stat(path).catch(() => undefined);
+      if (existing !== undefined && !existing.isFile()) return new OutputFile(path, await open(path, 'w'));
+      // Through a symbolic link the file behind it is replaced, not the link.
+      const target = existing === undefined ? path : await realpath(path);
+      return new OutputFile(path, await AtomicFile.create(target, { code: 'ERR_SOCI_OUTPUT', name: path }));
+    });
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    const handle = this.#handle;
-    if (handle === undefined) await writeOut(bytes);
-    else await named(this.#name, () => handle.writeFile(bytes));
+    const file = this.#file;
+    if (file === undefined) await writeOut(bytes);
+    else if (file instanceof AtomicFile) await file.write(bytes);
+    else await inUsersWords(this.#path, () => file.writeFile(bytes));
   }
 
-  /** The bytes are on the disk before the name points to them. */
   async commit(): Promise<void> {
-    await named(this.#name, async () => {
-      if (this.#temporary !== undefined) await this.#handle?.datasync();
-      await this.#handle?.close();
-      if (this.#temporary !== undefined) await rename(this.#temporary, this.#target);
-    });
-    this.#settled = true;
+    const file = this.#file;
+    if (file instanceof AtomicFile) await file.commit();
+    else if (file !== undefined) await inUsersWords(this.#path, () => file.close());
   }
 
   /** Removes what was written, unless it was committed. */
   async dispose(): Promise<void> {
-    if (this.#settled) return;
-    this.#settled = true;
-    await this.#handle?.close().catch(() => undefined);
-    if (this.#temporary !== undefined) await rm(this.#temporary, { force: true });
+    if (this.#file instanceof AtomicFile) await this.#file.discard();
+    else await this.#file?.close().catch(() => undefined);
   }
 }
 
-/** The system's errors name the temporary file, if any at all: what the user gave is what they know. */
-async function named<T>(name: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    const [, reason = message] = /^[A-Z0-9]+: ([^,]+)/.exec(message) ?? [];
-    throw Object.assign(new Error(`${name}: cannot be written: ${reason}`, { cause }), { code });
-  }
+function inUsersWords<T>(path: string, work: () => Promise<T>): Promise<T> {
+  return worded(path, { code: 'ERR_SOCI_OUTPUT' }, work);
 }

@@ -5,10 +5,9 @@
  * every file is written under a name of our own and renamed into its place, so
  * that it is there whole or not at all.
  */
-import { randomBytes } from 'node:crypto';
-import { chmod, link, lstat, lutimes, mkdir, open, rename, rm, symlink, utimes } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { chmod, link, lstat, lutimes, mkdir, open, symlink, utimes } from 'node:fs/promises';
 import { SociError } from '../errors.js';
+import { replaceAtomically } from '../files/atomic-file.js';
 
 /** What a file keeps of the image. Owners are not kept. */
 export interface KeptStats {
@@ -52,7 +51,7 @@ export async function writeFile(
   stats: KeptStats,
   content: AsyncIterable<Uint8Array>,
 ): Promise<void> {
-  await replace(path, async temporary => {
+  await replaceAtomically(path, async temporary => {
     const file = await open(temporary, 'wx', 0o600);
     try {
       for await (const chunk of content) await file.writeFile(chunk);
@@ -66,11 +65,11 @@ export async function writeFile(
 
 /** Another name for a file that has been written. */
 export async function writeHardLink(path: Buffer, first: Buffer): Promise<void> {
-  await replace(path, temporary => link(first, temporary));
+  await replaceAtomically(path, temporary => link(first, temporary));
 }
 
 export async function writeSymbolicLink(path: Buffer, target: Buffer, stats: KeptStats): Promise<void> {
-  await replace(path, async temporary => {
+  await replaceAtomically(path, async temporary => {
     await symlink(target, temporary);
     await lutimes(temporary, seconds(stats), seconds(stats));
   });
@@ -80,20 +79,6 @@ export async function writeSymbolicLink(path: Buffer, target: Buffer, stats: Kep
 export async function finishDirectory(path: Buffer, stats: KeptStats): Promise<void> {
   await chmod(path, stats.mode & KEPT_BITS);
   await utimes(path, seconds(stats), seconds(stats));
-}
-
-/** Another file or link at `path` gives way; a directory does not. */
-async function replace(path: Buffer, write: (temporary: Buffer) => Promise<void>): Promise<void> {
-  const folder = dirname(path.toString('latin1'));
-  const name = `.seekable-oci-${randomBytes(8).toString('hex')}`;
-  const temporary = Buffer.from(`${folder}/${name}`, 'latin1');
-  try {
-    await write(temporary);
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
 }
 
 function seconds({ mtimeMs }: KeptStats): number {

@@ -1,59 +1,95 @@
 /**
- * A temporary file that only this process can reach: created exclusively,
- * readable by its owner alone, and unlinked at once, so that it vanishes with
- * its handle however the process ends. All of them together are bounded.
+ * Temporary files that only this process can reach: created exclusively,
+ * readable by their owner alone, and unlinked at once, so that they vanish with
+ * their handles however the process ends. All of one space together are bounded.
  */
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SociError } from '../errors.js';
-import { settings } from '../span/settings.js';
 
-let reserved = 0;
-
-/** Bytes that temporary files take up, or may come to take up. */
-export function tempBytesReserved(): number {
-  return reserved;
+/** What a space may take up, asked for anew each time something is taken of it. */
+export interface TemporaryBounds {
+  readonly tempDirectory: string;
+  readonly tempBytes: number;
 }
 
-export class TempFile {
-  readonly #handle: FileHandle;
-  readonly size: number;
-  #closed = false;
+/** Room for temporary files, counted. */
+export class TemporarySpace {
+  readonly #bounds: () => TemporaryBounds;
+  #reserved = 0;
 
-  private constructor(handle: FileHandle, size: number) {
-    this.#handle = handle;
-    this.size = size;
+  constructor(bounds: () => TemporaryBounds) {
+    this.#bounds = bounds;
+  }
+
+  /** Bytes that temporary files take up, or may come to take up. */
+  get reserved(): number {
+    return this.#reserved;
   }
 
   /**
-   * @throws SociError ERR_SOCI_LIMIT when `size` more bytes would exceed the setting `tempBytes`;
-   *   ERR_SOCI_SOURCE_IO, as for reading and writing later, when the disk fails
+   * @param size bytes that are known to be needed; a file that is written beyond them takes more
+   * @throws SociError ERR_SOCI_LIMIT when `size` more bytes would exceed the bound; ERR_SOCI_SOURCE_IO, as for
+   *   reading and writing later, when the disk fails
    */
-  static async create(size: number): Promise<TempFile> {
-    const { tempBytes, tempDirectory } = settings();
-    if (reserved + size > tempBytes) {
-      throw new SociError(
-        'ERR_SOCI_LIMIT',
-        `a temporary file of ${size} bytes beside ${reserved} in use exceeds tempBytes (${tempBytes})`,
-        { data: { limit: 'tempBytes', size, reserved, tempBytes } },
-      );
-    }
-    reserved += size;
+  async create(size = 0): Promise<TemporaryFile> {
+    this.take(size);
     let handle: FileHandle | undefined;
     try {
-      const path = join(tempDirectory, `seekable-oci-${randomUUID()}`);
+      const path = join(this.#bounds().tempDirectory, `seekable-oci-${randomUUID()}`);
       handle = await open(path, 'wx+', 0o600);
       await unlink(path);
-      return new TempFile(handle, size);
+      return new TemporaryFile(this, handle, size);
     } catch (error) {
-      reserved -= size;
+      this.giveBack(size);
       await handle?.close();
       throw diskError('create', error as NodeJS.ErrnoException);
     }
   }
 
+  /** @internal @throws SociError ERR_SOCI_LIMIT */
+  take(bytes: number): void {
+    const { tempBytes } = this.#bounds();
+    const reserved = this.#reserved;
+    if (reserved + bytes > tempBytes) {
+      throw new SociError(
+        'ERR_SOCI_LIMIT',
+        `a temporary file of ${bytes} bytes beside ${reserved} in use exceeds tempBytes (${tempBytes})`,
+        { data: { limit: 'tempBytes', size: bytes, reserved, tempBytes } },
+      );
+    }
+    this.#reserved += bytes;
+  }
+
+  /** @internal */
+  giveBack(bytes: number): void {
+    this.#reserved -= bytes;
+  }
+}
+
+export class TemporaryFile {
+  readonly #space: TemporarySpace;
+  readonly #handle: FileHandle;
+  #size: number;
+  #closed = false;
+
+  /** @internal Use `TemporarySpace.create`. */
+  constructor(space: TemporarySpace, handle: FileHandle, size: number) {
+    this.#space = space;
+    this.#handle = handle;
+    this.#size = size;
+  }
+
+  /** Bytes that the file was made for, or that it has been written to. */
+  get size(): number {
+    return this.#size;
+  }
+
   async write(bytes: Uint8Array, position: number): Promise<void> {
+    const more = Math.max(0, position + bytes.length - this.#size);
+    this.#space.take(more);
+    this.#size += more;
     for (let at = 0; at < bytes.length; ) {
       const writing = this.#handle.write(bytes, at, bytes.length - at, position + at);
       at += (await writing.catch(cause => Promise.reject(diskError('write', cause)))).bytesWritten;
@@ -62,8 +98,14 @@ export class TempFile {
 
   async read(position: number, length: number): Promise<Uint8Array> {
     const bytes = new Uint8Array(length);
-    for (let at = 0; at < length; ) {
-      const reading = this.#handle.read(bytes, at, length - at, position + at);
+    await this.readInto(bytes, position);
+    return bytes;
+  }
+
+  /** @throws SociError ERR_SOCI_SOURCE_SHORT when so much was not written */
+  async readInto(target: Uint8Array, position: number): Promise<void> {
+    for (let at = 0; at < target.length; ) {
+      const reading = this.#handle.read(target, at, target.length - at, position + at);
       const { bytesRead } = await reading.catch(cause => Promise.reject(diskError('read', cause)));
       if (bytesRead === 0) {
         throw new SociError('ERR_SOCI_SOURCE_SHORT', `a temporary file ends at ${position + at}`, {
@@ -72,13 +114,13 @@ export class TempFile {
       }
       at += bytesRead;
     }
-    return bytes;
   }
 
+  /** Twice is no error. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    reserved -= this.size;
+    this.#space.giveBack(this.#size);
     await this.#handle.close();
   }
 }

@@ -1,7 +1,8 @@
 /** Lists a directory, or all that is below it, without ever following a link. */
-import type { ImageDirent } from './file-stats.js';
+
 import { KIND } from '../tree/inode-tree.js';
 import { encodeName, type MergedTree, type NameEncoding } from '../tree/merged-tree.js';
+import type { ImageDirent } from './file-stats.js';
 
 /** One name found. */
 export interface WalkedName<Name extends string | Buffer> {

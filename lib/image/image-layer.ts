@@ -3,22 +3,23 @@
  * index, with one that was built before, by building one, or by unpacking what
  * no ztoc can describe. Positions of the image that have the same layer share it.
  */
+
+import { SharedOnce } from '../async/once.js';
 import { SociError } from '../errors.js';
-import { loadZtoc } from '../soci/load-ztoc.js';
-import type { ZtocDescriptor } from '../soci/soci-index.js';
-import type { ZtocCache } from '../soci/ztoc-cache.js';
+import { openUnpacked, type UnpackOptions, unpackLayer } from '../plain/unpack.js';
+import type { UnpackBudget } from '../plain/unpack-budget.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import { layerCompression } from '../registry/media-types.js';
 import type { Repository } from '../registry/repository.js';
+import { loadZtoc } from '../soci/load-ztoc.js';
+import type { ZtocDescriptor } from '../soci/soci-index.js';
+import type { ZtocCache } from '../soci/ztoc-cache.js';
 import type { RangeSource } from '../source/range-source.js';
 import { buildZtoc, DEFAULT_SPAN_SIZE } from '../ztoc/build.js';
 import { BUILD_TOOL_IDENTIFIER } from '../ztoc/build-tool.js';
 import { Ztoc } from '../ztoc/ztoc.js';
 import type { ImageLimits, ImageProgress, MissingZtoc } from './image-options.js';
 import { type LayerContent, LayerData, type LayerDataOptions } from './layer-data.js';
-import { SharedOnce } from '../async/once.js';
-import { openUnpacked, type UnpackOptions, unpackLayer } from '../plain/unpack.js';
-import type { UnpackBudget } from '../plain/unpack-budget.js';
 
 export interface ImageLayerOptions extends LayerDataOptions {
   readonly repository: Repository;

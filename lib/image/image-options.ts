@@ -1,10 +1,10 @@
 /** What opening an image can be told, with the defaults of what bounds it. */
 
 import { SociError } from '../errors.js';
-import type { SociIndexVersion } from '../soci/soci-index.js';
-import type { ZtocCache } from '../soci/ztoc-cache.js';
 import type { Platform } from '../registry/platform.js';
 import type { RegistryOptions, RegistryTransport } from '../registry/transport.js';
+import type { SociIndexVersion } from '../soci/soci-index.js';
+import type { ZtocCache } from '../soci/ztoc-cache.js';
 import type { AbortableOptions } from '../source/range-source.js';
 import type { WindowVerification } from '../span/reader.js';
 import type { ZtocLimits } from '../ztoc/limits.js';

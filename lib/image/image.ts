@@ -4,26 +4,20 @@
  * from the layer that has them, span by span.
  */
 import type { Readable } from 'node:stream';
-import { SociError } from '../errors.js';
+import { AbortScope } from '../async/abort-scope.js';
 import { runBounded } from '../async/bounded-tasks.js';
-import type { IndexSearch } from '../soci/find-index.js';
-import type { ZtocDescriptor } from '../soci/soci-index.js';
+import { SharedOnce } from '../async/once.js';
+import { SociError } from '../errors.js';
 import { clampRange } from '../layer/file-range.js';
 import { FileStream } from '../layer/file-stream.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import type { PlatformManifest } from '../registry/platform-selection.js';
-import { AbortScope } from '../async/abort-scope.js';
+import type { IndexSearch } from '../soci/find-index.js';
+import type { ZtocDescriptor } from '../soci/soci-index.js';
 import { closedError } from '../source/byte-range.js';
 import type { AbortableOptions } from '../source/range-source.js';
 import { newCounters, type ReadStats } from '../span/fetcher.js';
 import type { ReadPlan } from '../span/reader.js';
-import { ImageDirectory, walkDirectory } from './directory-walk.js';
-import type { ImageDirent, ImageStats } from './file-stats.js';
-import { glob } from './glob.js';
-import type { ImageConfig } from './image-config.js';
-import { type EncodingOptions, ImageFile, type RangeOptions } from './image-file.js';
-import type { ImageLayer } from './image-layer.js';
-import type { LayerData } from './layer-data.js';
 import {
   encodeName,
   type FilePlace,
@@ -32,7 +26,13 @@ import {
   type NameEncoding,
   shownPath,
 } from '../tree/merged-tree.js';
-import { SharedOnce } from '../async/once.js';
+import { ImageDirectory, walkDirectory } from './directory-walk.js';
+import type { ImageDirent, ImageStats } from './file-stats.js';
+import { glob } from './glob.js';
+import type { ImageConfig } from './image-config.js';
+import { type EncodingOptions, ImageFile, type RangeOptions } from './image-file.js';
+import type { ImageLayer } from './image-layer.js';
+import type { LayerData } from './layer-data.js';
 
 /** As node:fs: more than this goes through a stream. */
 const MAX_READ_FILE_BYTES = 2 ** 31 - 1;

@@ -4,13 +4,13 @@
  * in layer/.
  */
 import { HeaderCheck } from '../layer/header-check.js';
+import type { SparseMap } from '../plain/sparse-map.js';
 import type { RangeSource } from '../source/range-source.js';
 import type { ReadStats } from '../span/fetcher.js';
 import type { ReadPart } from '../span/read-part.js';
 import { type ReadPlan, SpanReader, type WindowVerification } from '../span/reader.js';
 import type { TocEntry } from '../tar/entry.js';
 import type { Ztoc } from '../ztoc/ztoc.js';
-import type { SparseMap } from '../plain/sparse-map.js';
 
 /** What came with one ztoc: where its layer's bytes are, and how far it is trusted. */
 export interface LayerContent {

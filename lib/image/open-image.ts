@@ -4,22 +4,22 @@
  * other; ztocs and layers when something needs them.
  */
 import { join } from 'node:path';
+import { AbortScope } from '../async/abort-scope.js';
 import { SociError } from '../errors.js';
-import { findIndex, type IndexSearch } from '../soci/find-index.js';
-import { FolderZtocCache } from '../soci/folder-ztoc-cache.js';
-import { MemoryZtocCache } from '../soci/memory-ztoc-cache.js';
-import type { ZtocCache } from '../soci/ztoc-cache.js';
+import { UnpackBudget } from '../plain/unpack-budget.js';
 import { type ImageLocation, openImageLocation } from '../registry/image-location.js';
 import { hostPlatform, parsePlatform } from '../registry/platform.js';
 import { type PlatformManifest, selectManifest } from '../registry/platform-selection.js';
 import type { Repository } from '../registry/repository.js';
 import { RegistryTransport } from '../registry/transport.js';
-import { AbortScope } from '../async/abort-scope.js';
+import { findIndex, type IndexSearch } from '../soci/find-index.js';
+import { FolderZtocCache } from '../soci/folder-ztoc-cache.js';
+import { MemoryZtocCache } from '../soci/memory-ztoc-cache.js';
+import type { ZtocCache } from '../soci/ztoc-cache.js';
 import { Image } from './image.js';
 import { type ImageConfig, loadImageConfig } from './image-config.js';
 import { ImageLayer, type LayerDescription, missingZtoc } from './image-layer.js';
 import { type ImageLimits, imageLimits, type OpenImageOptions } from './image-options.js';
-import { UnpackBudget } from '../plain/unpack-budget.js';
 
 /** A repository that is open already, and a tag or digest in it; in a layout undefined is its only image. */
 export interface ImageInRepository {

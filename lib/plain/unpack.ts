@@ -10,12 +10,13 @@ import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { SociError } from '../errors.js';
 import { writeFileAtomically } from '../files/atomic-file.js';
+import type { LayerContent } from '../image/layer-data.js';
 import { FileSource } from '../source/file-source.js';
 import type { RangeSource } from '../source/range-source.js';
+import { temporarySpace } from '../span/settings.js';
 import { BLOCK_SIZE } from '../tar/header-block.js';
 import type { ZtocLimits } from '../ztoc/limits.js';
 import { sniffCompression } from '../ztoc/sniff-compression.js';
-import type { LayerContent } from '../image/layer-data.js';
 import { PlainTarPass, type PlainTarTable } from './plain-tar.js';
 import { ScratchFile } from './scratch-file.js';
 import type { UnpackBudget } from './unpack-budget.js';
@@ -77,10 +78,10 @@ export async function unpackLayer(layer: RangeSource, options: UnpackOptions): P
   let source: RangeSource;
   try {
     if (folder === undefined) {
-      source = await ScratchFile.write(layer.name, unpacked());
+      source = await ScratchFile.write(temporarySpace, layer.name, unpacked());
     } else {
       const path = tarPath(folder, diffId);
-      await writeFileAtomically(path, unpacked(), signal);
+      await writeFileAtomically(path, unpacked(), { code: 'ERR_SOCI_OUTPUT', signal });
       source = await FileSource.open(path, { signal });
     }
   } catch (error) {

@@ -4,7 +4,8 @@
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-
+import { SharedTasks } from '../async/shared-task.js';
+import { writeFileAtomically } from '../files/atomic-file.js';
 import { closedError } from '../source/byte-range.js';
 import { FileSource } from '../source/file-source.js';
 import type { RangeSource } from '../source/range-source.js';
@@ -15,10 +16,8 @@ import {
   archivePadding,
   indexArchive,
 } from './archive-index.js';
-import { writeFileAtomically } from '../files/atomic-file.js';
 import { isDigest } from './digest.js';
 import { DirectoryFiles, fileSize, type LayoutFiles, missingFile } from './layout-files.js';
-import { SharedTasks } from '../async/shared-task.js';
 import { SliceSource } from './slice-source.js';
 
 interface OpenArchive {
@@ -88,7 +87,10 @@ export class ArchiveFiles implements LayoutFiles {
     if (this.#staged.size === 0) {
       return;
     }
-    await writeFileAtomically(this.#path, this.#serialize(signal), signal);
+    await writeFileAtomically(this.#path, this.#serialize(signal), {
+      code: 'ERR_SOCI_LAYOUT',
+      signal,
+    });
     this.#replace();
     await this.#discardStaging();
   }

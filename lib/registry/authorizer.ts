@@ -3,12 +3,13 @@
  * the endpoint asks; from then on tokens are fetched ahead, kept per repository
  * and scope, renewed before they expire and once more whenever one is refused.
  */
+
+import { SharedTasks } from '../async/shared-task.js';
 import { SociError } from '../errors.js';
 import { type Challenge, parseChallenges } from './challenge.js';
 import type { CredentialProvider, Credentials } from './credentials.js';
 import type { Endpoint } from './endpoint.js';
 import { coversScopes, mergeScopes } from './scope.js';
-import { SharedTasks } from '../async/shared-task.js';
 import { basicAuthorization, fetchToken, type SendOnce, type Token } from './token-server.js';
 import { checkRealm } from './trusted-url.js';
 

@@ -3,9 +3,9 @@ import { lstat, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { SociError } from '../errors.js';
+import { writeFileAtomically } from '../files/atomic-file.js';
 import { FileSource } from '../source/file-source.js';
 import type { RangeSource } from '../source/range-source.js';
-import { writeFileAtomically } from '../files/atomic-file.js';
 
 /** Paths are relative to the layout's root, with slashes. */
 export interface LayoutFiles {
@@ -76,7 +76,7 @@ export class DirectoryFiles implements LayoutFiles {
     signal?: AbortSignal,
   ): Promise<void> {
     await this.#refuseLinks(path);
-    await writeFileAtomically(join(this.#root, path), chunks, signal);
+    await writeFileAtomically(join(this.#root, path), chunks, { code: 'ERR_SOCI_LAYOUT', signal });
   }
 
   async commit(): Promise<void> {}

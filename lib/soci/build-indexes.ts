@@ -4,6 +4,8 @@
  * that several images share only once, and what is odd about one layer never
  * fails its image.
  */
+
+import { runBounded } from '../async/bounded-tasks.js';
 import { SociError } from '../errors.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import { requireSha256 } from '../registry/digest.js';
@@ -12,7 +14,6 @@ import { DEFAULT_SPAN_SIZE } from '../ztoc/build.js';
 import { BUILD_TOOL_IDENTIFIER } from '../ztoc/build-tool.js';
 import type { ZtocLimits } from '../ztoc/limits.js';
 import type { Ztoc } from '../ztoc/ztoc.js';
-import { runBounded } from '../async/bounded-tasks.js';
 import { findIndex } from './find-index.js';
 import type { IndexEventHandler, ZtocOrigin } from './index-event.js';
 import { checkLayerChoice, type LayerChoice, type Skip } from './layer-choice.js';

@@ -2,13 +2,14 @@
  * Copies manifests with everything below them from one repository to another,
  * each blob once, mounted instead of uploaded where both are in one registry.
  */
+
+import { runBounded } from '../async/bounded-tasks.js';
 import { SociError } from '../errors.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import type { ImageManifest } from '../registry/manifest.js';
 import { isIndexType, isManifestType } from '../registry/media-types.js';
 import { RegistryRepository } from '../registry/registry-repository.js';
 import type { ManifestContent, Repository } from '../registry/repository.js';
-import { runBounded } from '../async/bounded-tasks.js';
 import type { IndexEventHandler } from './index-event.js';
 
 const MAX_DEPTH = 4;

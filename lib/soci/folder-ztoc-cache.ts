@@ -33,11 +33,14 @@ export class FolderZtocCache implements ZtocCache {
     return head === `${sha256Digest(bytes)}\n` ? bytes : undefined;
   }
 
-  /** @throws SociError ERR_SOCI_LAYOUT when the file cannot be written. */
+  /** @throws SociError ERR_SOCI_OUTPUT when the file cannot be written. */
   async put(key: ZtocKey, bytes: Uint8Array, options: AbortableOptions = {}): Promise<void> {
     options.signal?.throwIfAborted();
     const head = Buffer.from(`${sha256Digest(bytes)}\n`);
-    await writeFileAtomically(this.#path(key), [head, bytes], options.signal);
+    await writeFileAtomically(this.#path(key), [head, bytes], {
+      code: 'ERR_SOCI_OUTPUT',
+      signal: options.signal,
+    });
   }
 
   #path(key: ZtocKey): string {

@@ -2,6 +2,8 @@
  * The SOCI indexes that an image may have: fetched, verified and bound to its
  * layers, or the reason why not. Choosing among them is for find-index.ts.
  */
+
+import { runBounded } from '../async/bounded-tasks.js';
 import { SociError } from '../errors.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import { requireSha256 } from '../registry/digest.js';
@@ -9,7 +11,6 @@ import { MAX_MANIFEST_BYTES } from '../registry/manifest.js';
 import { OCI_MANIFEST } from '../registry/media-types.js';
 import type { PlatformManifest } from '../registry/platform-selection.js';
 import type { Repository } from '../registry/repository.js';
-import { runBounded } from '../async/bounded-tasks.js';
 import { bindIndex, type IndexBinding } from './index-binding.js';
 import {
   INDEX_DIGEST_ANNOTATION,

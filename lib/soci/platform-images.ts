@@ -4,13 +4,14 @@
  * (attestations, SOCI indexes, signatures) is left out, and a hostile tree of
  * indexes costs a bounded number of requests and bytes.
  */
+
+import { runBounded } from '../async/bounded-tasks.js';
 import { SociError } from '../errors.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import { isIndexType, isManifestType } from '../registry/media-types.js';
 import { formatPlatform, type Platform, samePlatform } from '../registry/platform.js';
 import type { PlatformManifest } from '../registry/platform-selection.js';
 import type { ManifestContent, Repository } from '../registry/repository.js';
-import { runBounded } from '../async/bounded-tasks.js';
 import { platformOfConfig } from './image-platform.js';
 import { IMAGE_MANIFEST_ANNOTATION, SOCI_INDEX_TYPE } from './soci-index.js';
 

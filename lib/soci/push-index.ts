@@ -2,12 +2,13 @@
  * Stores indexes where clients find them: blobs first, the index last, so that
  * nobody ever sees an index whose ztocs are not there yet.
  */
+
+import { runBounded } from '../async/bounded-tasks.js';
 import { SociError } from '../errors.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import { sha256Digest } from '../registry/digest.js';
 import { OCTET_STREAM } from '../registry/media-types.js';
 import type { Repository } from '../registry/repository.js';
-import { runBounded } from '../async/bounded-tasks.js';
 import type { CreatedIndex } from './build-indexes.js';
 import type { CreateIndexResult } from './create-index.js';
 import type { IndexEventHandler } from './index-event.js';

@@ -4,8 +4,9 @@
  * A redirect (registries answer with short-lived presigned URLs) is remembered
  * and resolved again once it stops working.
  */
-import { SociError } from '../errors.js';
+
 import { AbortScope } from '../async/abort-scope.js';
+import { SociError } from '../errors.js';
 import { allocateExactly, checkByteRange, closedError } from './byte-range.js';
 import { httpError } from './http-error.js';
 import type { HttpReply, HttpStats } from './http-exchange.js';

@@ -7,17 +7,18 @@
  * decoded from a checkpoint later must have the same. No byte leaves before
  * the chain has passed it.
  */
-import { SociError } from '../errors.js';
+
 import { abortable } from '../async/abortable.js';
-import { digestBytes, digestMismatch, sameDigest, sha256 } from './span-digest.js';
+import { SharedWork } from '../async/shared-work.js';
+import { SociError } from '../errors.js';
 import { BLOCK_BYTES, fileFeed, HugeSpan } from './huge-span.js';
 import { type Lease, memoryBudget } from './memory-budget.js';
 import { nextStep, planSteps, runRange, type SpanState } from './plan.js';
 import { settings } from './settings.js';
-import { SharedWork } from '../async/shared-work.js';
 import { type InputFeed, memoryFeed, SlicedDecoder } from './sliced-decoder.js';
 import { spanCache, spanKey } from './span-cache.js';
 import { inSpan } from './span-decoding.js';
+import { digestBytes, digestMismatch, sameDigest, sha256 } from './span-digest.js';
 import type { LoaderOwner } from './span-loader.js';
 import { decodedLength, fetchStart, type Span } from './span-table.js';
 import { checkNextWindow, WINDOW_BYTES, windowAfter } from './windows.js';

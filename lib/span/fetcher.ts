@@ -2,9 +2,10 @@
  * Fetches ranges of one layer, counts them, and trusts the source neither to
  * stop at once when it is told to nor to return the length it was asked for.
  */
+
+import { abortable } from '../async/abortable.js';
 import { SociError } from '../errors.js';
 import type { RangeSource } from '../source/range-source.js';
-import { abortable } from '../async/abortable.js';
 import type { ReusedMemory } from './reused-memory.js';
 
 /** What reading a layer has cost so far. Bytes count once each time they were moved. */

@@ -6,15 +6,16 @@
  * that reading on does not begin again from the span's start.
  */
 import { createHash } from 'node:crypto';
-import { digestBytes, digestMismatch, sameDigest } from './span-digest.js';
-import { memoryBudget } from './memory-budget.js';
 import { SharedWork } from '../async/shared-work.js';
+import type { TemporaryFile } from '../files/temporary-file.js';
+import { memoryBudget } from './memory-budget.js';
+import { temporarySpace } from './settings.js';
 import { type InputFeed, SLICE_BYTES, SlicedDecoder } from './sliced-decoder.js';
 import { spanCache, spanKey } from './span-cache.js';
 import { decoderStart, inSpan } from './span-decoding.js';
+import { digestBytes, digestMismatch, sameDigest } from './span-digest.js';
 import type { LoaderOwner } from './span-loader.js';
 import { decodedLength, fetchStart, type Span } from './span-table.js';
-import { TempFile } from '../files/temporary-file.js';
 import { checkNextWindow, WINDOW_BYTES, windowAfter } from './windows.js';
 
 /** Decoded bytes that are kept and handed on together. */
@@ -29,7 +30,7 @@ export class HugeSpan {
   readonly #blocks = new Map<number, SharedWork<Uint8Array>>();
   /** All work that has begun, abandoned or not: what `close` waits for. */
   readonly #running = new Set<Promise<unknown>>();
-  #file: SharedWork<TempFile> | undefined;
+  #file: SharedWork<TemporaryFile> | undefined;
   #decoder: SlicedDecoder | undefined;
   /** The last 32 KiB in front of the decoder. */
   #window: Uint8Array = new Uint8Array(WINDOW_BYTES);
@@ -80,7 +81,7 @@ export class HugeSpan {
   }
 
   /** The verified compressed bytes, from `fetchStart` on. */
-  async compressed(signal: AbortSignal): Promise<TempFile> {
+  async compressed(signal: AbortSignal): Promise<TemporaryFile> {
     let work = this.#file;
     if (work === undefined) {
       const forget = (): void => {
@@ -172,13 +173,13 @@ export class HugeSpan {
   }
 
   /** Fetches the span into a temporary file; once more when the digest is wrong. */
-  async #download(signal: AbortSignal): Promise<TempFile> {
+  async #download(signal: AbortSignal): Promise<TemporaryFile> {
     const { table, name, counters } = this.#owner;
     const start = fetchStart(table, this.#span);
     const lease = await memoryBudget.acquire(2 * CHUNK_BYTES, signal);
-    let file: TempFile | undefined;
+    let file: TemporaryFile | undefined;
     try {
-      file = await TempFile.create(this.#span.compressedEnd - start);
+      file = await temporarySpace.create(this.#span.compressedEnd - start);
       const expected = digestBytes(this.#span.digest);
       let found = await this.#downloadInto(file, start, signal);
       if (!sameDigest(found, expected)) {
@@ -196,7 +197,7 @@ export class HugeSpan {
   }
 
   /** One pass; the next chunk is on its way while this one is hashed and written. */
-  async #downloadInto(file: TempFile, start: number, signal: AbortSignal): Promise<Uint8Array> {
+  async #downloadInto(file: TemporaryFile, start: number, signal: AbortSignal): Promise<Uint8Array> {
     const { fetcher } = this.#owner;
     const end = start + file.size;
     const hash = createHash('sha256');
@@ -219,7 +220,7 @@ export class HugeSpan {
 }
 
 /** A feed of a whole temporary file. */
-export function fileFeed(file: TempFile, from = 0): InputFeed {
+export function fileFeed(file: TemporaryFile, from = 0): InputFeed {
   let at = from;
   return async () => {
     if (at >= file.size) return undefined;

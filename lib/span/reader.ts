@@ -4,9 +4,11 @@
  * digest that the ztoc states, and nothing of a span whose output contradicts
  * the window of the next one.
  */
+
+import { LinkedController } from '../async/abortable.js';
+import type { SharedWork } from '../async/shared-work.js';
 import { SociError } from '../errors.js';
 import type { AbortableOptions, RangeSource } from '../source/range-source.js';
-import { LinkedController } from '../async/abortable.js';
 import { Chain, type ChainOwner, checkpointMismatch } from './chain.js';
 import { Fetcher, newCounters, type ReadCounters, type ReadStats } from './fetcher.js';
 import { BLOCK_BYTES, HugeSpan } from './huge-span.js';
@@ -14,7 +16,6 @@ import { nextStep, planSteps, type RunLimits, runRange, type SpanState, type Ste
 import { blocksOf, copyInto, type ReadPart } from './read-part.js';
 import type { PassMemory } from './reused-memory.js';
 import { settings } from './settings.js';
-import type { SharedWork } from '../async/shared-work.js';
 import { spanCache, spanKey } from './span-cache.js';
 import { type LoaderOwner, SpanLoader } from './span-loader.js';
 import { compressedLength, decodedLength, type Span, type SpanTable } from './span-table.js';

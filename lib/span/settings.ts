@@ -6,6 +6,7 @@
 import { availableParallelism, tmpdir } from 'node:os';
 import { DEFAULT_ENGINE, type EngineName } from '../binding.js';
 import { SociError } from '../errors.js';
+import { TemporarySpace } from '../files/temporary-file.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -58,6 +59,9 @@ let current: Settings = {
   tempDirectory: tmpdir(),
   engine: DEFAULT_ENGINE,
 };
+
+/** The one temporary space of the process. */
+export const temporarySpace = new TemporarySpace(() => current);
 
 const listeners: (() => void)[] = [];
 

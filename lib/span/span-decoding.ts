@@ -6,9 +6,9 @@
 import { decodeSpan, type SpanDecoderOptions } from '../binding.js';
 import { SociError, type SociErrorOptions } from '../errors.js';
 import { decodePool } from './decode-pool.js';
-import { digestBytes, digestMismatch, sameDigest, sha256 } from './span-digest.js';
 import { settings } from './settings.js';
 import { memoryFeed, SlicedDecoder } from './sliced-decoder.js';
+import { digestBytes, digestMismatch, sameDigest, sha256 } from './span-digest.js';
 import { compressedLength, decodedLength, fetchStart, type Span, type SpanTable } from './span-table.js';
 
 /** A span of up to this many bytes, compressed and decoded, is one job: about 20 ms. */

@@ -3,12 +3,13 @@
  * under way are found here, and a reader that leaves cancels only what nobody
  * else waits for.
  */
+
+import { SharedWork } from '../async/shared-work.js';
 import { SociError } from '../errors.js';
 import type { Fetcher, ReadCounters } from './fetcher.js';
 import { type Lease, memoryBudget } from './memory-budget.js';
 import { runRange } from './plan.js';
 import type { ReusedMemory, SpanBlock } from './reused-memory.js';
-import { SharedWork } from '../async/shared-work.js';
 import { spanCache, spanKey } from './span-cache.js';
 import { decodeWholeSpan, isOneJob } from './span-decoding.js';
 import { decodedLength, fetchStart, type Span, type SpanTable } from './span-table.js';

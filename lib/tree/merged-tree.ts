@@ -5,11 +5,11 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import { type FileErrorCode, fileError, SociError } from '../errors.js';
+import { deviceNumber, ImageDirent, ImageStats } from '../image/file-stats.js';
+import type { LayerData } from '../image/layer-data.js';
 import { toByteString } from '../tar/byte-string.js';
 import type { TocEntry } from '../tar/entry.js';
-import { deviceNumber, ImageDirent, ImageStats } from '../image/file-stats.js';
 import { type InodeOrigin, InodeTree, KIND, type Kind, NONE, ROOT } from './inode-tree.js';
-import type { LayerData } from '../image/layer-data.js';
 import { Overlay } from './overlay.js';
 import { walkPath } from './path-walk.js';
 

@@ -12,8 +12,8 @@ import { Agent } from 'undici';
 import { openLayer } from '../../lib/layer/layer.js';
 import { HttpSource, type HttpSourceOptions } from '../../lib/source/http-source.js';
 import { buildZtoc } from '../../lib/ztoc/build.js';
-import { tarOf } from '../soci/sample-image.js';
 import { collect, fixturePath, QUICK, sampleBytes } from '../registry/fixture.js';
+import { tarOf } from '../soci/sample-image.js';
 import { Nginx } from './support/nginx.js';
 import { needs } from './support/tools.js';
 

@@ -9,11 +9,11 @@ import t, { type Test } from 'tap';
 
 import type { OpenImageOptions } from '../../lib/image/image-options.js';
 import { openImage } from '../../lib/image/open-image.js';
+import { type OpenedLocation, openImageLocation } from '../../lib/registry/image-location.js';
+import type { RegistryTransport } from '../../lib/registry/transport.js';
 import { convertImage } from '../../lib/soci/convert-image.js';
 import { createIndex } from '../../lib/soci/create-index.js';
 import { pushIndex } from '../../lib/soci/push-index.js';
-import { type OpenedLocation, openImageLocation } from '../../lib/registry/image-location.js';
-import type { RegistryTransport } from '../../lib/registry/transport.js';
 import { fixturePath, startTransport } from '../registry/fixture.js';
 import { DockerRegistry, PASSWORD, USER } from './support/docker-registry.js';
 import { GZIP_WRITERS } from './support/gzip-writers.js';

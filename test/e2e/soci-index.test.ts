@@ -6,7 +6,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-
+import { openLayer } from '../../lib/layer/layer.js';
+import type { Descriptor } from '../../lib/registry/descriptor.js';
+import { type OpenedLocation, openImageLocation } from '../../lib/registry/image-location.js';
+import { OCI_INDEX } from '../../lib/registry/media-types.js';
+import type { RegistryTransport } from '../../lib/registry/transport.js';
 import { type ConvertImageResult, convertImage } from '../../lib/soci/convert-image.js';
 import { copyIndex } from '../../lib/soci/copy-index.js';
 import { createIndex } from '../../lib/soci/create-index.js';
@@ -15,11 +19,6 @@ import { loadZtoc } from '../../lib/soci/load-ztoc.js';
 import { type PlatformImage, resolveImages } from '../../lib/soci/platform-images.js';
 import { pushIndex } from '../../lib/soci/push-index.js';
 import { INDEX_DIGEST_ANNOTATION, SOCI_INDEX_TYPE } from '../../lib/soci/soci-index.js';
-import { openLayer } from '../../lib/layer/layer.js';
-import type { Descriptor } from '../../lib/registry/descriptor.js';
-import { type OpenedLocation, openImageLocation } from '../../lib/registry/image-location.js';
-import { OCI_INDEX } from '../../lib/registry/media-types.js';
-import type { RegistryTransport } from '../../lib/registry/transport.js';
 import { DockerRegistry } from './support/docker-registry.js';
 import { GZIP_WRITERS } from './support/gzip-writers.js';
 import {

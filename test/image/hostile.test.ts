@@ -1,15 +1,15 @@
 /** Images, indexes and ztocs that lie: a clear error, never somebody else's bytes, never without bound. */
 import t, { type Test } from 'tap';
 import type { OpenImageOptions } from '../../lib/image/image-options.js';
-import { InodeTree, NONE, ROOT } from '../../lib/tree/inode-tree.js';
 import { openImage } from '../../lib/image/open-image.js';
-import { type LayerToc, Overlay } from '../../lib/tree/overlay.js';
-import { MemoryZtocCache } from '../../lib/soci/memory-ztoc-cache.js';
 import type { Descriptor } from '../../lib/registry/descriptor.js';
 import { sha256Digest } from '../../lib/registry/digest.js';
 import type { RegistryRepository } from '../../lib/registry/registry-repository.js';
 import type { ManifestContent } from '../../lib/registry/repository.js';
+import { MemoryZtocCache } from '../../lib/soci/memory-ztoc-cache.js';
 import { type EntryFields, type EntryType, TocEntry } from '../../lib/tar/entry.js';
+import { InodeTree, NONE, ROOT } from '../../lib/tree/inode-tree.js';
+import { type LayerToc, Overlay } from '../../lib/tree/overlay.js';
 import { buildZtoc } from '../../lib/ztoc/build.js';
 import { encodeIndex, failure, openRepository, startRegistry, startTransport } from '../registry/fixture.js';
 import { forgeText, forgeWindow, noise, textLike } from '../span/sample-layers.js';

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { ImageProgress } from '../../lib/image/image-options.js';
 import { openImage } from '../../lib/image/open-image.js';
-import { MemoryZtocCache } from '../../lib/soci/memory-ztoc-cache.js';
 import { DirectoryFiles } from '../../lib/registry/layout-files.js';
 import { LayoutRepository } from '../../lib/registry/layout-repository.js';
 import { hostPlatform } from '../../lib/registry/platform.js';
 import type { RegistryRepository } from '../../lib/registry/registry-repository.js';
+import { MemoryZtocCache } from '../../lib/soci/memory-ztoc-cache.js';
 import type { TestRegistry } from '../../lib/testing/index.js';
 import {
   encodeIndex,

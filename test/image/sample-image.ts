@@ -1,16 +1,15 @@
 /** Images made on the spot: layers from lists of tar entries, in any repository, with or without a SOCI index. */
 import { gzipSync } from 'node:zlib';
-
+import type { Descriptor } from '../../lib/registry/descriptor.js';
+import { sha256Digest } from '../../lib/registry/digest.js';
+import { OCI_CONFIG, OCI_MANIFEST } from '../../lib/registry/media-types.js';
+import type { Repository } from '../../lib/registry/repository.js';
 import {
   encodeSociIndex,
   SOCI_INDEX_TYPE,
   type SociIndexVersion,
   type ZtocDescriptor,
 } from '../../lib/soci/soci-index.js';
-import type { Descriptor } from '../../lib/registry/descriptor.js';
-import { sha256Digest } from '../../lib/registry/digest.js';
-import { OCI_CONFIG, OCI_MANIFEST } from '../../lib/registry/media-types.js';
-import type { Repository } from '../../lib/registry/repository.js';
 import { buildZtoc } from '../../lib/ztoc/build.js';
 import { type TarEntry, tarOf } from '../span/sample-layers.js';
 

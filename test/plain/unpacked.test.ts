@@ -15,11 +15,11 @@ import { SparseMap } from '../../lib/plain/sparse-map.js';
 import { TarWalk, type WalkedEntry } from '../../lib/plain/tar-walk.js';
 import { UnpackBudget } from '../../lib/plain/unpack-budget.js';
 import { decodeZstd } from '../../lib/plain/zstd-decoder.js';
-import { MemoryZtocCache } from '../../lib/soci/memory-ztoc-cache.js';
 import { sha256Digest } from '../../lib/registry/digest.js';
+import { MemoryZtocCache } from '../../lib/soci/memory-ztoc-cache.js';
+import { layerOf, packLayer, pushImage, type SampleLayer, zstd, zstdFrame } from '../image/sample-image.js';
 import { collect, failure, openRepository, startRegistry, startTransport } from '../registry/fixture.js';
 import { noise, tarOf, textLike } from '../span/sample-layers.js';
-import { layerOf, packLayer, pushImage, type SampleLayer, zstd, zstdFrame } from '../image/sample-image.js';
 
 async function imageOf(
   t: Test,

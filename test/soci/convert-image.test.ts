@@ -1,14 +1,6 @@
 /** convertImage: what changes in an image, what must not, and that it works between any two places. */
 import { join } from 'node:path';
 import t from 'tap';
-
-import { type ConvertImageOptions, convertImage } from '../../lib/soci/convert-image.js';
-import { createIndex } from '../../lib/soci/create-index.js';
-import { findIndex } from '../../lib/soci/find-index.js';
-import type { IndexEvent } from '../../lib/soci/index-event.js';
-import { resolveImages } from '../../lib/soci/platform-images.js';
-import { pushIndex } from '../../lib/soci/push-index.js';
-import { SOCI_INDEX_TYPE } from '../../lib/soci/soci-index.js';
 import { ArchiveFiles } from '../../lib/registry/archive-files.js';
 import type { Descriptor } from '../../lib/registry/descriptor.js';
 import { LayoutRepository } from '../../lib/registry/layout-repository.js';
@@ -22,6 +14,13 @@ import {
 } from '../../lib/registry/media-types.js';
 import { selectManifest } from '../../lib/registry/platform-selection.js';
 import type { Repository } from '../../lib/registry/repository.js';
+import { type ConvertImageOptions, convertImage } from '../../lib/soci/convert-image.js';
+import { createIndex } from '../../lib/soci/create-index.js';
+import { findIndex } from '../../lib/soci/find-index.js';
+import type { IndexEvent } from '../../lib/soci/index-event.js';
+import { resolveImages } from '../../lib/soci/platform-images.js';
+import { pushIndex } from '../../lib/soci/push-index.js';
+import { SOCI_INDEX_TYPE } from '../../lib/soci/soci-index.js';
 import { failure, openRepository, sampleBytes, startRegistry, startTransport } from '../registry/fixture.js';
 import {
   AMD64,

@@ -2,7 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
-
+import type { Descriptor } from '../../lib/registry/descriptor.js';
+import { OCTET_STREAM } from '../../lib/registry/media-types.js';
+import type { Repository } from '../../lib/registry/repository.js';
 import { type CreateIndexOptions, createIndex } from '../../lib/soci/create-index.js';
 import { FolderZtocCache } from '../../lib/soci/folder-ztoc-cache.js';
 import type { IndexEvent } from '../../lib/soci/index-event.js';
@@ -16,9 +18,6 @@ import {
   SOCI_INDEX_TYPE,
   type ZtocDescriptor,
 } from '../../lib/soci/soci-index.js';
-import type { Descriptor } from '../../lib/registry/descriptor.js';
-import { OCTET_STREAM } from '../../lib/registry/media-types.js';
-import type { Repository } from '../../lib/registry/repository.js';
 import { buildZtoc } from '../../lib/ztoc/build.js';
 import { failure, openRepository, sampleBytes, startRegistry, startTransport } from '../registry/fixture.js';
 import {

@@ -1,6 +1,9 @@
 /** findIndex, loadZtoc and copyIndex: the right index for an image, and nothing from a hostile registry. */
 import t from 'tap';
-
+import type { Descriptor } from '../../lib/registry/descriptor.js';
+import { sha256Digest } from '../../lib/registry/digest.js';
+import { OCI_MANIFEST, OCTET_STREAM } from '../../lib/registry/media-types.js';
+import type { Repository } from '../../lib/registry/repository.js';
 import { convertImage } from '../../lib/soci/convert-image.js';
 import { copyIndex } from '../../lib/soci/copy-index.js';
 import { type CreateIndexOptions, createIndex } from '../../lib/soci/create-index.js';
@@ -15,10 +18,6 @@ import {
   SOCI_INDEX_TYPE,
   type ZtocDescriptor,
 } from '../../lib/soci/soci-index.js';
-import type { Descriptor } from '../../lib/registry/descriptor.js';
-import { sha256Digest } from '../../lib/registry/digest.js';
-import { OCI_MANIFEST, OCTET_STREAM } from '../../lib/registry/media-types.js';
-import type { Repository } from '../../lib/registry/repository.js';
 import type { Fault } from '../../lib/testing/index.js';
 import { buildZtoc } from '../../lib/ztoc/build.js';
 import { failure, openRepository, sampleBytes, startRegistry, startTransport } from '../registry/fixture.js';

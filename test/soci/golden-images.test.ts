@@ -3,13 +3,12 @@ import { existsSync } from 'node:fs';
 import { cp, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-
+import type { Repository } from '../../lib/registry/repository.js';
 import { convertImage } from '../../lib/soci/convert-image.js';
 import { type CreateIndexOptions, createIndex } from '../../lib/soci/create-index.js';
 import { findIndex } from '../../lib/soci/find-index.js';
 import { resolveImages } from '../../lib/soci/platform-images.js';
 import { pushIndex } from '../../lib/soci/push-index.js';
-import type { Repository } from '../../lib/registry/repository.js';
 import { LayoutStorage, TestRegistry } from '../../lib/testing/index.js';
 import { openRepository, startTransport } from '../registry/fixture.js';
 import { ARM64, at, openLayout, TOOL, temporaryFolder } from './sample-image.js';

@@ -1,11 +1,10 @@
 import t from 'tap';
-
+import { sha256Digest } from '../../lib/registry/digest.js';
 import {
   encodePrefetchArtifact,
   normalizeSpanRanges,
   parsePrefetchArtifact,
 } from '../../lib/soci/prefetch-artifact.js';
-import { sha256Digest } from '../../lib/registry/digest.js';
 
 t.test('an artifact has the bytes that the reference writes', async t => {
   const bytes = encodePrefetchArtifact([{ first: 0, last: 2 }]);

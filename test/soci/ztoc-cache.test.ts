@@ -92,7 +92,7 @@ t.test('folder: what is no digest names no file; what cannot be written is said'
   await writeFile(join(folder, 'file'), '');
   const blocked = new FolderZtocCache(join(folder, 'file'));
   t.equal(await blocked.get(KEY), undefined);
-  t.equal((await failure(blocked.put(KEY, sampleBytes(10)))).code, 'ERR_SOCI_LAYOUT');
+  t.equal((await failure(blocked.put(KEY, sampleBytes(10)))).code, 'ERR_SOCI_OUTPUT');
   const reason = new Error('enough');
   t.equal(await failure(cache.put(KEY, sampleBytes(10), { signal: AbortSignal.abort(reason) })), reason);
   t.same(await readdir(folder), ['file'], 'nothing is left of it');

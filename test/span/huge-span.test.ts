@@ -8,8 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { memoryBudget } from '../../lib/span/memory-budget.js';
 import { SpanReader } from '../../lib/span/reader.js';
-import { configure, settings } from '../../lib/span/settings.js';
-import { tempBytesReserved } from '../../lib/files/temporary-file.js';
+import { configure, settings, temporarySpace } from '../../lib/span/settings.js';
 import { CountingSource } from './counting-source.js';
 import {
   forgeDigest,
@@ -30,7 +29,7 @@ t.beforeEach(() => {
 });
 t.afterEach(async () => {
   assert.deepEqual(await readdir(directory), [], 'no file is left');
-  assert.equal(tempBytesReserved(), 0, 'no space is left taken');
+  assert.equal(temporarySpace.reserved, 0, 'no space is left taken');
   assert.equal(memoryBudget.held, 0);
 });
 
@@ -181,6 +180,6 @@ t.test('leaving and closing at any moment', async t => {
     if (i % 2 === 0) await other;
     await reader.close();
     await other;
-    if (tempBytesReserved() !== 0) t.fail('a file is left after close');
+    if (temporarySpace.reserved !== 0) t.fail('a file is left after close');
   }
 });

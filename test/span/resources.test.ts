@@ -1,17 +1,13 @@
-/** What a process shares among all layers: settings, decode pool, memory budget, cache, shared work, disk. */
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+/** What a process shares among all layers: settings, decode pool, memory budget, cache and shared work. */
 import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
 import { abortable } from '../../lib/async/abortable.js';
+import { SharedWork } from '../../lib/async/shared-work.js';
 import { DecodePool } from '../../lib/span/decode-pool.js';
-import { sha256 } from '../../lib/span/span-digest.js';
 import { MemoryBudget } from '../../lib/span/memory-budget.js';
 import { configure, settings } from '../../lib/span/settings.js';
-import { SharedWork } from '../../lib/async/shared-work.js';
 import { ENTRY_BYTES, SpanCache, spanKey } from '../../lib/span/span-cache.js';
-import { TempFile, tempBytesReserved } from '../../lib/files/temporary-file.js';
+import { sha256 } from '../../lib/span/span-digest.js';
 import { WINDOW_BYTES, windowAfter, windowFollows } from '../../lib/span/windows.js';
 import { gate } from './counting-source.js';
 import { noise } from './sample-layers.js';
@@ -248,32 +244,4 @@ t.test('SHA-256 is the same however long the input', async t => {
     const bytes = noise(length);
     t.same(Buffer.from(await sha256(bytes)), createHash('sha256').update(bytes).digest(), `${length} bytes`);
   }
-});
-
-t.test('temporary files have no name, and a bound', async t => {
-  const before = settings();
-  const directory = await mkdtemp(join(tmpdir(), 'span-'));
-  t.teardown(async () => {
-    configure({ ...before });
-    await rm(directory, { recursive: true });
-  });
-  configure({ tempDirectory: directory, tempBytes: 100 });
-  const file = await TempFile.create(60);
-  t.same(await readdir(directory), [], 'unlinked at once');
-  await file.write(Buffer.from('abcdef'), 3);
-  t.same(Buffer.from(await file.read(5, 4)).toString(), 'cdef');
-  await t.rejects(file.read(5, 5), { code: 'ERR_SOCI_SOURCE_SHORT' });
-  await t.rejects(TempFile.create(41), { code: 'ERR_SOCI_LIMIT' });
-  const second = await TempFile.create(40);
-  await Promise.all([file.close(), file.close(), second.close()]);
-  t.equal(tempBytesReserved(), 0, 'closing twice gives back once');
-  await t.rejects(file.read(0, 1), { code: 'ERR_SOCI_SOURCE_IO', data: { syscall: 'read' } });
-  await t.rejects(file.write(Buffer.from('a'), 0), {
-    code: 'ERR_SOCI_SOURCE_IO',
-    data: { syscall: 'write' },
-  });
-  configure({ tempDirectory: join(directory, 'missing') });
-  const failed = { code: 'ERR_SOCI_SOURCE_IO', data: { syscall: 'create', reason: 'ENOENT' } };
-  await t.rejects(TempFile.create(10), failed, 'not to be taken for a file that the layer lacks');
-  t.equal(tempBytesReserved(), 0, 'a file that could not be made takes nothing');
 });
