@@ -10,6 +10,8 @@ import { setMaxListeners } from 'node:events';
 export interface Operation {
   /** Aborts with the caller's reason or with the reason given to `AbortScope.close`. */
   readonly signal: AbortSignal;
+  /** Ends this operation alone. */
+  abort(reason: unknown): void;
   /** Must be called when the operation has settled. */
   end(): void;
 }
@@ -35,6 +37,7 @@ export class AbortScope {
     this.#running.add(controller);
     return {
       signal: controller.signal,
+      abort: reason => controller.abort(reason),
       end: () => {
         if (signal) unfollow(signal, controller);
         this.#running.delete(controller);

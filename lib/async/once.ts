@@ -1,22 +1,25 @@
 /**
  * Something that is made when it is first needed and then kept: a layer's table
- * of contents, the merged tree. Callers at the same time share the work; one of
- * them may leave without harm to the others, and a failure is nobody's for
- * ever: the next caller tries again.
+ * of contents, the merged tree, a download. Callers at the same time share the
+ * work; one of them may leave without harm to the others, and a failure is
+ * nobody's for ever: the next caller tries again.
  */
-import { SharedWork } from './shared-work.js';
+import { KeyedWork } from './keyed-work.js';
 
 export class SharedOnce<T> {
   readonly #make: (signal: AbortSignal) => Promise<T>;
-  readonly #discard: (value: T) => void;
-  #work: SharedWork<T> | undefined;
+  readonly #discard: (value: T) => Promise<void> | void;
+  readonly #work = new KeyedWork<'value', T>();
   #value: T | undefined;
 
   /**
    * @param make Its signal fires when nobody waits any more.
-   * @param discard For a value that came after all, when somebody else's work has taken its place.
+   * @param discard For a value that came after all when nobody waited any more; it must not fail.
    */
-  constructor(make: (signal: AbortSignal) => Promise<T>, discard: (value: T) => void = () => {}) {
+  constructor(
+    make: (signal: AbortSignal) => Promise<T>,
+    discard: (value: T) => Promise<void> | void = () => {},
+  ) {
     this.#make = make;
     this.#discard = discard;
   }
@@ -26,32 +29,27 @@ export class SharedOnce<T> {
     return this.#value;
   }
 
+  /** Whether the value is there, or on its way. */
+  get begun(): boolean {
+    return this.#value !== undefined || this.#work.get('value') !== undefined;
+  }
+
   async get(signal: AbortSignal | undefined): Promise<T> {
     signal?.throwIfAborted();
     if (this.#value !== undefined) return this.#value;
-    if (this.#work === undefined || this.#work.abandoned) this.#work = this.#start();
-    return await this.#work.wait(signal);
-  }
-
-  /** Settles when no work is under way. */
-  async finished(): Promise<void> {
-    await this.#work?.finished();
-  }
-
-  #start(): SharedWork<T> {
-    const work: SharedWork<T> = new SharedWork(async signal => {
-      // `work` is not there before this function has come to its first await.
-      await undefined;
-      try {
-        const value = await this.#make(signal);
-        if (this.#work === work) this.#value = value;
-        else this.#discard(value);
-        return value;
-      } catch (error) {
-        if (this.#work === work) this.#work = undefined;
-        throw error;
+    return await this.#work.join('value', signal, async abandoned => {
+      const value = await this.#make(abandoned);
+      if (abandoned.aborted) {
+        await this.#discard(value);
+        throw abandoned.reason;
       }
+      this.#value = value;
+      return value;
     });
-    return work;
+  }
+
+  /** Settles when no work is under way, abandoned or not. */
+  async finished(): Promise<void> {
+    await this.#work.finished();
   }
 }

@@ -8,20 +8,22 @@ import { abortable } from './abortable.js';
 export class SharedWork<T> {
   readonly #controller = new AbortController();
   readonly #result: Promise<T>;
-  readonly #onAbandoned: () => void;
+  readonly #onOver: () => void;
   #waiting = 0;
   #waiters = 0;
   #settled = false;
 
   /**
    * Starts `work` at once.
-   * @param onAbandoned called when the last waiter has left, before the work's signal fires
+   * @param onOver called when nobody should join any more: when the work has settled, before any waiter learns of
+   *   it, or when the last waiter has left, before the work's signal fires
    */
-  constructor(work: (signal: AbortSignal) => Promise<T>, onAbandoned: () => void = () => {}) {
-    this.#onAbandoned = onAbandoned;
+  constructor(work: (signal: AbortSignal) => Promise<T>, onOver: () => void = () => {}) {
+    this.#onOver = onOver;
     this.#result = work(this.#controller.signal);
     const settled = (): void => {
       this.#settled = true;
+      if (!this.abandoned) onOver();
     };
     this.#result.then(settled, settled);
   }
@@ -45,7 +47,7 @@ export class SharedWork<T> {
     } finally {
       this.#waiting--;
       if (this.#waiting === 0 && !this.#settled) {
-        this.#onAbandoned();
+        this.#onOver();
         this.#controller.abort(signal?.reason);
       }
     }

@@ -24,7 +24,7 @@ export class OutputFile {
       if (existing !== undefined && !existing.isFile()) return new OutputFile(path, await open(path, 'w'));
       // Through a symbolic link the file behind it is replaced, not the link.
       const target = existing === undefined ? path : await realpath(path);
-      return new OutputFile(path, await AtomicFile.create(target, { code: 'ERR_SOCI_OUTPUT', name: path }));
+      return new OutputFile(path, await AtomicFile.create(target, { name: path }));
     });
   }
 
@@ -49,5 +49,5 @@ export class OutputFile {
 }
 
 function inUsersWords<T>(path: string, work: () => Promise<T>): Promise<T> {
-  return worded(path, { code: 'ERR_SOCI_OUTPUT' }, work);
+  return worded(path, {}, work);
 }

@@ -11,8 +11,8 @@ import { basename, dirname, join } from 'node:path';
 import { SociError, type SociErrorCode } from '../errors.js';
 
 export interface AtomicFileOptions {
-  /** What a file that cannot be written means to the caller. */
-  readonly code: SociErrorCode;
+  /** What a file that cannot be written means to the caller. Default: the system's own code. */
+  readonly code?: SociErrorCode | undefined;
   /** What messages call the file. Default: its path. */
   readonly name?: string | undefined;
 }
@@ -119,6 +119,8 @@ export async function worded<T>(
     // An error without a code is none of the system's.
     if (reason === undefined || cause instanceof SociError) throw cause;
     const [, text = message] = /^[A-Z0-9]+: ([^,]+)/.exec(message) ?? [];
-    throw new SociError(code, `${name}: cannot be written: ${text}`, { data: { path, reason }, cause });
+    const words = `${name}: cannot be written: ${text}`;
+    if (code === undefined) throw Object.assign(new Error(words, { cause }), { code: reason });
+    throw new SociError(code, words, { data: { path, reason }, cause });
   }
 }

@@ -4,7 +4,7 @@
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { SharedTasks } from '../async/shared-task.js';
+import { KeyedWork } from '../async/keyed-work.js';
 import { writeFileAtomically } from '../files/atomic-file.js';
 import { closedError } from '../source/byte-range.js';
 import { FileSource } from '../source/file-source.js';
@@ -34,7 +34,7 @@ export class ArchiveFiles implements LayoutFiles {
   readonly name: string;
   readonly key: string;
   readonly #path: string;
-  readonly #reads = new SharedTasks<void>();
+  readonly #reads = new KeyedWork<string, void>();
   /** The latest run of `#read`. */
   #reading: Promise<void> | undefined;
   #closing = new AbortController();

@@ -4,7 +4,7 @@
  * and scope, renewed before they expire and once more whenever one is refused.
  */
 
-import { SharedTasks } from '../async/shared-task.js';
+import { KeyedWork } from '../async/keyed-work.js';
 import { SociError } from '../errors.js';
 import { type Challenge, parseChallenges } from './challenge.js';
 import type { CredentialProvider, Credentials } from './credentials.js';
@@ -41,7 +41,7 @@ export class Authorizer {
   readonly #endpoint: Endpoint;
   readonly #provider: CredentialProvider;
   readonly #send: SendOnce;
-  readonly #fetches = new SharedTasks<CachedToken>();
+  readonly #fetches = new KeyedWork<string, CachedToken>();
   /** Per repository, newest first. */
   readonly #tokens = new Map<string, CachedToken[]>();
   #scheme: Scheme | undefined;

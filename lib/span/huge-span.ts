@@ -6,7 +6,9 @@
  * that reading on does not begin again from the span's start.
  */
 import { createHash } from 'node:crypto';
-import { SharedWork } from '../async/shared-work.js';
+import { KeyedWork } from '../async/keyed-work.js';
+import { SharedOnce } from '../async/once.js';
+import { Turns } from '../async/turns.js';
 import type { TemporaryFile } from '../files/temporary-file.js';
 import { memoryBudget } from './memory-budget.js';
 import { temporarySpace } from './settings.js';
@@ -27,15 +29,16 @@ const CHUNK_BYTES = 4 * 1024 * 1024;
 export class HugeSpan {
   readonly #owner: LoaderOwner;
   readonly #span: Span;
-  readonly #blocks = new Map<number, SharedWork<Uint8Array>>();
-  /** All work that has begun, abandoned or not: what `close` waits for. */
-  readonly #running = new Set<Promise<unknown>>();
-  #file: SharedWork<TemporaryFile> | undefined;
+  readonly #blocks = new KeyedWork<number, Uint8Array>();
+  /** Decoding goes one block at a time. */
+  readonly #turns = new Turns();
+  readonly #file = new SharedOnce<TemporaryFile>(
+    signal => this.#download(signal),
+    file => file.close(),
+  );
   #decoder: SlicedDecoder | undefined;
   /** The last 32 KiB in front of the decoder. */
   #window: Uint8Array = new Uint8Array(WINDOW_BYTES);
-  /** Decoding goes one at a time: this settles when the last one in line is done. */
-  #turn: Promise<void> = Promise.resolve();
 
   constructor(owner: LoaderOwner, span: Span) {
     this.#owner = owner;
@@ -49,7 +52,7 @@ export class HugeSpan {
 
   /** Whether the compressed bytes are at hand, or on their way. */
   get present(): boolean {
-    return this.#file !== undefined;
+    return this.#file.begun;
   }
 
   /** Block `block` of the span: `BLOCK_BYTES` of the tar stream, the last one less. Not to be changed. */
@@ -60,77 +63,23 @@ export class HugeSpan {
       this.#owner.counters.cacheHits++;
       return cached;
     }
-    let work = this.#blocks.get(block);
-    if (work === undefined) {
-      const forget = (): void => {
-        if (this.#blocks.get(block) === work) this.#blocks.delete(block);
-      };
-      work = new SharedWork(async workSignal => {
-        try {
-          const bytes = await this.#inTurn(() => this.#decodeBlock(block, workSignal));
-          spanCache.set(key, bytes);
-          return bytes;
-        } finally {
-          forget();
-        }
-      }, forget);
-      this.#blocks.set(block, work);
-      this.#track(work.finished());
-    }
-    return work.wait(signal);
+    return this.#blocks.join(block, signal, async workSignal => {
+      const bytes = await this.#turns.run(() => this.#decodeBlock(block, workSignal));
+      spanCache.set(key, bytes);
+      return bytes;
+    });
   }
 
   /** The verified compressed bytes, from `fetchStart` on. */
   async compressed(signal: AbortSignal): Promise<TemporaryFile> {
-    let work = this.#file;
-    if (work === undefined) {
-      const forget = (): void => {
-        if (this.#file === work) this.#file = undefined;
-      };
-      const download = new SharedWork(
-        async workSignal => {
-          try {
-            return await this.#download(workSignal);
-          } catch (error) {
-            forget();
-            throw error;
-          }
-        },
-        () => {
-          forget();
-          // It may have come to a good end all the same, with nobody left to close it.
-          this.#track(download.finished().then(file => file?.close()));
-        },
-      );
-      work = this.#file = download;
-      this.#track(download.finished());
-    }
-    return work.wait(signal);
+    return this.#file.get(signal);
   }
 
   /** Gives the temporary file back, once nothing uses it any more. */
   async close(): Promise<void> {
-    while (this.#running.size > 0) await Promise.all(this.#running);
-    const file = await this.#file?.finished();
-    this.#file = undefined;
-    await file?.close();
-  }
-
-  #track(work: Promise<unknown>): void {
-    this.#running.add(work);
-    work.then(() => this.#running.delete(work));
-  }
-
-  async #inTurn<T>(job: () => Promise<T>): Promise<T> {
-    const previous = this.#turn;
-    const { promise, resolve } = settleable();
-    this.#turn = promise;
-    await previous;
-    try {
-      return await job();
-    } finally {
-      resolve();
-    }
+    await this.#blocks.finished();
+    await this.#file.finished();
+    await this.#file.value?.close();
   }
 
   async #decodeBlock(block: number, signal: AbortSignal): Promise<Uint8Array> {
@@ -228,12 +177,4 @@ export function fileFeed(file: TemporaryFile, from = 0): InputFeed {
     at += bytes.length;
     return bytes;
   };
-}
-
-function settleable(): { promise: Promise<void>; resolve: () => void } {
-  let resolve = (): void => {};
-  const promise = new Promise<void>(done => {
-    resolve = done;
-  });
-  return { promise, resolve };
 }

@@ -4,6 +4,7 @@
  * else waits for.
  */
 
+import { KeyedWork } from '../async/keyed-work.js';
 import { SharedWork } from '../async/shared-work.js';
 import { SociError } from '../errors.js';
 import type { Fetcher, ReadCounters } from './fetcher.js';
@@ -37,8 +38,7 @@ export interface LentUse {
 
 export class SpanLoader {
   readonly #owner: LoaderOwner;
-  readonly #inFlight = new Map<number, SharedWork<Uint8Array>>();
-  readonly #background = new Set<Promise<unknown>>();
+  readonly #inFlight = new KeyedWork<number, Uint8Array>();
 
   constructor(owner: LoaderOwner) {
     this.#owner = owner;
@@ -51,7 +51,7 @@ export class SpanLoader {
 
   /** Settles when nothing is under way. */
   async finished(): Promise<void> {
-    while (this.#background.size > 0) await Promise.all(this.#background);
+    await this.#inFlight.finished();
   }
 
   /** Fetches neighbouring spans, none of which is under way, in one request and decodes each. */
@@ -68,11 +68,8 @@ export class SpanLoader {
       lease = await memoryBudget.acquire(range.end - range.start + decoded, signal);
       return fetcher.fetch(range.start, range.end, signal, requests);
     });
-    const works = spans.map(span => {
-      const forget = (): void => {
-        if (this.#inFlight.get(span.index) === work) this.#inFlight.delete(span.index);
-      };
-      const work: SharedWork<Uint8Array> = new SharedWork(async signal => {
+    const works = spans.map(span =>
+      this.#inFlight.start(span.index, async signal => {
         try {
           const run = await fetched.wait(signal);
           const input = run.subarray(fetchStart(table, span) - range.start, span.compressedEnd - range.start);
@@ -80,14 +77,11 @@ export class SpanLoader {
           if (use === 'keep') spanCache.set(spanKey(this.#owner.id, span.index, 0), output);
           return output;
         } finally {
-          forget();
           lease?.release(decodedLength(span));
         }
-      }, forget);
-      this.#inFlight.set(span.index, work);
-      return work;
-    });
-    this.#track(
+      }),
+    );
+    this.#inFlight.track(
       Promise.all([fetched, ...works].map(work => work.finished())).then(([run]) => {
         lease?.release();
         if (run !== undefined) requests?.giveBack(run);
@@ -118,10 +112,5 @@ export class SpanLoader {
     checkNextWindow(table, name, span.index, table.window(span.index), output);
     await this.#owner.checkBlock(span, 0, output);
     return output;
-  }
-
-  #track(work: Promise<unknown>): void {
-    this.#background.add(work);
-    work.then(() => this.#background.delete(work));
   }
 }

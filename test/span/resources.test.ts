@@ -1,8 +1,6 @@
 /** What a process shares among all layers: settings, decode pool, memory budget, cache and shared work. */
 import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
-import { abortable } from '../../lib/async/abortable.js';
-import { SharedWork } from '../../lib/async/shared-work.js';
 import { DecodePool } from '../../lib/span/decode-pool.js';
 import { MemoryBudget } from '../../lib/span/memory-budget.js';
 import { configure, settings } from '../../lib/span/settings.js';
@@ -157,60 +155,6 @@ t.test('very many tiny spans are bounded too', async t => {
   const cache = new SpanCache(100 * ENTRY_BYTES);
   for (let i = 0; i < 1000; i++) cache.set(spanKey(1, i, 0), new Uint8Array(1));
   t.equal(Array.from({ length: 1000 }, (_, i) => spanKey(1, i, 0)).filter(key => cache.has(key)).length, 99);
-});
-
-t.test('shared work outlives the waiters that leave, but not the last one', async t => {
-  const { opened, open } = gate();
-  let signal: AbortSignal | undefined;
-  let abandoned = 0;
-  const work = new SharedWork(
-    async s => {
-      signal = s;
-      await abortable(opened, s);
-      return 'done';
-    },
-    () => abandoned++,
-  );
-  const leaver = new AbortController();
-  const left = work.wait(leaver.signal);
-  const stays = work.wait();
-  leaver.abort(new Error('left'));
-  await t.rejects(left, { message: 'left' });
-  t.notOk(signal?.aborted);
-  open();
-  t.equal(await stays, 'done');
-  t.equal(abandoned, 0);
-
-  const second = new SharedWork(
-    s => abortable(new Promise<void>(() => {}), s),
-    () => abandoned++,
-  );
-  const controllers = [new AbortController(), new AbortController()];
-  const waits = controllers.map(({ signal }) => second.wait(signal));
-  for (const controller of controllers) controller.abort(new Error('left'));
-  for (const wait of waits) await t.rejects(wait, { message: 'left' });
-  await second.finished();
-  t.same([second.abandoned, abandoned], [true, 1]);
-});
-
-t.test('abortable leaves no listener behind', async t => {
-  const controller = new AbortController();
-  let listeners = 0;
-  const { signal } = controller;
-  const add = signal.addEventListener.bind(signal);
-  const remove = signal.removeEventListener.bind(signal);
-  signal.addEventListener = (...args: Parameters<typeof add>) => {
-    listeners++;
-    add(...args);
-  };
-  signal.removeEventListener = (...args: Parameters<typeof remove>) => {
-    listeners--;
-    remove(...args);
-  };
-  await abortable(Promise.resolve(), signal);
-  await abortable(Promise.reject(new Error('x')), signal).catch(() => {});
-  await turn();
-  t.equal(listeners, 0);
 });
 
 t.test('windows', async t => {
