@@ -1,82 +1,142 @@
 /**
- * The strata rule of biome.json, proved to bite: an import that points upwards,
- * or that loads the addon past lib/binding.ts, fails the lint; the allowed ones
- * pass. One file per pair is written to a folder with the same biome.json.
+ * Imports point downwards only, and the addon has one door. The table below is
+ * the one that CONTRIBUTING.md prints; a rule of a linter would repeat it once
+ * per folder, as what is forbidden instead of what is allowed.
  */
-import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join, relative, resolve } from 'node:path';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import t from 'tap';
+import { parseFile, parseText, ROOT, sourceFiles, specifiersOf } from './library.js';
 
-const biome = join(createRequire(import.meta.url).resolve('@biomejs/biome/package.json'), '../bin/biome');
-
-const STRATA = ['cli', 'image', 'layer', 'span', 'index', 'registry', 'ztoc', 'tar', 'source'] as const;
-type Stratum = (typeof STRATA)[number];
-
-const ALLOWED: Readonly<Record<Stratum, readonly Stratum[]>> = {
-  cli: STRATA,
-  image: ['layer', 'span', 'index', 'registry', 'ztoc', 'tar', 'source'],
-  layer: ['span', 'ztoc', 'tar', 'source'],
-  span: ['ztoc', 'source'],
-  index: ['registry', 'ztoc', 'tar', 'source'],
-  registry: ['source'],
-  ztoc: ['tar', 'source'],
-  tar: [],
-  source: [],
+/** The strata from the top down, each with the folders and root files of lib/ that it may import. */
+const STRATA: Readonly<Record<string, readonly string[]>> = {
+  cli: ['index.ts', 'image', 'soci', 'registry', 'ztoc', 'source', 'async', 'files', 'observe'],
+  testing: ['registry'],
+  image: [
+    'tree',
+    'layer',
+    'plain',
+    'soci',
+    'span',
+    'registry',
+    'ztoc',
+    'tar',
+    'source',
+    'async',
+    'files',
+    'observe',
+  ],
+  tree: ['layer', 'span', 'ztoc', 'tar', 'async'],
+  layer: ['span', 'ztoc', 'tar', 'source', 'async', 'observe'],
+  plain: ['soci', 'span', 'ztoc', 'tar', 'source', 'async', 'files', 'observe'],
+  soci: ['span', 'registry', 'ztoc', 'tar', 'source', 'async', 'files', 'observe'],
+  span: ['ztoc', 'source', 'async', 'files', 'observe', 'binding.ts', 'pinned-memory.ts'],
+  registry: ['tar', 'source', 'async', 'files', 'observe'],
+  ztoc: ['tar', 'source', 'async', 'observe', 'binding.ts', 'pinned-memory.ts'],
+  tar: ['source'],
+  source: ['async', 'files', 'observe', 'pinned-memory.ts'],
+  files: ['async', 'posix.ts'],
+  async: [],
+  observe: [],
+  'posix.ts': ['binding.ts', 'native-failure.ts'],
+  'binding.ts': ['native-failure.ts', 'pinned-memory.ts'],
+  'native-failure.ts': [],
+  'pinned-memory.ts': [],
+  'errors.ts': [],
 };
 
-interface Probe {
-  readonly file: string;
-  readonly specifier: string;
-  readonly forbidden: boolean;
+/** What loads a compiled addon, whatever it is called. */
+const LOADERS = ['node-gyp-build', 'node:module', 'module'];
+
+/** Arrows that still climb, `file > what it imports`: none may be added, and each goes when its file is mended. */
+const CLIMBING: readonly string[] = [
+  'lib/plain/unpack.ts > ../image/layer-data.js',
+  'lib/tree/merged-tree.ts > ../image/file-stats.js',
+  'lib/tree/merged-tree.ts > ../image/layer-data.js',
+];
+
+/** The stratum of a file: its folder below lib/, or the file itself. */
+const stratumOf = (file: string) => file.split('/')[1] ?? '';
+
+/** Why `file` may not import `specifier`; undefined if it may. */
+function refusal(file: string, specifier: string): string | undefined {
+  if (LOADERS.includes(specifier)) {
+    return file === 'lib/binding.ts' ? undefined : 'only lib/binding.ts loads the addon';
+  }
+  if (!specifier.startsWith('.')) return undefined;
+  const target = path.posix.join(path.posix.dirname(file), specifier).replace(/\.js$/, '.ts');
+  if (!target.startsWith('lib/')) return 'lib/ stands alone';
+  const [from, to] = [stratumOf(file), stratumOf(target)];
+  if (from === 'index.ts' || from === to) return undefined;
+  const below = STRATA[from];
+  if (!below) return `lib/${from} has no place in the strata`;
+  if (below.includes(to) || (to === 'errors.ts' && from !== 'pinned-memory.ts')) return undefined;
+  return `lib/${from} may import errors.ts ${below.join(' ')} only`;
 }
 
-function probes(): Probe[] {
-  const all: Probe[] = [];
-  for (const from of STRATA) {
-    const add = (specifier: string, forbidden: boolean) =>
-      all.push({ file: `lib/${from}/probe-${all.length}.ts`, specifier, forbidden });
-    for (const to of STRATA) {
-      if (to !== from) add(`../${to}/thing.js`, !ALLOWED[from].includes(to));
+t.test('imports point downwards only, and only the binding loads the addon', async t => {
+  const climbing: string[] = [];
+  for (const name of sourceFiles('lib')) {
+    for (const specifier of specifiersOf(parseFile(name))) {
+      const why = refusal(name, specifier);
+      const arrow = `${name} > ${specifier}`;
+      if (!why) continue;
+      climbing.push(arrow);
+      if (!CLIMBING.includes(arrow)) t.fail(`${arrow}: ${why}`);
     }
-    add('../binding.js', from !== 'span' && from !== 'ztoc');
-    add('node-gyp-build', true);
-    add('../errors.js', false);
-    add('./sibling.js', false);
   }
-  all.push({ file: 'lib/index.ts', specifier: 'node-gyp-build', forbidden: true });
-  all.push({ file: 'lib/binding.ts', specifier: 'node-gyp-build', forbidden: false });
-  all.push({ file: 'lib/errors.ts', specifier: './binding.js', forbidden: true });
-  return all;
-}
+  for (const arrow of CLIMBING) t.ok(climbing.includes(arrow), `${arrow} still climbs, or is struck off`);
+});
 
-/** The files in which biome reports a restricted import. */
-function lint(folder: string): Set<string> {
-  const args = [
-    'lint',
-    '--only=style/noRestrictedImports',
-    '--reporter=github',
-    '--max-diagnostics=none',
-    '.',
+t.test('the strata have an order', async t => {
+  const order = Object.keys(STRATA);
+  const climbing = Object.entries(STRATA).flatMap(([from, below]) =>
+    below
+      .filter(to => to !== 'index.ts' && order.indexOf(to) <= order.indexOf(from))
+      .map(to => `${from} > ${to}`),
+  );
+  t.strictSame(climbing, []);
+});
+
+t.test('the rule bites', async t => {
+  const probes: readonly (readonly [file: string, specifier: string, allowed: boolean])[] = [
+    ['lib/span/probe.ts', '../image/image.js', false],
+    ['lib/span/probe.ts', '../registry/transport.js', false],
+    ['lib/span/probe.ts', '../ztoc/ztoc.js', true],
+    ['lib/span/probe.ts', '../binding.js', true],
+    ['lib/span/probe.ts', './plan.js', true],
+    ['lib/source/http/probe.ts', '../byte-range.js', true],
+    ['lib/source/http/probe.ts', '../../registry/transport.js', false],
+    ['lib/source/http/probe.ts', '../../errors.js', true],
+    ['lib/cli/probe.ts', '../binding.js', false],
+    ['lib/cli/probe.ts', '../index.js', true],
+    ['lib/image/probe.ts', '../index.js', false],
+    ['lib/image/probe.ts', '../../test/helpers/thing.js', false],
+    ['lib/elsewhere/probe.ts', '../errors.js', false],
+    ['lib/errors.ts', './binding.js', false],
+    ['lib/index.ts', 'node-gyp-build', false],
+    ['lib/index.ts', './binding.js', true],
+    ['lib/binding.ts', 'node-gyp-build', true],
+    ['lib/image/probe.ts', 'node:module', false],
+    ['lib/image/probe.ts', 'node:path', true],
   ];
-  const run = spawnSync(process.execPath, [biome, ...args], { cwd: folder, encoding: 'utf8' });
-  if (run.error) throw run.error;
-  const found = run.stdout.matchAll(/^::error title=lint\/style\/noRestrictedImports,file=([^,]+),/gm);
-  return new Set(Array.from(found, match => relative(folder, resolve(folder, match[1] ?? ''))));
-}
+  for (const [file, specifier, allowed] of probes) {
+    t.equal(refusal(file, specifier) === undefined, allowed, `${file} > ${specifier}`);
+  }
+  const text = `import a from './a.js'; import type { B } from './b.js'; export * from './c.js';
+    type D = import('./d.js').D; const e = await import('./e.js'); import './f.js';`;
+  t.strictSame(
+    specifiersOf(parseText('x.ts', text)).sort(),
+    ['a', 'b', 'c', 'd', 'e', 'f'].map(x => `./${x}.js`),
+  );
+});
 
-t.test('imports point downwards only, and only the binding loads the addon', t => {
-  const folder = t.testdir();
-  copyFileSync('biome.json', join(folder, 'biome.json'));
-  const all = probes();
-  for (const { file, specifier } of all) {
-    mkdirSync(dirname(join(folder, file)), { recursive: true });
-    writeFileSync(join(folder, file), `import { x } from '${specifier}';\nexport const y = x;\n`);
+t.test('CONTRIBUTING.md prints the table', async t => {
+  const page = readFileSync(path.join(ROOT, 'CONTRIBUTING.md'), 'utf8');
+  const printed = new Map<string, readonly string[]>();
+  for (const [, name, cells] of page.matchAll(/^\| `([a-z-]+(?:\/|\.ts))` \| ([^|]*) \|$/gm)) {
+    const below = [...(cells ?? '').matchAll(/`([^`]+)`/g)].map(match => match[1]?.replace(/\/$/, '') ?? '');
+    printed.set(name?.replace(/\/$/, '') ?? '', below);
   }
-  const found = lint(folder);
-  for (const { file, specifier, forbidden } of all) {
-    t.equal(found.has(file), forbidden, `${file} > ${specifier}`);
-  }
-  t.end();
+  t.strictSame(Object.fromEntries(printed), STRATA);
 });
