@@ -124,11 +124,12 @@ export {
 export type { ZtocCache, ZtocKey } from './soci/ztoc-cache.js';
 export { BufferSource } from './source/buffer-source.js';
 export { FileSource } from './source/file-source.js';
+export type { GivenSource } from './source/given-source.js';
 export type { HttpRequestEvent, HttpStats, HttpTimeouts } from './source/http-exchange.js';
 export type { RetryPolicy } from './source/http-retry.js';
 export { HttpSource, type HttpSourceOptions } from './source/http-source.js';
 export { HttpTransport, type HttpTransportOptions, type RequestHeaders } from './source/http-transport.js';
-export type { AbortableOptions, RangeSource } from './source/range-source.js';
+export type { AbortableOptions, Lane, RangeSource, ReadOptions } from './source/range-source.js';
 export type { ReadStats } from './span/fetcher.js';
 export type { ReadPart } from './span/read-part.js';
 export type { ReadPlan, WindowVerification } from './span/reader.js';

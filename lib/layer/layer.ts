@@ -4,6 +4,7 @@
  */
 import type { Readable } from 'node:stream';
 import { fileError, invalidArgument, SociError } from '../errors.js';
+import { completeSource, type GivenSource } from '../source/given-source.js';
 import type { AbortableOptions, RangeSource } from '../source/range-source.js';
 import type { ReadStats } from '../span/fetcher.js';
 import { type ReadPlan, SpanReader, type WindowVerification } from '../span/reader.js';
@@ -65,7 +66,7 @@ export interface FilePlan extends ReadPlan {
  *   ERR_SOCI_ZTOC_DIGEST; ERR_SOCI_INVALID_ARGUMENT; what `Ztoc.decode` throws
  */
 export async function openLayer(
-  source: RangeSource,
+  source: GivenSource,
   ztoc: Ztoc | Uint8Array,
   options: OpenLayerOptions = {},
 ): Promise<Layer> {
@@ -91,7 +92,7 @@ export async function openLayer(
       { data: { expected: table.compressedSize, found: source.size } },
     );
   }
-  return new Layer(source, table, options);
+  return new Layer(completeSource(source), table, options);
 }
 
 export class Layer {

@@ -1,11 +1,9 @@
 /** What a layer was unpacked to, in a temporary file: written once, then read as any other source. */
 import type { TemporaryFile, TemporarySpace } from '../files/temporary-file.js';
-import { allocateExactly, checkByteRange, closedError } from '../source/byte-range.js';
-import type { AbortableOptions, RangeSource } from '../source/range-source.js';
+import { checkByteRange, closedError } from '../source/byte-range.js';
+import { FilledSource, type ReadOptions } from '../source/range-source.js';
 
-const STREAM_CHUNK = 2 ** 20;
-
-export class ScratchFile implements RangeSource {
+export class ScratchFile extends FilledSource {
   readonly name: string;
   readonly #file: TemporaryFile;
   #closing: Promise<void> | undefined;
@@ -27,6 +25,7 @@ export class ScratchFile implements RangeSource {
   }
 
   private constructor(name: string, file: TemporaryFile) {
+    super();
     this.name = name;
     this.#file = file;
   }
@@ -35,25 +34,12 @@ export class ScratchFile implements RangeSource {
     return this.#file.size;
   }
 
-  async read(offset: number, length: number, options: AbortableOptions = {}): Promise<Uint8Array> {
-    checkByteRange(this.name, this.size, offset, length);
-    const target = allocateExactly(length);
-    await this.readInto(target, offset, options);
-    return target;
-  }
-
-  async readInto(target: Uint8Array, offset: number, options: AbortableOptions = {}): Promise<void> {
+  async readInto(target: Uint8Array, offset: number, options: ReadOptions = {}): Promise<void> {
     options.signal?.throwIfAborted();
     if (this.#closing !== undefined) throw closedError(this.name);
     checkByteRange(this.name, this.size, offset, target.length);
     await this.#file.readInto(target, offset);
     options.signal?.throwIfAborted();
-  }
-
-  async *stream(options: AbortableOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
-    for (let offset = 0; offset < this.size; offset += STREAM_CHUNK) {
-      yield await this.read(offset, Math.min(STREAM_CHUNK, this.size - offset), options);
-    }
   }
 
   close(): Promise<void> {

@@ -5,7 +5,7 @@
  */
 import { SociError, type SociErrorCode } from '../errors.js';
 import { HttpSource } from '../source/http-source.js';
-import type { AbortableOptions, RangeSource } from '../source/range-source.js';
+import { FilledSource, type ReadOptions } from '../source/range-source.js';
 import type { Endpoint } from './endpoint.js';
 import { repositoryScope } from './scope.js';
 import type { RegistryTransport } from './transport.js';
@@ -32,7 +32,7 @@ function wordedAsRegistry(error: unknown): unknown {
     : new SociError(code, error.message, { data: error.data, cause: error.cause });
 }
 
-export class RegistryBlobSource implements RangeSource {
+export class RegistryBlobSource extends FilledSource {
   readonly size: number;
   readonly name: string;
   readonly #transport: RegistryTransport;
@@ -45,6 +45,7 @@ export class RegistryBlobSource implements RangeSource {
 
   /** @param endpoints At least one. */
   constructor(transport: RegistryTransport, blob: RegistryBlob, endpoints: readonly Endpoint[]) {
+    super();
     this.#transport = transport;
     this.#blob = blob;
     this.#endpoints = endpoints;
@@ -52,18 +53,18 @@ export class RegistryBlobSource implements RangeSource {
     this.name = `${blob.registry}/${blob.repository}@${blob.digest}`;
   }
 
-  async read(offset: number, length: number, options?: AbortableOptions): Promise<Uint8Array> {
+  async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
     for (let index = this.#first; ; index++) {
       try {
         const source = await this.#open(index);
-        return await source.read(offset, length, options);
+        return await source.readInto(target, offset, options);
       } catch (error) {
         this.#giveUpOn(index, error, options?.signal);
       }
     }
   }
 
-  async *stream(options?: AbortableOptions): AsyncGenerator<Uint8Array, void, undefined> {
+  override async *stream(options?: ReadOptions): AsyncGenerator<Uint8Array, void, undefined> {
     for (let index = this.#first; ; index++) {
       let started = false;
       try {

@@ -3,7 +3,7 @@
  * blob: the end is only reported if the digest is right. Range reads pass
  * through; their reader has span digests for that.
  */
-import type { AbortableOptions, RangeSource } from '../source/range-source.js';
+import type { RangeSource, ReadOptions } from '../source/range-source.js';
 import type { Descriptor } from './descriptor.js';
 import { ContentVerifier, requireSha256 } from './digest.js';
 
@@ -21,11 +21,15 @@ export class VerifiedSource implements RangeSource {
     this.size = descriptor.size;
   }
 
-  read(offset: number, length: number, options?: AbortableOptions): Promise<Uint8Array> {
+  readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
+    return this.#source.readInto(target, offset, options);
+  }
+
+  read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array> {
     return this.#source.read(offset, length, options);
   }
 
-  async *stream(options?: AbortableOptions): AsyncGenerator<Uint8Array, void, undefined> {
+  async *stream(options?: ReadOptions): AsyncGenerator<Uint8Array, void, undefined> {
     const verifier = new ContentVerifier(this.#digest, this.size, this.name);
     for await (const chunk of this.#source.stream(options)) {
       verifier.update(chunk);

@@ -7,11 +7,10 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { SociError } from '../errors.js';
-import { allocateExactly, checkByteRange, closedError } from './byte-range.js';
-import type { AbortableOptions, RangeSource } from './range-source.js';
+import { checkByteRange, closedError } from './byte-range.js';
+import { type AbortableOptions, FilledSource, type ReadOptions } from './range-source.js';
 
-/** One pread at most: bounds how long an aborted read goes on, and how much a stream holds. */
-const STREAM_CHUNK = 1024 * 1024;
+/** One pread at most: bounds how long an aborted read goes on. */
 const READ_SLICE = 4 * 1024 * 1024;
 
 interface FileIdentity {
@@ -20,7 +19,7 @@ interface FileIdentity {
   readonly ino: bigint;
 }
 
-export class FileSource implements RangeSource {
+export class FileSource extends FilledSource {
   readonly size: number;
   readonly name: string;
   readonly #handle: FileHandle;
@@ -28,6 +27,7 @@ export class FileSource implements RangeSource {
   #closing: Promise<void> | undefined;
 
   private constructor(path: string, handle: FileHandle, identity: FileIdentity) {
+    super();
     this.name = path;
     this.size = Number(identity.size);
     this.#handle = handle;
@@ -53,15 +53,7 @@ export class FileSource implements RangeSource {
     }
   }
 
-  async read(offset: number, length: number, options: AbortableOptions = {}): Promise<Uint8Array> {
-    this.#check(options.signal);
-    checkByteRange(this.name, this.size, offset, length);
-    const target = allocateExactly(length);
-    await this.readInto(target, offset, options);
-    return target;
-  }
-
-  async readInto(target: Uint8Array, offset: number, options: AbortableOptions = {}): Promise<void> {
+  async readInto(target: Uint8Array, offset: number, options: ReadOptions = {}): Promise<void> {
     this.#check(options.signal);
     const { length } = target;
     checkByteRange(this.name, this.size, offset, length);
@@ -88,20 +80,10 @@ export class FileSource implements RangeSource {
     }
   }
 
-  async *stream(options: AbortableOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
-    for (let offset = 0; offset < this.size; offset += STREAM_CHUNK) {
-      yield await this.read(offset, Math.min(STREAM_CHUNK, this.size - offset), options);
-    }
-  }
-
   /** Resolves when reads under way, which reject with ERR_SOCI_CLOSED, have let go of the handle. */
   close(): Promise<void> {
     this.#closing ??= this.#handle.close();
     return this.#closing;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
   }
 
   #check(signal: AbortSignal | undefined): void {

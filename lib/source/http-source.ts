@@ -7,7 +7,7 @@
 
 import { AbortScope } from '../async/abort-scope.js';
 import { SociError } from '../errors.js';
-import { allocateExactly, checkByteRange, closedError } from './byte-range.js';
+import { checkByteRange, closedError } from './byte-range.js';
 import { httpError } from './http-error.js';
 import type { HttpReply, HttpStats } from './http-exchange.js';
 import { checkTotal, HttpIdentity } from './http-identity.js';
@@ -22,7 +22,7 @@ import {
 import { Retries, type RetryPolicy, retryPolicy } from './http-retry.js';
 import { type HttpTarget, parseTarget } from './http-target.js';
 import { HttpTransport, type HttpTransportOptions, type RequestHeaders } from './http-transport.js';
-import type { AbortableOptions, RangeSource } from './range-source.js';
+import { type AbortableOptions, FilledSource, type ReadOptions } from './range-source.js';
 import { redactUrl } from './redact.js';
 
 export interface HttpSourceOptions extends AbortableOptions {
@@ -44,7 +44,7 @@ export interface HttpSourceOptions extends AbortableOptions {
 /** What a presigned URL answers when it has expired: S3 400 or 403, others 401, 404 or 410. */
 const STALE: ReadonlySet<number> = new Set([400, 401, 403, 404, 410]);
 
-export class HttpSource implements RangeSource {
+export class HttpSource extends FilledSource {
   readonly name: string;
   readonly #target: HttpTarget;
   readonly #headers: RequestHeaders | undefined;
@@ -60,6 +60,7 @@ export class HttpSource implements RangeSource {
   #location: HttpTarget | undefined;
 
   private constructor(url: string | URL, options: HttpSourceOptions) {
+    super();
     this.#target = parseTarget(url);
     this.name = redactUrl(this.#target.url);
     this.#headers = options.headers;
@@ -107,11 +108,11 @@ export class HttpSource implements RangeSource {
     return { ...this.#stats };
   }
 
-  read(offset: number, length: number, options: AbortableOptions = {}): Promise<Uint8Array> {
+  readInto(target: Uint8Array, offset: number, options: ReadOptions = {}): Promise<void> {
     return this.#scope.run(options.signal, async signal => {
+      const { length } = target;
       checkByteRange(this.name, this.size, offset, length);
       if (!this.#ranges) throw noRangesError(this.#target.url);
-      const target = allocateExactly(length);
       let filled = 0;
       const retries = new Retries(this.#retry, signal);
       while (filled < length) {
@@ -126,7 +127,6 @@ export class HttpSource implements RangeSource {
           await this.#pause(retries, error, filled);
         }
       }
-      return target;
     });
   }
 
@@ -135,7 +135,7 @@ export class HttpSource implements RangeSource {
    * breaks off. Holds at most 256 KiB beyond what the consumer has taken; leaving
    * the loop closes the connection.
    */
-  async *stream(options: AbortableOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
+  override async *stream(options: ReadOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
     const operation = this.#scope.begin(options.signal);
     try {
       const retries = new Retries(this.#retry, operation.signal);
@@ -165,10 +165,6 @@ export class HttpSource implements RangeSource {
   async close(): Promise<void> {
     this.#scope.close(closedError(this.name));
     if (this.#ownsTransport) await this.#transport.close();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
   }
 
   async #probe(signal: AbortSignal, ranges: 'required' | 'optional'): Promise<void> {

@@ -2,9 +2,22 @@
  * The seam between "where a layer's bytes are" and everything that reads them.
  * A new transport is a new RangeSource; nothing above it changes.
  */
+import { allocateExactly, checkByteRange } from './byte-range.js';
 
 export interface AbortableOptions {
   readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * How urgent a read is: somebody waits for it; somebody will probably want it
+ * soon; it only completes what is there. An argument of every read, not another
+ * way to read.
+ */
+export type Lane = 'demand' | 'prefetch' | 'background';
+
+export interface ReadOptions extends AbortableOptions {
+  /** Default 'demand'. */
+  readonly lane?: Lane | undefined;
 }
 
 export interface RangeSource {
@@ -15,25 +28,49 @@ export interface RangeSource {
   readonly name: string;
 
   /**
-   * Reads exactly `length` bytes from `offset` (both in bytes of the stored,
-   * i.e. compressed, object).
+   * Fills all of `target` from `offset` (in bytes of the stored, i.e. compressed, object). Once it has settled
+   * nothing is written there any more. The primitive: everything else can be derived from it.
    *
-   * @throws SociError ERR_SOCI_SOURCE_RANGE when [offset, offset + length) is
-   *   not inside the object; ERR_SOCI_SOURCE_SHORT when fewer bytes arrive;
-   *   ERR_SOCI_SOURCE_CHANGED when the object is not the one that was opened.
-   *   An aborted read rejects with the signal's reason.
+   * @throws SociError ERR_SOCI_SOURCE_RANGE when [offset, offset + target.length) is not inside the object;
+   *   ERR_SOCI_SOURCE_SHORT when fewer bytes arrive; ERR_SOCI_SOURCE_CHANGED when the object is not the one that
+   *   was opened. An aborted read rejects with the signal's reason.
    */
-  read(offset: number, length: number, options?: AbortableOptions): Promise<Uint8Array>;
+  readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void>;
 
-  /**
-   * Fills all of `target` from `offset`, for callers that read again and again into the same memory: once it has
-   * settled nothing may be written there any more. Fails as `read` does.
-   */
-  readInto?(target: Uint8Array, offset: number, options?: AbortableOptions): Promise<void>;
+  /** Exactly `length` bytes from `offset`, which may be memory of the source's own. Fails as `readInto` does. */
+  read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array>;
 
   /** The whole object from its first byte to its last, in chunks of any size. */
-  stream(options?: AbortableOptions): AsyncIterable<Uint8Array>;
+  stream(options?: ReadOptions): AsyncIterable<Uint8Array>;
 
   /** Frees what the source holds. Reads under way reject with ERR_SOCI_CLOSED; closing twice is no error. */
   close(): Promise<void>;
+}
+
+const STREAM_CHUNK = 1024 * 1024;
+
+/** A source made of its primitive: `read` fills new memory, `stream` reads on and on, 1 MiB at a time. */
+export abstract class FilledSource implements RangeSource {
+  abstract readonly size: number;
+  abstract readonly name: string;
+  abstract readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void>;
+  abstract close(): Promise<void>;
+
+  async read(offset: number, length: number, options: ReadOptions = {}): Promise<Uint8Array> {
+    options.signal?.throwIfAborted();
+    checkByteRange(this.name, this.size, offset, length);
+    const target = allocateExactly(length);
+    await this.readInto(target, offset, options);
+    return target;
+  }
+
+  async *stream(options: ReadOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
+    for (let offset = 0; offset < this.size; offset += STREAM_CHUNK) {
+      yield await this.read(offset, Math.min(STREAM_CHUNK, this.size - offset), options);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
 }

@@ -51,20 +51,15 @@ export class Fetcher {
     this.#counters = counters;
   }
 
-  /** Whether the source fills memory that it is given. */
-  get fills(): boolean {
-    return this.#source.readInto !== undefined;
-  }
-
   /**
    * The bytes [start, end) of the layer.
-   * @param memory where to put them, if the source can; a source that does not stop at once may still write to
+   * @param memory where to put them; a source that does not stop at once may still write to
    *   what was taken of it after this was aborted
    */
   async fetch(start: number, end: number, signal: AbortSignal, memory?: ReusedMemory): Promise<Uint8Array> {
     signal.throwIfAborted();
     this.#counters.requests++;
-    const target = this.fills ? memory?.take(end - start) : undefined;
+    const target = memory?.take(end - start);
     const bytes =
       target === undefined
         ? await abortable(this.#source.read(start, end - start, { signal }), signal)
@@ -81,7 +76,7 @@ export class Fetcher {
   }
 
   async #readInto(target: Uint8Array, start: number, signal: AbortSignal): Promise<Uint8Array> {
-    await this.#source.readInto?.(target, start, { signal });
+    await this.#source.readInto(target, start, { signal });
     return target;
   }
 }

@@ -8,6 +8,7 @@
 import { LinkedController } from '../async/abortable.js';
 import type { SharedWork } from '../async/shared-work.js';
 import { SociError } from '../errors.js';
+import { completeSource, type GivenSource } from '../source/given-source.js';
 import type { AbortableOptions, RangeSource } from '../source/range-source.js';
 import { Chain, type ChainOwner, checkpointMismatch } from './chain.js';
 import { Fetcher, newCounters, type ReadCounters, type ReadStats } from './fetcher.js';
@@ -68,10 +69,11 @@ export class SpanReader {
   #closing: Promise<void> | undefined;
 
   /**
-   * @param source the layer as stored; the reader does not close it
+   * @param given the layer as stored; the reader does not close it
    * @param table the layer's ztoc
    */
-  constructor(source: RangeSource, table: SpanTable, options: SpanReaderOptions = {}) {
+  constructor(given: GivenSource, table: SpanTable, options: SpanReaderOptions = {}) {
+    const source = completeSource(given);
     const { verifyWindows = 'neighbours' } = options;
     if (!['neighbours', 'chain'].includes(verifyWindows)) {
       throw new SociError(

@@ -62,7 +62,7 @@ export class SpanLoader {
     const decoded = spans.reduce((sum, span) => sum + decodedLength(span), 0);
     const lent = typeof use === 'object' ? use : undefined;
     // A longer span is read again after its digest was checked, when a source that writes late could change it.
-    const requests = fetcher.fills && spans.every(isOneJob) ? lent?.requests : undefined;
+    const requests = spans.every(isOneJob) ? lent?.requests : undefined;
     let lease: Lease | undefined;
     const fetched = new SharedWork(async signal => {
       lease = await memoryBudget.acquire(range.end - range.start + decoded, signal);

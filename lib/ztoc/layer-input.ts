@@ -5,10 +5,11 @@
  * the next chunk. The next buffer fills while the last one is worked on.
  */
 import { SociError } from '../errors.js';
-import type { RangeSource } from '../source/range-source.js';
+import { FileSource } from '../source/file-source.js';
+import type { GivenSource } from '../source/given-source.js';
 
 /** A RangeSource, all bytes at once, a Readable, or any iterable of chunks. */
-export type LayerInput = RangeSource | Uint8Array | AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+export type LayerInput = GivenSource | Uint8Array | AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
 /** What the indexer takes at most in one job. */
 const CHUNK_SIZE = 1 << 20;
@@ -18,8 +19,8 @@ export function layerName(input: LayerInput): string | undefined {
   return isRangeSource(input) ? input.name : undefined;
 }
 
-export function isRangeSource(input: LayerInput): input is RangeSource {
-  const candidate = (input ?? {}) as Partial<RangeSource>;
+export function isRangeSource(input: LayerInput): input is GivenSource {
+  const candidate = (input ?? {}) as Partial<GivenSource>;
   return typeof candidate.stream === 'function' && typeof candidate.read === 'function';
 }
 
@@ -38,8 +39,8 @@ export async function* layerChunks(
     return;
   }
   const gatherer =
-    isRangeSource(input) && input.readInto !== undefined
-      ? new RangeFiller(input, signal)
+    input instanceof FileSource
+      ? new FileFiller(input, signal)
       : new Gatherer(isRangeSource(input) ? input.stream({ signal }) : input, signal);
   let buffer = new Uint8Array(CHUNK_SIZE);
   let spare = new Uint8Array(CHUNK_SIZE);
@@ -58,14 +59,14 @@ export async function* layerChunks(
   }
 }
 
-/** Reads a source straight into the buffers: a new one for every chunk would keep the garbage collector busy. */
-class RangeFiller {
-  readonly #source: RangeSource;
+/** Reads a file straight into the buffers: a new one for every chunk would keep the garbage collector busy. */
+class FileFiller {
+  readonly #source: FileSource;
   readonly #signal: AbortSignal | undefined;
   #position = 0;
   #filling: Promise<void> | undefined;
 
-  constructor(source: RangeSource, signal: AbortSignal | undefined) {
+  constructor(source: FileSource, signal: AbortSignal | undefined) {
     this.#source = source;
     this.#signal = signal;
   }
@@ -74,7 +75,7 @@ class RangeFiller {
     const target = buffer.subarray(0, this.#source.size - this.#position);
     const offset = this.#position;
     this.#position += target.length;
-    this.#filling = this.#source.readInto?.(target, offset, { signal: this.#signal });
+    this.#filling = this.#source.readInto(target, offset, { signal: this.#signal });
     await this.#filling;
     return target.length;
   }

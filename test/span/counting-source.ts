@@ -1,5 +1,6 @@
 /** A RangeSource over bytes that records every read and lets a test delay it, damage it or make it fail. */
-import type { AbortableOptions, RangeSource } from '../../lib/source/range-source.js';
+import type { GivenSource } from '../../lib/source/given-source.js';
+import type { AbortableOptions } from '../../lib/source/range-source.js';
 
 export interface SourceRead {
   readonly start: number;
@@ -7,7 +8,7 @@ export interface SourceRead {
   readonly signal: AbortSignal | undefined;
 }
 
-export class CountingSource implements RangeSource {
+export class CountingSource implements GivenSource {
   readonly name = 'layer under test';
   readonly reads: SourceRead[] = [];
   closed = 0;
