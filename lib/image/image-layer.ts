@@ -186,10 +186,11 @@ export class ImageLayer {
   }
 
   #unpacking(diffId: string, signal: AbortSignal): UnpackOptions {
-    const { folder, limits, budget } = this.#options;
+    const { folder, limits, budget, context } = this.#options;
     return {
       diffId,
       folder,
+      temporary: context.temporary,
       budget,
       limits: limits.ztoc,
       signal,

@@ -6,6 +6,7 @@ import type { RegistryOptions, RegistryTransport } from '../registry/transport.j
 import type { SociIndexVersion } from '../soci/soci-index.js';
 import type { ZtocCache } from '../soci/ztoc-cache.js';
 import type { AbortableOptions } from '../source/range-source.js';
+import type { ReadContext } from '../span/read-context.js';
 import type { WindowVerification } from '../span/reader.js';
 import type { ZtocLimits } from '../ztoc/limits.js';
 
@@ -68,6 +69,8 @@ export interface OpenImageOptions extends AbortableOptions, RegistryOptions {
   /** Default 'neighbours'. */
   readonly verifyWindows?: WindowVerification | undefined;
   readonly limits?: Partial<ImageLimits> | undefined;
+  /** Whose memory, threads, decoded spans and temporary space reading shares. Default: the default context. */
+  readonly context?: ReadContext | undefined;
   readonly onProgress?: ((progress: ImageProgress) => void) | undefined;
   /** Connections shared with others and not closed with the image; the registry options go unused then. */
   readonly transport?: RegistryTransport | undefined;

@@ -17,6 +17,7 @@ import type { ZtocDescriptor } from '../soci/soci-index.js';
 import { closedError } from '../source/byte-range.js';
 import type { AbortableOptions } from '../source/range-source.js';
 import { newCounters, type ReadStats } from '../span/fetcher.js';
+import type { ReadContext } from '../span/read-context.js';
 import type { ReadPlan } from '../span/reader.js';
 import {
   encodeName,
@@ -48,6 +49,7 @@ export interface ImageParts {
   /** The lowest first; a layer that is there twice is the same object twice. */
   readonly layers: readonly ImageLayer[];
   readonly maxNames: number;
+  readonly context: ReadContext;
   /** Frees what belongs to the image alone. */
   readonly release: () => Promise<void>;
 }
@@ -395,6 +397,7 @@ export class Image {
       return {
         start,
         end,
+        threads: this.#parts.context.settings.decodeConcurrency,
         read: (from, to, abort) =>
           this.#scope.run(abort, linked => this.#readRange(file, { start: from, end: to }, linked)),
         pieceEnd: (from, bytes) => this.#layer(file.layer).pieceEnd(file.entry, from, end, bytes),

@@ -7,6 +7,7 @@ import { HeaderCheck } from '../layer/header-check.js';
 import type { SparseMap } from '../plain/sparse-map.js';
 import type { RangeSource } from '../source/range-source.js';
 import type { ReadStats } from '../span/fetcher.js';
+import type { ReadContext } from '../span/read-context.js';
 import type { ReadPart } from '../span/read-part.js';
 import { type ReadPlan, SpanReader, type WindowVerification } from '../span/reader.js';
 import type { TocEntry } from '../tar/entry.js';
@@ -26,6 +27,7 @@ export interface LayerContent {
 export interface LayerDataOptions {
   readonly verifyHeaders: boolean;
   readonly verifyWindows: WindowVerification | undefined;
+  readonly context: ReadContext;
 }
 
 /** Decoded bytes of a sparse file that a stream asks for at once. */
@@ -43,7 +45,8 @@ export class LayerData {
     this.toc = content.ztoc;
     this.origin = content.origin;
     this.#source = content.source;
-    this.#reader = new SpanReader(content.source, content.ztoc, { verifyWindows: options.verifyWindows });
+    const { verifyWindows, context } = options;
+    this.#reader = new SpanReader(content.source, content.ztoc, { verifyWindows, context });
     // An unpacked tar's table was read from the headers themselves, and says less than a header can.
     this.#headers = new HeaderCheck(options.verifyHeaders && content.origin !== 'unpacked');
     this.#sparse = content.sparse;

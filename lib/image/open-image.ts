@@ -16,6 +16,7 @@ import { findIndex, type IndexSearch } from '../soci/find-index.js';
 import { FolderZtocCache } from '../soci/folder-ztoc-cache.js';
 import { MemoryZtocCache } from '../soci/memory-ztoc-cache.js';
 import type { ZtocCache } from '../soci/ztoc-cache.js';
+import { defaultContext, type ReadContext } from '../span/read-context.js';
 import { Image } from './image.js';
 import { type ImageConfig, loadImageConfig } from './image-config.js';
 import { ImageLayer, type LayerDescription, missingZtoc } from './image-layer.js';
@@ -30,9 +31,6 @@ export interface ImageInRepository {
 /** Of all the indexes that an image may refer to, a message tells about so many. */
 const MAX_REASONS = 5;
 
-/** What images without a cache of their own share. */
-let processCache: ZtocCache | undefined;
-
 /**
  * Opens an image: `registry/repo:tag`, `…@sha256:…`, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, or one in a repository
  * that is open (and stays open when the image is closed).
@@ -45,7 +43,7 @@ export async function openImage(
   location: string | ImageLocation | ImageInRepository,
   options: OpenImageOptions = {},
 ): Promise<Image> {
-  const { signal, missingZtoc: policy = 'build' } = options;
+  const { signal, missingZtoc: policy = 'build', context = defaultContext } = options;
   signal?.throwIfAborted();
   if (!['build', 'error', 'fail'].includes(policy)) {
     throw new SociError(
@@ -70,13 +68,14 @@ export async function openImage(
     const layerOptions = {
       repository,
       missingZtoc: policy,
-      cache: cacheOf(options),
+      cache: cacheOf(options, context),
       folder: cacheDirectory === undefined ? undefined : join(cacheDirectory, 'tars'),
       limits,
       budget: new UnpackBudget(limits.maxUnpackedBytes),
       indexNamed: typeof options.index === 'string',
       verifyHeaders: options.verifyHeaders ?? true,
       verifyWindows: options.verifyWindows,
+      context,
       onProgress: options.onProgress,
     };
     const byDigest = new Map<string, ImageLayer>();
@@ -88,7 +87,7 @@ export async function openImage(
     });
     const name = `${repository.name}@${content.descriptor.digest}`;
     const { maxNames } = limits;
-    return new Image({ name, content, config, index, layers, maxNames, release });
+    return new Image({ name, content, config, index, layers, maxNames, context, release });
   } catch (error) {
     await release();
     throw error;
@@ -210,9 +209,9 @@ function whyNoZtoc(index: IndexSearch | undefined): string {
   return `there is no SOCI index${attempts === '' ? '' : ` (${attempts})`}`;
 }
 
-function cacheOf({ cache, cacheDirectory }: OpenImageOptions): ZtocCache {
+/** Images without a cache of their own share that of their context. */
+function cacheOf({ cache, cacheDirectory }: OpenImageOptions, context: ReadContext): ZtocCache {
   if (cache !== undefined) return cache;
   if (cacheDirectory !== undefined) return new FolderZtocCache(join(cacheDirectory, 'ztocs'));
-  processCache ??= new MemoryZtocCache();
-  return processCache;
+  return context.part(MemoryZtocCache);
 }

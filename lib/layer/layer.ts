@@ -7,6 +7,7 @@ import { fileError, invalidArgument, SociError } from '../errors.js';
 import { completeSource, type GivenSource } from '../source/given-source.js';
 import type { AbortableOptions, RangeSource } from '../source/range-source.js';
 import type { ReadStats } from '../span/fetcher.js';
+import { defaultContext, type ReadContext } from '../span/read-context.js';
 import { type ReadPlan, SpanReader, type WindowVerification } from '../span/reader.js';
 import { PassMemory } from '../span/reused-memory.js';
 import { quoteByteString } from '../tar/byte-string.js';
@@ -29,6 +30,8 @@ export interface OpenLayerOptions extends AbortableOptions {
   readonly verifyHeaders?: boolean | undefined;
   /** Default 'neighbours'. */
   readonly verifyWindows?: WindowVerification | undefined;
+  /** Whose memory, threads and decoded spans reading shares. Default: the default context. */
+  readonly context?: ReadContext | undefined;
   /** Close the source with the layer. Default false. */
   readonly closeSource?: boolean | undefined;
 }
@@ -98,6 +101,7 @@ export async function openLayer(
 export class Layer {
   readonly ztoc: Ztoc;
   readonly #source: RangeSource;
+  readonly #context: ReadContext;
   readonly #reader: SpanReader;
   readonly #headers: HeaderCheck;
   readonly #paths: PathWalker;
@@ -108,7 +112,9 @@ export class Layer {
   constructor(source: RangeSource, ztoc: Ztoc, options: OpenLayerOptions) {
     this.ztoc = ztoc;
     this.#source = source;
-    this.#reader = new SpanReader(source, ztoc, { verifyWindows: options.verifyWindows });
+    this.#context = options.context ?? defaultContext;
+    const { verifyWindows } = options;
+    this.#reader = new SpanReader(source, ztoc, { verifyWindows, context: this.#context });
     this.#headers = new HeaderCheck(options.verifyHeaders ?? true);
     this.#paths = new PathWalker(ztoc);
     this.#closeSource = options.closeSource ?? false;
@@ -176,6 +182,7 @@ export class Layer {
       return {
         start,
         end,
+        threads: this.#context.settings.decodeConcurrency,
         read: (from, to, signal) => this.#readRange(file, from, to, signal),
         pieceEnd: (from, bytes) => this.#reader.pieceEnd(offset + from, offset + end, bytes) - offset,
       };
@@ -194,6 +201,7 @@ export class Layer {
       return {
         start,
         end,
+        threads: this.#context.settings.decodeConcurrency,
         read: (from, to, signal) => this.#reader.take(from, to, { signal }),
         pieceEnd: (from, bytes) => this.#reader.pieceEnd(from, end, bytes),
       };
@@ -215,6 +223,7 @@ export class Layer {
       return {
         start,
         end,
+        threads: this.#context.settings.decodeConcurrency,
         read: (from, to, signal) => this.#reader.lend(from, to, memory, { signal }),
         pieceEnd: (from, bytes) => this.#reader.pieceEnd(from, end, bytes),
       };

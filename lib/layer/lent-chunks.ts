@@ -3,7 +3,7 @@
  * a layer for whoever is done with a chunk before asking for the next. Nothing
  * is copied, and nothing is left to the garbage collector.
  */
-import { LinkedController } from '../async/abortable.js';
+import { AbortScope } from '../async/abort-scope.js';
 import type { LentBytes } from '../span/reader.js';
 import { type PiecewiseFile, ReadAhead } from './read-ahead.js';
 
@@ -12,12 +12,11 @@ export async function* lentChunks(
   open: () => PiecewiseFile<LentBytes>,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  signal?.throwIfAborted();
-  const controller = new LinkedController(signal);
+  const pass = new AbortScope().begin(signal);
   try {
-    const ahead = new ReadAhead(open(), controller.signal);
+    const ahead = new ReadAhead(open(), pass.signal);
     for (;;) {
-      controller.signal.throwIfAborted();
+      pass.signal.throwIfAborted();
       const part = await ahead.next();
       if (part === undefined) return;
       // An empty part lies between two spans.
@@ -25,7 +24,7 @@ export async function* lentChunks(
       part.release();
     }
   } finally {
-    controller.unlink();
-    controller.abort();
+    pass.abort(undefined);
+    pass.end();
   }
 }

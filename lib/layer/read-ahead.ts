@@ -3,8 +3,6 @@
  * time, the next ones being fetched and decoded on all threads that decode
  * while these are used, in a few pieces of bounded size however long it is.
  */
-import { settings } from '../span/settings.js';
-
 /** Decoded bytes of a piece after the first: two spans of the usual 4 MiB and a bit. A single span may be more. */
 const PIECE_BYTES = 10 * 1024 * 1024;
 
@@ -12,6 +10,8 @@ const PIECE_BYTES = 10 * 1024 * 1024;
 export interface PiecewiseFile<T> {
   readonly start: number;
   readonly end: number;
+  /** Threads that decode: so many pieces are under way beside the one that is used. */
+  readonly threads: number;
   /** All of a piece, or parts of it that follow each other: each is used as soon as it and those before it are there. */
   read(start: number, end: number, signal: AbortSignal): Promise<T> | readonly Promise<T>[];
   /** Where a piece from `start` of about `bytes` bytes ends, so that no span is divided. */
@@ -45,9 +45,9 @@ export class ReadAhead<T> {
   }
 
   #fetchAhead(): void {
-    const { start, end } = this.#file;
+    const { start, end, threads } = this.#file;
     // One that is being used, and one for each thread: two spans, the second of which follows at once.
-    const most = 1 + settings().decodeConcurrency;
+    const most = 1 + threads;
     while (this.#next < end && this.#pieces.length < most) {
       // The first piece is one span, so that the first byte does not wait for more than it needs.
       const pieceEnd = this.#file.pieceEnd(this.#next, this.#next === start ? 0 : PIECE_BYTES);

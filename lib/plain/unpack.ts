@@ -10,10 +10,10 @@ import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { SociError } from '../errors.js';
 import { writeFileAtomically } from '../files/atomic-file.js';
+import type { TemporarySpace } from '../files/temporary-file.js';
 import type { LayerContent } from '../image/layer-data.js';
 import { FileSource } from '../source/file-source.js';
 import type { RangeSource } from '../source/range-source.js';
-import { temporarySpace } from '../span/settings.js';
 import { BLOCK_SIZE } from '../tar/header-block.js';
 import type { ZtocLimits } from '../ztoc/limits.js';
 import { sniffCompression } from '../ztoc/sniff-compression.js';
@@ -27,6 +27,8 @@ export interface UnpackOptions {
   readonly diffId: string;
   /** Where plain tars are kept; undefined: in a temporary file. */
   readonly folder: string | undefined;
+  /** Where temporary files are. */
+  readonly temporary: TemporarySpace;
   readonly budget: UnpackBudget;
   readonly limits: Partial<ZtocLimits> | undefined;
   readonly signal: AbortSignal;
@@ -78,7 +80,7 @@ export async function unpackLayer(layer: RangeSource, options: UnpackOptions): P
   let source: RangeSource;
   try {
     if (folder === undefined) {
-      source = await ScratchFile.write(temporarySpace, layer.name, unpacked());
+      source = await ScratchFile.write(options.temporary, layer.name, unpacked());
     } else {
       const path = tarPath(folder, diffId);
       await writeFileAtomically(path, unpacked(), { code: 'ERR_SOCI_OUTPUT', signal });

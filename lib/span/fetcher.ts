@@ -2,10 +2,9 @@
  * Fetches ranges of one layer, counts them, and trusts the source neither to
  * stop at once when it is told to nor to return the length it was asked for.
  */
-
 import { abortable } from '../async/abortable.js';
 import { SociError } from '../errors.js';
-import type { RangeSource } from '../source/range-source.js';
+import type { Lane, RangeSource } from '../source/range-source.js';
 import type { ReusedMemory } from './reused-memory.js';
 
 /** What reading a layer has cost so far. Bytes count once each time they were moved. */
@@ -42,6 +41,16 @@ export function newCounters(): ReadCounters {
   };
 }
 
+export interface FetchOptions {
+  readonly signal: AbortSignal;
+  readonly lane: Lane;
+  /**
+   * Where to put the bytes. A source that does not stop at once may still write to what was taken of it after the
+   * fetch was aborted.
+   */
+  readonly memory?: ReusedMemory | undefined;
+}
+
 export class Fetcher {
   readonly #source: RangeSource;
   readonly #counters: ReadCounters;
@@ -51,19 +60,17 @@ export class Fetcher {
     this.#counters = counters;
   }
 
-  /**
-   * The bytes [start, end) of the layer.
-   * @param memory where to put them; a source that does not stop at once may still write to
-   *   what was taken of it after this was aborted
-   */
-  async fetch(start: number, end: number, signal: AbortSignal, memory?: ReusedMemory): Promise<Uint8Array> {
+  /** The bytes [start, end) of the layer. */
+  async fetch(start: number, end: number, options: FetchOptions): Promise<Uint8Array> {
+    const { signal, lane, memory } = options;
     signal.throwIfAborted();
     this.#counters.requests++;
     const target = memory?.take(end - start);
-    const bytes =
+    const reading =
       target === undefined
-        ? await abortable(this.#source.read(start, end - start, { signal }), signal)
-        : await abortable(this.#readInto(target, start, signal), signal);
+        ? this.#source.read(start, end - start, { signal, lane })
+        : this.#source.readInto(target, start, { signal, lane }).then(() => target);
+    const bytes = await abortable(reading, signal);
     if (bytes.length !== end - start) {
       throw new SociError(
         'ERR_SOCI_SOURCE_SHORT',
@@ -73,10 +80,5 @@ export class Fetcher {
     }
     this.#counters.fetchedBytes += bytes.length;
     return bytes;
-  }
-
-  async #readInto(target: Uint8Array, start: number, signal: AbortSignal): Promise<Uint8Array> {
-    await this.#source.readInto(target, start, { signal });
-    return target;
   }
 }

@@ -10,14 +10,14 @@ import { KeyedWork } from '../async/keyed-work.js';
 import { SharedOnce } from '../async/once.js';
 import { Turns } from '../async/turns.js';
 import type { TemporaryFile } from '../files/temporary-file.js';
-import { memoryBudget } from './memory-budget.js';
-import { temporarySpace } from './settings.js';
+import type { Lane } from '../source/range-source.js';
+import type { Fetcher } from './fetcher.js';
+import { Urgency } from './lanes.js';
+import type { LayerSpans } from './layer-spans.js';
 import { type InputFeed, SLICE_BYTES, SlicedDecoder } from './sliced-decoder.js';
-import { spanCache, spanKey } from './span-cache.js';
 import { decoderStart, inSpan } from './span-decoding.js';
-import { digestBytes, digestMismatch, sameDigest } from './span-digest.js';
-import type { LoaderOwner } from './span-loader.js';
 import { decodedLength, fetchStart, type Span } from './span-table.js';
+import { requireDigest, verifiedFetch } from './verified-fetch.js';
 import { checkNextWindow, WINDOW_BYTES, windowAfter } from './windows.js';
 
 /** Decoded bytes that are kept and handed on together. */
@@ -26,52 +26,94 @@ export const BLOCK_BYTES = SLICE_BYTES;
 /** One request on the way to the temporary file. */
 const CHUNK_BYTES = 4 * 1024 * 1024;
 
+/** How a huge span is read. */
+export interface HugeReadOptions {
+  readonly signal: AbortSignal;
+  readonly lane: Lane;
+}
+
+/** The requests that fetching `bytes` of a huge span takes. */
+export function hugeRequests(bytes: number): number {
+  return Math.ceil(bytes / CHUNK_BYTES);
+}
+
+/** The huge spans of one layer that have been read so far. */
+export class HugeSpans {
+  readonly #layer: LayerSpans;
+  readonly #fetcher: Fetcher;
+  readonly #spans = new Map<number, HugeSpan>();
+
+  constructor(layer: LayerSpans, fetcher: Fetcher) {
+    this.#layer = layer;
+    this.#fetcher = fetcher;
+  }
+
+  get(index: number): HugeSpan {
+    let huge = this.#spans.get(index);
+    if (huge === undefined) {
+      huge = new HugeSpan(this.#layer, this.#fetcher, this.#layer.table.span(index));
+      this.#spans.set(index, huge);
+    }
+    return huge;
+  }
+
+  /** Whether the compressed bytes of a span are at hand, or on their way. */
+  isPresent(index: number): boolean {
+    return this.#spans.get(index)?.present ?? false;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#spans.values()].map(span => span.close()));
+  }
+}
+
 export class HugeSpan {
-  readonly #owner: LoaderOwner;
+  readonly #layer: LayerSpans;
+  readonly #fetcher: Fetcher;
   readonly #span: Span;
   readonly #blocks = new KeyedWork<number, Uint8Array>();
   /** Decoding goes one block at a time. */
   readonly #turns = new Turns();
-  readonly #file = new SharedOnce<TemporaryFile>(
-    signal => this.#download(signal),
-    file => file.close(),
-  );
+  readonly #file: SharedOnce<TemporaryFile>;
+  readonly #urgency = new Urgency('background');
   #decoder: SlicedDecoder | undefined;
   /** The last 32 KiB in front of the decoder. */
   #window: Uint8Array = new Uint8Array(WINDOW_BYTES);
 
-  constructor(owner: LoaderOwner, span: Span) {
-    this.#owner = owner;
+  constructor(layer: LayerSpans, fetcher: Fetcher, span: Span) {
+    this.#layer = layer;
+    this.#fetcher = fetcher;
     this.#span = span;
+    this.#file = new SharedOnce(
+      signal => this.#download(signal),
+      file => file.close(),
+    );
   }
 
-  /** The requests that fetching `bytes` of a huge span takes. */
-  static requests(bytes: number): number {
-    return Math.ceil(bytes / CHUNK_BYTES);
-  }
-
-  /** Whether the compressed bytes are at hand, or on their way. */
   get present(): boolean {
     return this.#file.begun;
   }
 
   /** Block `block` of the span: `BLOCK_BYTES` of the tar stream, the last one less. Not to be changed. */
-  async block(block: number, signal: AbortSignal): Promise<Uint8Array> {
-    const key = spanKey(this.#owner.id, this.#span.index, block);
-    const cached = spanCache.get(key);
+  async block(block: number, { signal, lane }: HugeReadOptions): Promise<Uint8Array> {
+    const { context, counters } = this.#layer;
+    const key = this.#layer.key(this.#span.index, block);
+    const cached = context.cache.get(key);
     if (cached !== undefined) {
-      this.#owner.counters.cacheHits++;
+      counters.cacheHits++;
       return cached;
     }
+    this.#urgency.raise(lane);
     return this.#blocks.join(block, signal, async workSignal => {
       const bytes = await this.#turns.run(() => this.#decodeBlock(block, workSignal));
-      spanCache.set(key, bytes);
+      context.cache.set(key, bytes);
       return bytes;
     });
   }
 
   /** The verified compressed bytes, from `fetchStart` on. */
-  async compressed(signal: AbortSignal): Promise<TemporaryFile> {
+  async compressed({ signal, lane }: HugeReadOptions): Promise<TemporaryFile> {
+    this.#urgency.raise(lane);
     return this.#file.get(signal);
   }
 
@@ -83,14 +125,15 @@ export class HugeSpan {
   }
 
   async #decodeBlock(block: number, signal: AbortSignal): Promise<Uint8Array> {
-    const { table, name, counters } = this.#owner;
-    const file = await this.compressed(signal);
+    const { table, name, counters, context, proven } = this.#layer;
+    const span = this.#span;
+    const file = await this.#file.get(signal);
     const start = block * BLOCK_BYTES;
-    const length = Math.min(BLOCK_BYTES, decodedLength(this.#span) - start);
+    const length = Math.min(BLOCK_BYTES, decodedLength(span) - start);
     if (table.compression === 'uncompressed') return file.read(start, length);
     if (this.#decoder === undefined || this.#decoder.position > start) {
-      this.#decoder = new SlicedDecoder(decoderStart(table, this.#span), fileFeed(file));
-      this.#window = table.window(this.#span.index) ?? new Uint8Array(WINDOW_BYTES);
+      this.#decoder = new SlicedDecoder(context.decoding, decoderStart(this.#layer, span), fileFeed(file));
+      this.#window = table.window(span.index) ?? new Uint8Array(WINDOW_BYTES);
     }
     const decoder = this.#decoder;
     try {
@@ -101,9 +144,9 @@ export class HugeSpan {
       }
       const bytes = new Uint8Array(length);
       await this.#fill(decoder, bytes);
-      await this.#owner.checkBlock(this.#span, block, bytes);
-      if (start + length === decodedLength(this.#span)) {
-        checkNextWindow(table, name, this.#span.index, this.#window, new Uint8Array(0));
+      await proven?.check(name, span.index, block, bytes);
+      if (start + length === decodedLength(span)) {
+        checkNextWindow(table, name, span.index, this.#window, new Uint8Array(0));
       }
       counters.decodedSpans++;
       counters.decodedBytes += length;
@@ -111,31 +154,28 @@ export class HugeSpan {
     } catch (error) {
       // Stopped between two blocks by an abort, the decoder is still good.
       if (!signal.aborted || error !== signal.reason) this.#decoder = undefined;
-      throw inSpan(name, this.#span, error);
+      throw inSpan(name, span, error);
     }
   }
 
   /** Never stops inside a block, so that the decoder always stands between two. */
   async #fill(decoder: SlicedDecoder, bytes: Uint8Array): Promise<void> {
-    await decoder.fill(bytes, 0, new AbortController().signal);
+    await decoder.fill(bytes, { signal: new AbortController().signal, urgency: this.#urgency });
     this.#window = new Uint8Array(windowAfter(this.#window, bytes));
   }
 
-  /** Fetches the span into a temporary file; once more when the digest is wrong. */
+  /** Fetches the span into a temporary file. */
   async #download(signal: AbortSignal): Promise<TemporaryFile> {
-    const { table, name, counters } = this.#owner;
+    const { table, name, counters, context } = this.#layer;
     const start = fetchStart(table, this.#span);
-    const lease = await memoryBudget.acquire(2 * CHUNK_BYTES, signal);
+    const lease = await context.memory.acquire(2 * CHUNK_BYTES, { signal, urgency: this.#urgency });
     let file: TemporaryFile | undefined;
     try {
-      file = await temporarySpace.create(this.#span.compressedEnd - start);
-      const expected = digestBytes(this.#span.digest);
-      let found = await this.#downloadInto(file, start, signal);
-      if (!sameDigest(found, expected)) {
-        counters.digestRetries++;
-        found = await this.#downloadInto(file, start, signal);
-      }
-      if (!sameDigest(found, expected)) throw digestMismatch(name, this.#span, found);
+      const download = await context.temporary.create(this.#span.compressedEnd - start);
+      file = download;
+      await verifiedFetch(counters, async () =>
+        requireDigest(name, this.#span, await this.#downloadInto(download, start, signal)),
+      );
       return file;
     } catch (error) {
       await file?.close();
@@ -147,11 +187,10 @@ export class HugeSpan {
 
   /** One pass; the next chunk is on its way while this one is hashed and written. */
   async #downloadInto(file: TemporaryFile, start: number, signal: AbortSignal): Promise<Uint8Array> {
-    const { fetcher } = this.#owner;
     const end = start + file.size;
     const hash = createHash('sha256');
     const fetchAt = (at: number): Promise<Uint8Array> =>
-      fetcher.fetch(at, Math.min(at + CHUNK_BYTES, end), signal);
+      this.#fetcher.fetch(at, Math.min(at + CHUNK_BYTES, end), { signal, lane: this.#urgency.lane });
     let next = fetchAt(start);
     for (let at = start; at < end; ) {
       const chunk = await next;

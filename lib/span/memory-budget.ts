@@ -1,18 +1,13 @@
 /**
- * The process-wide bound on memory for spans: what is being fetched and
- * decoded takes a lease first, and pushes cached spans out when room is short.
+ * The bound on memory for spans: what is being fetched and decoded takes a lease
+ * first, and pushes cached spans out when room is short.
  *
  * Every piece of work takes its whole lease at once, before it does anything,
  * so nobody waits while holding. A lease larger than the bound is granted when
  * nothing else is held: a small bound makes reads sequential, never stuck.
  */
-import { onSettingsChange, settings } from './settings.js';
-import { type SpanCache, spanCache } from './span-cache.js';
-
-interface Waiting {
-  readonly bytes: number;
-  readonly grant: (lease: Lease) => void;
-}
+import { LaneGate, type Waiting } from './lanes.js';
+import type { SpanCache } from './span-cache.js';
 
 /** Bytes taken from a budget. */
 export class Lease {
@@ -32,13 +27,14 @@ export class Lease {
   }
 }
 
-export class MemoryBudget {
+export class MemoryBudget extends LaneGate {
   #held = 0;
-  readonly #queue = new Set<Waiting>();
   readonly #bound: () => number;
   readonly #cache: SpanCache;
 
+  /** @param bound bytes, asked for anew whenever a lease may be granted */
   constructor(bound: () => number, cache: SpanCache) {
+    super();
     this.#bound = bound;
     this.#cache = cache;
   }
@@ -48,45 +44,21 @@ export class MemoryBudget {
     return this.#held;
   }
 
-  /** A lease of `bytes`, first come first served. */
-  acquire(bytes: number, signal?: AbortSignal): Promise<Lease> {
-    return new Promise((resolve, reject) => {
-      signal?.throwIfAborted();
-      const leave = (): void => {
-        this.#queue.delete(waiting);
-        reject(signal?.reason);
-        this.admit();
-      };
-      const waiting: Waiting = {
-        bytes,
-        grant: lease => {
-          signal?.removeEventListener('abort', leave);
-          resolve(lease);
-        },
-      };
-      signal?.addEventListener('abort', leave, { once: true });
-      this.#queue.add(waiting);
+  /** A lease of `bytes`, lane by lane, first come first served. */
+  async acquire(bytes: number, waiting: Waiting = {}): Promise<Lease> {
+    await this.enter(bytes, waiting);
+    return new Lease(bytes, back => {
+      this.#held -= back;
       this.admit();
     });
   }
 
-  /** Grants waiting leases in order while they fit. */
-  admit(): void {
-    for (const waiting of this.#queue) {
-      if (this.#held > 0 && this.#held + waiting.bytes > this.#bound()) return;
-      this.#queue.delete(waiting);
-      this.#held += waiting.bytes;
-      while (this.#held + this.#cache.size > this.#bound() && this.#cache.evictOne());
-      waiting.grant(
-        new Lease(waiting.bytes, back => {
-          this.#held -= back;
-          this.admit();
-        }),
-      );
-    }
+  protected override fits(bytes: number): boolean {
+    return this.#held === 0 || this.#held + bytes <= this.#bound();
+  }
+
+  protected override take(bytes: number): void {
+    this.#held += bytes;
+    while (this.#held + this.#cache.size > this.#bound() && this.#cache.evictOne());
   }
 }
-
-/** The one budget of the process. */
-export const memoryBudget = new MemoryBudget(() => settings().memoryBytes, spanCache);
-onSettingsChange(() => memoryBudget.admit());

@@ -5,21 +5,23 @@
  * the window of the next one.
  */
 
-import { LinkedController } from '../async/abortable.js';
+import { AbortScope } from '../async/abort-scope.js';
 import type { SharedWork } from '../async/shared-work.js';
 import { SociError } from '../errors.js';
 import { completeSource, type GivenSource } from '../source/given-source.js';
-import type { AbortableOptions, RangeSource } from '../source/range-source.js';
-import { Chain, type ChainOwner, checkpointMismatch } from './chain.js';
+import type { ReadOptions } from '../source/range-source.js';
+import { Chain } from './chain.js';
+import { ChainInput } from './chain-input.js';
 import { Fetcher, newCounters, type ReadCounters, type ReadStats } from './fetcher.js';
-import { BLOCK_BYTES, HugeSpan } from './huge-span.js';
+import { BLOCK_BYTES, type HugeReadOptions, HugeSpans, hugeRequests } from './huge-span.js';
+import { LayerSpans } from './layer-spans.js';
 import { nextStep, planSteps, type RunLimits, runRange, type SpanState, type Step, spansOf } from './plan.js';
+import { ProvenBlocks } from './proven-blocks.js';
+import { defaultContext, type ReadContext } from './read-context.js';
 import { blocksOf, copyInto, type ReadPart } from './read-part.js';
 import type { PassMemory } from './reused-memory.js';
-import { settings } from './settings.js';
-import { spanCache, spanKey } from './span-cache.js';
-import { type LoaderOwner, SpanLoader } from './span-loader.js';
-import { compressedLength, decodedLength, type Span, type SpanTable } from './span-table.js';
+import { SpanLoader } from './span-loader.js';
+import { decodedLength, type SpanTable } from './span-table.js';
 
 /**
  * How far windows are trusted. 'neighbours': every window is compared with
@@ -30,6 +32,8 @@ import { compressedLength, decodedLength, type Span, type SpanTable } from './sp
 export type WindowVerification = 'neighbours' | 'chain';
 
 export interface SpanReaderOptions {
+  /** Whose memory, threads and decoded spans the reader shares. Default: the default context. */
+  readonly context?: ReadContext | undefined;
   readonly verifyWindows?: WindowVerification | undefined;
 }
 
@@ -51,19 +55,16 @@ export interface ReadPlan {
   readonly cachedSpans: number;
 }
 
-let lastId = 0;
-
 export class SpanReader {
-  readonly #id = ++lastId;
-  readonly #source: RangeSource;
+  readonly #name: string;
   readonly #table: SpanTable;
+  readonly #context: ReadContext;
   readonly #counters: ReadCounters = newCounters();
-  readonly #owner: LoaderOwner & ChainOwner;
+  readonly #layer: LayerSpans;
   readonly #chain: Chain | undefined;
   readonly #loader: SpanLoader;
-  readonly #hugeSpans = new Map<number, HugeSpan>();
-  readonly #reads = new Set<LinkedController>();
-  readonly #maxSpanBytes = settings().maxSpanBytes;
+  readonly #huge: HugeSpans;
+  readonly #reads = new AbortScope();
   /** Set once the ztoc has been caught lying: nothing it says is used after that. */
   #forged: SociError | undefined;
   #closing: Promise<void> | undefined;
@@ -74,7 +75,7 @@ export class SpanReader {
    */
   constructor(given: GivenSource, table: SpanTable, options: SpanReaderOptions = {}) {
     const source = completeSource(given);
-    const { verifyWindows = 'neighbours' } = options;
+    const { verifyWindows = 'neighbours', context = defaultContext } = options;
     if (!['neighbours', 'chain'].includes(verifyWindows)) {
       throw new SociError(
         'ERR_SOCI_INVALID_ARGUMENT',
@@ -82,21 +83,16 @@ export class SpanReader {
         { data: { received: verifyWindows } },
       );
     }
-    this.#source = source;
+    this.#name = source.name;
     this.#table = table;
-    this.#owner = {
-      id: this.#id,
-      name: source.name,
-      table,
-      fetcher: new Fetcher(source, this.#counters),
-      counters: this.#counters,
-      isHuge: (span: Span) => this.#isHuge(span),
-      hugeSpan: (index: number) => this.#hugeSpan(index),
-      checkBlock: (span: Span, block: number, bytes: Uint8Array) => this.#checkBlock(span, block, bytes),
-    };
-    this.#loader = new SpanLoader(this.#owner);
+    this.#context = context;
     const chained = verifyWindows === 'chain' && table.compression === 'gzip';
-    this.#chain = chained ? new Chain(this.#owner) : undefined;
+    const proven = chained ? new ProvenBlocks() : undefined;
+    this.#layer = new LayerSpans({ name: source.name, table, context, counters: this.#counters, proven });
+    const fetcher = new Fetcher(source, this.#counters);
+    this.#huge = new HugeSpans(this.#layer, fetcher);
+    this.#loader = new SpanLoader(this.#layer, fetcher);
+    this.#chain = proven && new Chain(this.#layer, new ChainInput(this.#layer, fetcher, this.#huge), proven);
   }
 
   /** Bytes of the tar stream. */
@@ -112,7 +108,7 @@ export class SpanReader {
   }
 
   /** The bytes [start, end) of the tar stream. */
-  async read(start: number, end: number, options: AbortableOptions = {}): Promise<Uint8Array> {
+  async read(start: number, end: number, options: ReadOptions = {}): Promise<Uint8Array> {
     this.#checkRange(start, end);
     const target = new Uint8Array(end - start);
     await this.readParts([{ start, target }], options);
@@ -120,7 +116,7 @@ export class SpanReader {
   }
 
   /** Fills `target` with the bytes from `start` of the tar stream. What it holds after a failure is undefined. */
-  async readInto(target: Uint8Array, start: number, options: AbortableOptions = {}): Promise<void> {
+  async readInto(target: Uint8Array, start: number, options: ReadOptions = {}): Promise<void> {
     await this.readParts([{ start, target }], options);
   }
 
@@ -134,7 +130,7 @@ export class SpanReader {
    *   ERR_SOCI_SPAN_LENGTH, ERR_SOCI_DEFLATE_DATA and the like when a span does not decode to what the ztoc
    *   states; ERR_SOCI_CLOSED; what the source throws; the signal's reason
    */
-  async readParts(parts: readonly ReadPart[], options: AbortableOptions = {}): Promise<void> {
+  async readParts(parts: readonly ReadPart[], options: ReadOptions = {}): Promise<void> {
     let end = 0;
     for (const { start, target } of parts) {
       this.#checkRange(start, start + target.length);
@@ -145,19 +141,17 @@ export class SpanReader {
       this.#counters.askedBytes += target.length;
     }
     this.#throwIfUnusable();
-    options.signal?.throwIfAborted();
-    const read = new LinkedController(options.signal);
-    this.#reads.add(read);
+    const read = this.#reads.begin(options.signal);
     try {
-      await this.#chain?.advanceTo(end, read.signal);
-      await this.#readPlanned(parts, read);
+      const how = { signal: read.signal, lane: options.lane ?? 'demand' };
+      await this.#chain?.advanceTo(end, how);
+      await this.#readPlanned(parts, how);
     } catch (error) {
       // Those who still wait for a span of this read leave, and nothing is copied any more.
       read.abort(error);
       throw this.#failed(error);
     } finally {
-      read.unlink();
-      this.#reads.delete(read);
+      read.end();
     }
   }
 
@@ -168,12 +162,12 @@ export class SpanReader {
    * much of a layer, which would only push out what is read again. Each part
    * fails for itself, with what `readParts` throws.
    */
-  take(start: number, end: number, options: AbortableOptions = {}): Promise<Uint8Array>[] {
+  take(start: number, end: number, options: ReadOptions = {}): Promise<Uint8Array>[] {
     return this.#pass(start, end, 'hand on', options).map(async part => (await part).bytes);
   }
 
   /** As `take`, but of `memory`, to which each part goes back when it is released. */
-  lend(start: number, end: number, memory: PassMemory, options: AbortableOptions = {}): Promise<LentBytes>[] {
+  lend(start: number, end: number, memory: PassMemory, options: ReadOptions = {}): Promise<LentBytes>[] {
     const use = this.#table.compression === 'gzip' ? memory : 'hand on';
     return this.#pass(start, end, use, options);
   }
@@ -192,11 +186,11 @@ export class SpanReader {
     const limits = this.#runLimits();
     for (const { first, end } of intervals) {
       for (const step of planSteps(this.#table, first, end, index => this.#stateOf(index), limits)) {
-        const huge = step.state === 'huge' ? this.#hugeSpans.get(step.first)?.present : undefined;
+        const huge = step.state === 'huge' && this.#huge.isPresent(step.first);
         if (step.state === 'cached' || step.state === 'in-flight' || huge) cachedSpans++;
         else {
           const range = runRange(this.#table, step.first, step.end);
-          requests += step.state === 'huge' ? HugeSpan.requests(range.end - range.start) : 1;
+          requests += step.state === 'huge' ? hugeRequests(range.end - range.start) : 1;
           bytes += range.end - range.start;
         }
       }
@@ -211,7 +205,7 @@ export class SpanReader {
   pieceEnd(start: number, end: number, bytes: number): number {
     const table = this.#table;
     let index = table.spanOf(start);
-    if (this.#isHuge(table.span(index))) {
+    if (this.#layer.isHuge(table.span(index))) {
       const from = table.span(index).uncompressedStart;
       const block = Math.floor((start + bytes - from) / BLOCK_BYTES) * BLOCK_BYTES;
       return Math.min(end, table.span(index).uncompressedEnd, Math.max(from + block, start + 1));
@@ -219,7 +213,7 @@ export class SpanReader {
     let at = table.span(index).uncompressedEnd;
     while (at < end && ++index < table.spanCount) {
       const span = table.span(index);
-      if (span.uncompressedEnd - start > bytes || this.#isHuge(span)) break;
+      if (span.uncompressedEnd - start > bytes || this.#layer.isHuge(span)) break;
       at = Math.max(at, span.uncompressedEnd);
     }
     return Math.min(at, end);
@@ -232,19 +226,13 @@ export class SpanReader {
   }
 
   async #close(): Promise<void> {
-    for (const read of this.#reads) read.abort(this.#closedError());
+    this.#reads.close(this.#closedError());
     await this.#loader.finished();
     await this.#chain?.finished();
-    await Promise.all([...this.#hugeSpans.values()].map(span => span.close()));
-    spanCache.deleteReader(this.#id);
+    await this.#huge.close();
   }
 
-  #pass(
-    start: number,
-    end: number,
-    use: 'hand on' | PassMemory,
-    options: AbortableOptions,
-  ): Promise<LentBytes>[] {
+  #pass(start: number, end: number, use: 'hand on' | PassMemory, options: ReadOptions): Promise<LentBytes>[] {
     this.#checkRange(start, end);
     this.#throwIfUnusable();
     const range = spansOf(this.#table, start, end);
@@ -255,7 +243,7 @@ export class SpanReader {
       const from = Math.max(start, this.#table.span(first).uncompressedStart);
       const to = Math.min(end, this.#table.span(step.end - 1).uncompressedEnd);
       const loaded = step.state === 'missing' && this.#chain === undefined;
-      if (loaded) parts.push(...this.#passRun(step, from, to, use, options.signal));
+      if (loaded) parts.push(...this.#passRun(step, { start: from, end: to }, use, options));
       else parts.push(this.read(from, to, options).then(owned));
       first = step.end;
     }
@@ -264,13 +252,11 @@ export class SpanReader {
 
   #passRun(
     step: Step,
-    start: number,
-    end: number,
+    { start, end }: { readonly start: number; readonly end: number },
     use: 'hand on' | PassMemory,
-    signal: AbortSignal | undefined,
+    options: ReadOptions,
   ): Promise<LentBytes>[] {
-    const read = new LinkedController(signal);
-    this.#reads.add(read);
+    const read = this.#reads.begin(options.signal);
     this.#counters.askedBytes += end - start;
     const spans = Array.from({ length: step.end - step.first }, (_, i) => this.#table.span(step.first + i));
     const lent =
@@ -287,11 +273,9 @@ export class SpanReader {
         throw this.#failed(error);
       }
     };
-    const parts = this.#loader.load(step.first, step.end, lent).map(one);
-    Promise.allSettled(parts).then(() => {
-      read.unlink();
-      this.#reads.delete(read);
-    });
+    const load = { use: lent, lane: options.lane ?? 'demand' };
+    const parts = this.#loader.load(step.first, step.end, load).map(one);
+    Promise.allSettled(parts).then(() => read.end());
     return parts;
   }
 
@@ -301,27 +285,29 @@ export class SpanReader {
     return error;
   }
 
-  async #readPlanned(parts: readonly ReadPart[], read: LinkedController): Promise<void> {
+  async #readPlanned(parts: readonly ReadPart[], how: HugeReadOptions): Promise<void> {
     const queue = this.#intervals(
       parts.map(part => ({ start: part.start, end: part.start + part.target.length })),
     );
     let missing = parts.reduce((sum, part) => sum + part.target.length, 0);
     const copy = (from: number, bytes: Uint8Array): void => {
-      if (!read.signal.aborted) missing -= copyInto(parts, from, bytes);
+      if (!how.signal.aborted) missing -= copyInto(parts, from, bytes);
     };
     const limits = this.#runLimits();
     const worker = async (): Promise<void> => {
       for (let interval = queue[0]; interval !== undefined; interval = queue[0]) {
-        read.signal.throwIfAborted();
+        how.signal.throwIfAborted();
         const { first, end } = interval;
         const step = nextStep(this.#table, first, end, index => this.#stateOf(index), limits);
         if (step.end < end) interval.first = step.end;
         else queue.shift();
-        await this.#perform(step, parts, copy, read.signal);
+        await this.#perform(step, parts, copy, how);
       }
     };
     const spans = queue.reduce((sum, { first, end }) => sum + end - first, 0);
-    await Promise.all(Array.from({ length: Math.min(settings().readConcurrency, spans) }, worker));
+    await Promise.all(
+      Array.from({ length: Math.min(this.#context.settings.readConcurrency, spans) }, worker),
+    );
     if (missing !== 0) {
       throw new SociError('ERR_SOCI_SPAN_LENGTH', `${missing} bytes of the tar stream are in no span`, {
         data: { missing },
@@ -333,65 +319,47 @@ export class SpanReader {
     step: Step,
     parts: readonly ReadPart[],
     copy: (from: number, bytes: Uint8Array) => void,
-    signal: AbortSignal,
+    { signal, lane }: HugeReadOptions,
   ): Promise<void> {
     const { uncompressedStart: from } = this.#table.span(step.first);
     switch (step.state) {
       case 'cached': {
-        const bytes = spanCache.get(spanKey(this.#id, step.first, 0));
+        const bytes = this.#context.cache.get(this.#layer.key(step.first));
         this.#counters.cacheHits++;
         if (bytes !== undefined) copy(from, bytes);
         return;
       }
       case 'in-flight': {
         this.#counters.sharedSpans++;
-        const bytes = await this.#loader.inFlight(step.first)?.wait(signal);
+        const bytes = await this.#loader.join(step.first, lane)?.wait(signal);
         if (bytes !== undefined) copy(from, bytes);
         return;
       }
       case 'missing': {
-        const works = this.#loader.load(step.first, step.end, 'keep');
+        const works = this.#loader.load(step.first, step.end, { use: 'keep', lane });
         const one = async (work: SharedWork<Uint8Array>, index: number): Promise<void> =>
           copy(this.#table.span(step.first + index).uncompressedStart, await work.wait(signal));
         await Promise.all(works.map(one));
         return;
       }
       case 'huge': {
-        const huge = this.#hugeSpan(step.first);
+        const huge = this.#huge.get(step.first);
         for (const block of blocksOf(this.#table.span(step.first), parts)) {
-          copy(from + block * BLOCK_BYTES, await huge.block(block, signal));
+          copy(from + block * BLOCK_BYTES, await huge.block(block, { signal, lane }));
         }
         return;
       }
     }
   }
 
-  async #checkBlock(span: Span, block: number, bytes: Uint8Array): Promise<void> {
-    if (this.#chain === undefined || (await this.#chain.agrees(span.index, block, bytes))) return;
-    throw checkpointMismatch(this.#source.name, span.index);
-  }
-
   #stateOf(index: number): SpanState {
-    if (this.#isHuge(this.#table.span(index))) return 'huge';
-    if (this.#loader.inFlight(index) !== undefined) return 'in-flight';
-    return spanCache.has(spanKey(this.#id, index, 0)) ? 'cached' : 'missing';
-  }
-
-  #isHuge(span: Span): boolean {
-    return Math.max(compressedLength(span), decodedLength(span)) > this.#maxSpanBytes;
-  }
-
-  #hugeSpan(index: number): HugeSpan {
-    let huge = this.#hugeSpans.get(index);
-    if (huge === undefined) {
-      huge = new HugeSpan(this.#owner, this.#table.span(index));
-      this.#hugeSpans.set(index, huge);
-    }
-    return huge;
+    if (this.#layer.isHuge(this.#table.span(index))) return 'huge';
+    if (this.#loader.has(index)) return 'in-flight';
+    return this.#context.cache.has(this.#layer.key(index)) ? 'cached' : 'missing';
   }
 
   #runLimits(): RunLimits {
-    const { maxRequestBytes, memoryBytes } = settings();
+    const { maxRequestBytes, memoryBytes } = this.#context.settings;
     // A quarter, so that the requests of one read can be under way together.
     return { requestBytes: maxRequestBytes, decodedBytes: Math.floor(memoryBytes / 4) };
   }
@@ -427,7 +395,7 @@ export class SpanReader {
   }
 
   #closedError(): SociError {
-    return new SociError('ERR_SOCI_CLOSED', `the reader of ${this.#source.name} is closed`);
+    return new SociError('ERR_SOCI_CLOSED', `the reader of ${this.#name} is closed`);
   }
 }
 

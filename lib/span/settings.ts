@@ -1,19 +1,21 @@
 /**
- * What one process may spend on reading spans, and how it decodes them. The
- * pool, the memory and the temporary disk space are shared by every layer that
- * is open, so these are settings of the process and not of a layer.
+ * What may be spent on reading spans, and how they are decoded. The pool, the
+ * memory and the temporary disk space are shared by every layer that is open, so
+ * these are settings of a context and not of a layer.
  */
 import { availableParallelism, tmpdir } from 'node:os';
 import { DEFAULT_ENGINE, type EngineName } from '../binding.js';
 import { SociError } from '../errors.js';
-import { TemporarySpace } from '../files/temporary-file.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const GIB = 1024 * MIB;
 
 export interface Settings {
-  /** Spans decoded at the same time, process-wide. Default: min(cores, 4), the size of libuv's pool. */
+  /**
+   * Spans decoded at the same time. Default: min(cores, 4), the size of libuv's pool. The threads are the process's:
+   * the default context says how many there are, another one how many of them it keeps busy at most.
+   */
   readonly decodeConcurrency: number;
   /** Bytes of decoded spans kept for later reads; 0 keeps none. Default 128 MiB. */
   readonly cacheBytes: number;
@@ -48,7 +50,7 @@ const LEAST: Readonly<Record<Exclude<keyof Settings, 'tempDirectory' | 'engine'>
   tempBytes: 0,
 };
 
-let current: Settings = {
+export const DEFAULT_SETTINGS: Settings = {
   decodeConcurrency: Math.min(availableParallelism(), 4),
   cacheBytes: 128 * MIB,
   memoryBytes: 256 * MIB,
@@ -60,31 +62,14 @@ let current: Settings = {
   engine: DEFAULT_ENGINE,
 };
 
-/** The one temporary space of the process. */
-export const temporarySpace = new TemporarySpace(() => current);
-
-const listeners: (() => void)[] = [];
-
-/** The settings in force. */
-export function settings(): Settings {
-  return current;
-}
-
-/** Calls `listener` after every change. For the process-wide owners of a resource, which live for ever. */
-export function onSettingsChange(listener: () => void): void {
-  listeners.push(listener);
-}
-
 /**
- * Changes the process-wide settings that are given and returns all of them.
- * Reads under way keep what they hold; what comes after obeys the new values.
+ * `settings` with the changes.
  *
- * @throws SociError ERR_SOCI_INVALID_ARGUMENT for an unknown setting or a value out of its range; nothing
- *   is changed then.
+ * @throws SociError ERR_SOCI_INVALID_ARGUMENT for an unknown setting or a value out of its range
  */
-export function configure(changes: Partial<Settings>): Settings {
+export function changedSettings(settings: Settings, changes: Partial<Settings>): Settings {
   for (const [name, value] of Object.entries(changes)) {
-    if (!Object.hasOwn(current, name)) throw invalid(name, 'the name of a setting', name);
+    if (!Object.hasOwn(settings, name)) throw invalid(name, 'the name of a setting', name);
     if (name === 'tempDirectory') {
       if (typeof value !== 'string' || value === '') throw invalid(name, 'the path of a directory', value);
       continue;
@@ -98,9 +83,7 @@ export function configure(changes: Partial<Settings>): Settings {
       throw invalid(name, `an integer of at least ${least}`, value);
     }
   }
-  current = { ...current, ...changes };
-  for (const listener of listeners) listener();
-  return current;
+  return { ...settings, ...changes };
 }
 
 function invalid(name: string, expected: string, received: unknown): SociError {

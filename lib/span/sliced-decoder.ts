@@ -5,7 +5,8 @@
  */
 import { createSpanDecoder, type NativeSpanDecoder, type SpanDecoderOptions } from '../binding.js';
 import { SociError } from '../errors.js';
-import { decodePool } from './decode-pool.js';
+import type { DecodePool } from './decode-pool.js';
+import type { Urgency } from './lanes.js';
 
 /** Bounds a job to a few milliseconds. */
 export const SLICE_BYTES = 1024 * 1024;
@@ -23,14 +24,23 @@ export function memoryFeed(bytes: Uint8Array): InputFeed {
   };
 }
 
+export interface FillOptions {
+  /** Bytes of the output that are there already. */
+  readonly filled?: number;
+  readonly signal: AbortSignal;
+  readonly urgency: Urgency;
+}
+
 export class SlicedDecoder {
   readonly #native: NativeSpanDecoder;
+  readonly #pool: DecodePool;
   readonly #feed: InputFeed;
   #input: Uint8Array = new Uint8Array(0);
   #position = 0;
 
-  constructor(options: SpanDecoderOptions, feed: InputFeed) {
+  constructor(pool: DecodePool, options: SpanDecoderOptions, feed: InputFeed) {
     this.#native = createSpanDecoder(options);
+    this.#pool = pool;
     this.#feed = feed;
   }
 
@@ -40,13 +50,13 @@ export class SlicedDecoder {
   }
 
   /**
-   * Decodes the next bytes into `output` until it is full or `signal` is
+   * Decodes the next bytes into `output` until it is full or the signal is
    * aborted, and returns how many there are; after a failed feed or an abort
    * the next call goes on where this one stopped.
    *
    * @throws SociError ERR_SOCI_SPAN_LENGTH when the input ends first
    */
-  async fill(output: Uint8Array, filled: number, signal: AbortSignal): Promise<number> {
+  async fill(output: Uint8Array, { filled = 0, signal, urgency }: FillOptions): Promise<number> {
     let at = filled;
     let exhausted = false;
     while (at < output.length) {
@@ -58,7 +68,8 @@ export class SlicedDecoder {
         else this.#input = next;
       }
       const slice = output.subarray(at, at + SLICE_BYTES);
-      const { consumed, produced } = await decodePool.run(() => this.#native.run(this.#input, slice, 0));
+      const job = () => this.#native.run(this.#input, slice, 0);
+      const { consumed, produced } = await this.#pool.run(job, { urgency });
       this.#input = this.#input.subarray(consumed);
       this.#position += produced;
       at += produced;

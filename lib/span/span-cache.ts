@@ -1,20 +1,17 @@
 /**
  * Decoded spans kept for later reads, least recently used first out, bounded
- * in bytes and shared by every layer that is open. What is in here was
+ * in bytes and shared by every layer that is open in a context. Keys are
+ * content, so that images that share a layer share its spans. What is in here was
  * verified on its way in, and nobody outside span/ gets hold of it: readers
  * copy, so that no caller can change what the next one reads.
  */
 import { LRUCache } from 'lru-cache';
-import { onSettingsChange, settings } from './settings.js';
 
 /** What an entry takes beside its bytes: the array, its buffer, the key, the place in the list. */
 export const ENTRY_BYTES = 512;
 
-export type SpanKey = `${number}:${number}:${number}`;
-
-export function spanKey(reader: number, span: number, block: number): SpanKey {
-  return `${reader}:${span}:${block}`;
-}
+/** A span of one ztoc, as far as one policy trusts it; of a huge span one block. See LayerSpans. */
+export type SpanKey = `${string}:${number}:${number}`;
 
 export class SpanCache {
   #entries: LRUCache<SpanKey, Uint8Array> | undefined;
@@ -46,12 +43,8 @@ export class SpanCache {
     return this.#entries?.pop() !== undefined;
   }
 
-  /** Drops everything of one reader. */
-  deleteReader(reader: number): void {
-    const prefix = `${reader}:`;
-    for (const key of [...(this.#entries?.keys() ?? [])]) {
-      if (key.startsWith(prefix)) this.#entries?.delete(key);
-    }
+  clear(): void {
+    this.#entries?.clear();
   }
 
   resize(maxBytes: number): void {
@@ -64,12 +57,3 @@ export class SpanCache {
     this.#entries?.load(kept);
   }
 }
-
-/** The one cache of the process. */
-export const spanCache = new SpanCache(settings().cacheBytes);
-let cacheBytes = settings().cacheBytes;
-onSettingsChange(() => {
-  if (settings().cacheBytes === cacheBytes) return;
-  cacheBytes = settings().cacheBytes;
-  spanCache.resize(cacheBytes);
-});

@@ -5,11 +5,12 @@
  */
 import { decodeSpan, type SpanDecoderOptions } from '../binding.js';
 import { SociError, type SociErrorOptions } from '../errors.js';
-import { decodePool } from './decode-pool.js';
-import { settings } from './settings.js';
+import type { Urgency } from './lanes.js';
+import type { LayerSpans } from './layer-spans.js';
 import { memoryFeed, SlicedDecoder } from './sliced-decoder.js';
-import { digestBytes, digestMismatch, sameDigest, sha256 } from './span-digest.js';
-import { compressedLength, decodedLength, fetchStart, type Span, type SpanTable } from './span-table.js';
+import { digestBytes, digestMismatch, sha256 } from './span-digest.js';
+import { compressedLength, decodedLength, fetchStart, type Span } from './span-table.js';
+import { checkSpanDigest } from './verified-fetch.js';
 
 /** A span of up to this many bytes, compressed and decoded, is one job: about 20 ms. */
 const ONE_JOB_BYTES = 8 * 1024 * 1024;
@@ -20,43 +21,51 @@ export function isOneJob(span: Span): boolean {
 }
 
 /** How a decoder starts at the beginning of `span`, whose input begins at `fetchStart`. */
-export function decoderStart(table: SpanTable, span: Span): SpanDecoderOptions {
-  const { engine } = settings();
+export function decoderStart({ table, context }: LayerSpans, span: Span): SpanDecoderOptions {
+  const { engine } = context.settings;
   return fetchStart(table, span) < span.compressedStart
     ? { engine, start: 'gzip', bits: 0, window: undefined }
     : { engine, start: 'raw', bits: span.bits, window: table.window(span.index) };
 }
 
-/**
- * @param input the bytes from `fetchStart(span)` to the span's end
- * @param memory what to decode into, of the span's length; uncompressed spans do without
- */
+export interface SpanDecodingOptions {
+  readonly signal: AbortSignal;
+  readonly urgency: Urgency;
+  /** What to decode into, of the span's length; uncompressed spans do without. */
+  readonly memory?: Uint8Array | undefined;
+}
+
+/** @param input the bytes from `fetchStart(span)` to the span's end */
 export async function decodeWholeSpan(
-  table: SpanTable,
+  layer: LayerSpans,
   span: Span,
   input: Uint8Array,
-  name: string,
-  signal: AbortSignal,
-  memory?: Uint8Array,
+  { signal, urgency, memory }: SpanDecodingOptions,
 ): Promise<Uint8Array> {
+  const { table, name, context } = layer;
   const digestOffset = span.compressedStart - fetchStart(table, span);
-  const digest = digestBytes(span.digest);
   if (table.compression === 'uncompressed') {
     // A copy (a Buffer's slice is none): the source may have lent its own memory, and the cache keeps this.
     const output = new Uint8Array(input);
-    await checkDigest(span, output, digest, name);
+    await checkSpanDigest(name, span, output);
     return output.subarray(0, decodedLength(span));
   }
-  const start = decoderStart(table, span);
+  const start = decoderStart(layer, span);
   const length = decodedLength(span);
   try {
     if (input.length <= ONE_JOB_BYTES && length <= ONE_JOB_BYTES) {
-      const job = { ...start, input, digest, digestOffset, output: memory ?? length };
-      return await decodePool.run(() => decodeSpan(job, { signal }), signal);
+      const job = {
+        ...start,
+        input,
+        digest: digestBytes(span.digest),
+        digestOffset,
+        output: memory ?? length,
+      };
+      return await context.decoding.run(() => decodeSpan(job, { signal }), { signal, urgency });
     }
-    await checkDigest(span, input.subarray(digestOffset), digest, name);
+    await checkSpanDigest(name, span, input.subarray(digestOffset));
     const output = memory ?? new Uint8Array(length);
-    await new SlicedDecoder(start, memoryFeed(input)).fill(output, 0, signal);
+    await new SlicedDecoder(context.decoding, start, memoryFeed(input)).fill(output, { signal, urgency });
     signal.throwIfAborted();
     return output;
   } catch (error) {
@@ -72,11 +81,6 @@ export function inSpan(name: string, span: Span, error: unknown): unknown {
   if (!(error instanceof SociError) || error.data['span'] !== undefined) return error;
   const options: SociErrorOptions = { data: { ...error.data, span: span.index }, cause: error };
   return new SociError(error.code, `${describe(name, span)}: ${error.message}`, options);
-}
-
-async function checkDigest(span: Span, bytes: Uint8Array, digest: Uint8Array, name: string): Promise<void> {
-  const found = await sha256(bytes);
-  if (!sameDigest(found, digest)) throw digestMismatch(name, span, found);
 }
 
 function describe(name: string, span: Span): string {

@@ -8,7 +8,10 @@ import type { Span, Ztoc } from '../ztoc/ztoc.js';
 
 export type { Span };
 
-export type SpanTable = Pick<
+export type SpanTable = {
+  /** Of the ztoc; a table without one shares its spans with nobody. */
+  readonly digest?: string | undefined;
+} & Pick<
   Ztoc,
   | 'compression'
   | 'compressedSize'

@@ -19,6 +19,7 @@ import {
   startRegistry,
   startTransport,
 } from '../registry/fixture.js';
+import { forgetSpans } from '../span/counting-source.js';
 import { textLike } from '../span/sample-layers.js';
 import { layerOf, pushImage, pushIndex, pushIndexedImage, type SampleLayer, ztocOf } from './sample-image.js';
 
@@ -343,6 +344,7 @@ t.test('closing ends what is under way: building, fetching, reading', async t =>
     await closing;
     registry.clearFaults();
   }
+  forgetSpans();
   const image = await openImage({ repository, reference: 'indexed' });
   await image.load();
   let closing: Promise<void> | undefined;

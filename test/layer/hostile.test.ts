@@ -9,10 +9,10 @@ import fc from 'fast-check';
 import t from 'tap';
 import { SociError } from '../../lib/errors.js';
 import { type Layer, openLayer } from '../../lib/layer/layer.js';
-import { configure, settings } from '../../lib/span/settings.js';
+import { configure, settings } from '../../lib/span/read-context.js';
 import type { EntryFields } from '../../lib/tar/entry.js';
 import { Ztoc } from '../../lib/ztoc/ztoc.js';
-import { CountingSource } from '../span/counting-source.js';
+import { CountingSource, forgetSpans } from '../span/counting-source.js';
 import { noise, sample, tarOf, textLike } from '../span/sample-layers.js';
 import { entry, sampleZtoc } from '../ztoc/sample-ztoc.js';
 
@@ -55,6 +55,7 @@ const damage = fc.array(fc.tuple(position, fc.integer({ min: 1, max: 255 })), { 
 async function wrongFiles(bytes: Uint8Array, verifyWindows: 'neighbours' | 'chain'): Promise<string[]> {
   const wrong: string[] = [];
   try {
+    forgetSpans();
     await using opened = await openLayer(new CountingSource(layer), bytes, { verifyWindows });
     for (const path of [...FILES.keys(), 'link', 'soft']) {
       try {
@@ -103,6 +104,7 @@ async function lookups(entries: readonly Partial<EntryFields>[]): Promise<Layer>
   });
   const bytes = sampleZtoc({ compressedSize: 2 ** 40, uncompressedSize: 2 ** 40, entries: placed });
   const source = { name: 'layer', size: 2 ** 40, read: fail, stream: fail, close: async () => {} };
+  forgetSpans();
   return openLayer(source, bytes);
 }
 
@@ -168,6 +170,7 @@ t.test('the layer damaged anywhere, cut anywhere: typed errors', async t => {
     fc.asyncProperty(fc.nat(layer.length - 1), fc.integer({ min: 1, max: 255 }), async (at, mask) => {
       const damaged = new Uint8Array(layer);
       damaged[at] = (damaged[at] as number) ^ mask;
+      forgetSpans();
       await using opened = await openLayer(new CountingSource(damaged), ztoc);
       for (const [path, body] of FILES) {
         const { entry, firstSpan, endSpan } = opened.explain(path);

@@ -10,7 +10,7 @@ import { buildZtoc } from '../../lib/ztoc/build.js';
 import { encodeZtoc } from '../../lib/ztoc/encode.js';
 import { encodeTarZinfo } from '../../lib/ztoc/tar-zinfo.js';
 import { Ztoc } from '../../lib/ztoc/ztoc.js';
-import { CountingSource } from '../span/counting-source.js';
+import { CountingSource, forgetSpans } from '../span/counting-source.js';
 import {
   forgeText,
   noise,
@@ -26,6 +26,7 @@ async function open(
   options: OpenLayerOptions = {},
 ): Promise<{ layer: Layer; source: CountingSource }> {
   const source = new CountingSource(one.layer);
+  forgetSpans();
   return { source, layer: await openLayer(source, one.ztoc, options) };
 }
 
@@ -327,6 +328,7 @@ t.test('a layer is bound to its ztoc', async t => {
   const ztocDigest = `sha256:${'0'.repeat(64)}`;
   for (const ztoc of [standard.ztoc, standard.ztoc.bytes]) {
     await t.rejects(openLayer(good, ztoc, { ztocDigest }), { code: 'ERR_SOCI_ZTOC_DIGEST' });
+    forgetSpans();
     const layer = await openLayer(good, ztoc, { ztocDigest: standard.ztoc.digest });
     t.equal(String(await layer.readFile('etc/hello')), 'hello\n');
     await layer.close();
@@ -370,6 +372,7 @@ t.test('what is too large for one buffer is refused before it is allocated', asy
   });
   const source = new CountingSource(new Uint8Array(1));
   Object.defineProperty(source, 'size', { value: size });
+  forgetSpans();
   const layer = await openLayer(source, bytes, { verifyHeaders: false });
   await t.rejects(layer.readFile('huge'), { code: 'ERR_SOCI_LIMIT', message: /createReadStream/ });
   t.equal(source.reads.length, 0);
@@ -413,6 +416,7 @@ t.test(
       const ztoc = existsSync(stored)
         ? Ztoc.decode(await readFile(stored))
         : (await buildZtoc(bytes, { spanSize: 65536 })).ztoc;
+      forgetSpans();
       const layer = await openLayer(new CountingSource(bytes), ztoc);
       const lines = (await readFile(join(root, 'info', name), 'utf8'))
         .split('\n')
@@ -441,6 +445,7 @@ t.test('arguments of the wrong type are named', async t => {
     [source, null, /expected a Ztoc or its bytes .* received null/],
   ];
   for (const [layer, ztoc, message] of wrong) {
+    forgetSpans();
     const opening = openLayer(layer as CountingSource, ztoc as Ztoc);
     await t.rejects(opening, { code: 'ERR_SOCI_INVALID_ARGUMENT', message });
   }

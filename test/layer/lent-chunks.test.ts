@@ -2,8 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { type Layer, type OpenLayerOptions, openLayer } from '../../lib/layer/layer.js';
-import { configure, settings } from '../../lib/span/settings.js';
-import { CountingSource, gate } from '../span/counting-source.js';
+import { configure, settings } from '../../lib/span/read-context.js';
+import { CountingSource, forgetSpans, gate } from '../span/counting-source.js';
 import {
   forgeDigest,
   forgeWindow,
@@ -41,6 +41,7 @@ async function open<S extends CountingSource>(
   source: S,
   options: OpenLayerOptions = {},
 ): Promise<{ layer: Layer; source: S }> {
+  forgetSpans();
   return { source, layer: await openLayer(source, one.ztoc, options) };
 }
 

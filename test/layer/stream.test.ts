@@ -4,8 +4,8 @@ import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { type Layer, type OpenLayerOptions, openLayer } from '../../lib/layer/layer.js';
-import { configure, settings } from '../../lib/span/settings.js';
-import { CountingSource, gate } from '../span/counting-source.js';
+import { configure, settings } from '../../lib/span/read-context.js';
+import { CountingSource, forgetSpans, gate } from '../span/counting-source.js';
 import {
   forgeDigest,
   forgeWindow,
@@ -35,6 +35,7 @@ async function open(
   options: OpenLayerOptions = {},
 ): Promise<{ layer: Layer; source: CountingSource }> {
   const source = new CountingSource(one.layer);
+  forgetSpans();
   return { source, layer: await openLayer(source, one.ztoc, options) };
 }
 
@@ -171,6 +172,7 @@ t.test('besides the piece that is used, one of two spans is under way for each t
   for (const decodeConcurrency of [1, 2, 5]) {
     configure({ decodeConcurrency });
     const source = new CountingSource(bytes);
+    forgetSpans();
     const layer = await openLayer(source, ztoc);
     const stream = layer.createTarStream();
     stream.read(0);

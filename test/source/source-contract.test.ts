@@ -20,7 +20,7 @@ const BYTES = new Uint8Array(randomBytes(3 * 1024 * 1024 + 17));
 interface Subject {
   readonly kind: string;
   /** Whether its bytes are in memory. */
-  readonly immediate?: true;
+  readonly immediate?: boolean;
   open(bytes: Uint8Array): Promise<RangeSource>;
 }
 

@@ -5,11 +5,11 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import t, { type Test } from 'tap';
+import { configure, settings } from '../../lib/span/read-context.js';
 import { SpanReader } from '../../lib/span/reader.js';
-import { configure, settings } from '../../lib/span/settings.js';
 import { buildZtoc } from '../../lib/ztoc/build.js';
 import { Ztoc } from '../../lib/ztoc/ztoc.js';
-import { CountingSource } from './counting-source.js';
+import { CountingSource, forgetSpans } from './counting-source.js';
 
 const corpus = process.env['SEEKABLE_OCI_CORPUS'];
 const DEFAULTS = settings();
@@ -37,6 +37,7 @@ async function everySpan(t: Test, corpus: string): Promise<void> {
     const [, blob = '', size = ''] = /^(.*)\.(\d+)\.txt$/.exec(file) ?? [];
     const layer = await layerOf(corpus, blob);
     const { ztoc } = await buildZtoc(layer, { spanSize: Number(size) });
+    forgetSpans();
     const reader = new SpanReader(new CountingSource(layer), ztoc);
     let compared = 0;
     for (const line of (await readFile(join(corpus, 'spans', file), 'utf8')).trim().split('\n')) {
@@ -62,6 +63,7 @@ async function everyZtoc(t: Test, corpus: string): Promise<void> {
     for (const verifyWindows of ['neighbours', 'chain'] as const) {
       for (const maxSpanBytes of [DEFAULTS.maxSpanBytes, 200_000]) {
         configure({ ...DEFAULTS, maxSpanBytes });
+        forgetSpans();
         const reader = new SpanReader(new CountingSource(layer), ztoc, { verifyWindows });
         const bytes = await reader.read(0, ztoc.uncompressedSize);
         t.ok(tar.subarray(0, bytes.length).equals(bytes), `${file}, ${verifyWindows}, up to ${maxSpanBytes}`);

@@ -1,11 +1,13 @@
 /** A RangeSource over bytes that records every read and lets a test delay it, damage it or make it fail. */
 import type { GivenSource } from '../../lib/source/given-source.js';
-import type { AbortableOptions } from '../../lib/source/range-source.js';
+import type { Lane, ReadOptions } from '../../lib/source/range-source.js';
+import { defaultContext } from '../../lib/span/read-context.js';
 
 export interface SourceRead {
   readonly start: number;
   readonly end: number;
   readonly signal: AbortSignal | undefined;
+  readonly lane: Lane | undefined;
 }
 
 export class CountingSource implements GivenSource {
@@ -24,11 +26,11 @@ export class CountingSource implements GivenSource {
     return this.#bytes.length;
   }
 
-  async read(offset: number, length: number, options: AbortableOptions = {}): Promise<Uint8Array> {
+  async read(offset: number, length: number, options: ReadOptions = {}): Promise<Uint8Array> {
     options.signal?.throwIfAborted();
     if (offset < 0 || length <= 0 || offset + length > this.size)
       throw new Error(`read of ${offset}+${length}`);
-    const read = { start: offset, end: offset + length, signal: options.signal };
+    const read = { start: offset, end: offset + length, signal: options.signal, lane: options.lane };
     this.reads.push(read);
     const bytes = new Uint8Array(this.#bytes.subarray(offset, offset + length));
     return this.intercept === undefined ? bytes : this.intercept(read, bytes);
@@ -54,4 +56,9 @@ export function gate(): { readonly opened: Promise<void>; open: () => void } {
     open = resolve;
   });
   return { opened, open };
+}
+
+/** Spans are found by their content: what an earlier reader decoded would be there for the next one. */
+export function forgetSpans(): void {
+  defaultContext.cache.clear();
 }

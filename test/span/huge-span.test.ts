@@ -6,10 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
-import { memoryBudget } from '../../lib/span/memory-budget.js';
+import { configure, defaultContext, settings } from '../../lib/span/read-context.js';
 import { SpanReader } from '../../lib/span/reader.js';
-import { configure, settings, temporarySpace } from '../../lib/span/settings.js';
-import { CountingSource } from './counting-source.js';
+import { CountingSource, forgetSpans } from './counting-source.js';
 import {
   forgeDigest,
   forgeWindow,
@@ -29,8 +28,8 @@ t.beforeEach(() => {
 });
 t.afterEach(async () => {
   assert.deepEqual(await readdir(directory), [], 'no file is left');
-  assert.equal(temporarySpace.reserved, 0, 'no space is left taken');
-  assert.equal(memoryBudget.held, 0);
+  assert.equal(defaultContext.temporary.reserved, 0, 'no space is left taken');
+  assert.equal(defaultContext.memory.held, 0);
 });
 
 const data = await tarOf([
@@ -50,6 +49,7 @@ t.test('a layer of one span', async t => {
   for (const [name, { layer, ztoc }] of Object.entries(layers)) {
     for (const verifyWindows of ['neighbours', 'chain'] as const) {
       const source = new CountingSource(layer);
+      forgetSpans();
       const reader = new SpanReader(source, ztoc, { verifyWindows });
       for (const [start, end] of [
         [5_000_000, 5_100_000],
@@ -76,10 +76,12 @@ t.test('between ordinary spans, with windows on both sides', async t => {
   const mixed = await sample(data, { spanSize: 3_000_000 });
   for (const verifyWindows of ['neighbours', 'chain'] as const) {
     configure({ maxSpanBytes: 2_000_000 });
+    forgetSpans();
     const reader = new SpanReader(new CountingSource(mixed.layer), mixed.ztoc, { verifyWindows });
     t.ok(data.subarray(0, size).equals(await reader.read(0, size)));
     await reader.close();
     const forged = forgeWindow(mixed.ztoc, 2);
+    forgetSpans();
     const second = new SpanReader(new CountingSource(mixed.layer), forged, { verifyWindows });
     const end = mixed.ztoc.span(1).uncompressedEnd;
     await t.rejects(second.read(end - 10, end), { code: 'ERR_SOCI_WINDOW_MISMATCH', data: { span: 2 } });
@@ -89,6 +91,7 @@ t.test('between ordinary spans, with windows on both sides', async t => {
 
 t.test('reading on does not begin again', async t => {
   configure({ cacheBytes: 0 });
+  forgetSpans();
   const reader = new SpanReader(new CountingSource(whole.layer), whole.ztoc);
   const block = 1024 * 1024;
   for (let at = 0; at < 8 * block; at += block) await reader.read(at, at + block);
@@ -98,6 +101,7 @@ t.test('reading on does not begin again', async t => {
 
 t.test('decoded blocks are cached like spans, and readers share one download', async t => {
   const source = new CountingSource(whole.layer);
+  forgetSpans();
   const reader = new SpanReader(source, whole.ztoc);
   t.match(reader.plan([{ start: 0, end: 10 }]), { bytes: whole.layer.length - 10, cachedSpans: 0 });
   const reads = Array.from({ length: 5 }, () => reader.read(3_000_000, 3_000_100));
@@ -118,14 +122,17 @@ t.test('the digest comes first: nothing of a damaged span is decoded', async t =
     };
     return source;
   };
+  forgetSpans();
   const once = new SpanReader(damage(1), whole.ztoc);
   t.ok(data.subarray(0, 10).equals(await once.read(0, 10)));
   t.equal(once.stats.digestRetries, 1);
   await once.close();
+  forgetSpans();
   const always = new SpanReader(damage(1000), whole.ztoc);
   await t.rejects(always.read(0, 10), { code: 'ERR_SOCI_SPAN_DIGEST', data: { span: 0 } });
   t.equal(always.stats.decodedBytes, 0);
   await always.close();
+  forgetSpans();
   const forged = new SpanReader(new CountingSource(whole.layer), forgeDigest(whole.ztoc, 0));
   await t.rejects(forged.read(0, 10), { code: 'ERR_SOCI_SPAN_DIGEST' });
   await forged.close();
@@ -133,6 +140,7 @@ t.test('the digest comes first: nothing of a damaged span is decoded', async t =
 
 t.test('disk space is bounded', async t => {
   configure({ tempBytes: whole.layer.length - 1000 });
+  forgetSpans();
   const reader = new SpanReader(new CountingSource(whole.layer), whole.ztoc);
   await t.rejects(reader.read(0, 10), { code: 'ERR_SOCI_LIMIT', data: { limit: 'tempBytes' } });
   configure({ tempBytes: whole.layer.length });
@@ -145,6 +153,7 @@ t.test('memory stays small, whatever the size of the span', async t => {
   const zeros = await sample(await tarOf([{ name: 'zeros', body: Buffer.alloc(300 << 20) }]), {
     spanSize: 2 ** 40,
   });
+  forgetSpans();
   const reader = new SpanReader(new CountingSource(zeros.layer), zeros.ztoc);
   globalThis.gc?.();
   const before = process.memoryUsage().arrayBuffers;
@@ -163,6 +172,7 @@ t.test('leaving and closing at any moment', async t => {
       await delay(randomInt(4));
       return bytes;
     };
+    forgetSpans();
     const reader = new SpanReader(source, whole.ztoc);
     const leaver = new AbortController();
     const left = reader.read(0, size, { signal: leaver.signal }).then(
@@ -180,6 +190,6 @@ t.test('leaving and closing at any moment', async t => {
     if (i % 2 === 0) await other;
     await reader.close();
     await other;
-    if (temporarySpace.reserved !== 0) t.fail('a file is left after close');
+    if (defaultContext.temporary.reserved !== 0) t.fail('a file is left after close');
   }
 });

@@ -3,13 +3,11 @@ import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import fc from 'fast-check';
 import t from 'tap';
-import { memoryBudget } from '../../lib/span/memory-budget.js';
+import { configure, defaultContext, settings } from '../../lib/span/read-context.js';
 import { SpanReader } from '../../lib/span/reader.js';
-import { configure, settings } from '../../lib/span/settings.js';
-import { spanCache } from '../../lib/span/span-cache.js';
 import { encodeZtoc } from '../../lib/ztoc/encode.js';
 import { Ztoc } from '../../lib/ztoc/ztoc.js';
-import { CountingSource, gate } from './counting-source.js';
+import { CountingSource, forgetSpans, gate } from './counting-source.js';
 import {
   gzipWithName,
   members,
@@ -30,6 +28,7 @@ const standard = await standardSample();
 
 function readerOf({ layer, ztoc }: Sample): { source: CountingSource; reader: SpanReader } {
   const source = new CountingSource(layer);
+  forgetSpans();
   return { source, reader: new SpanReader(source, ztoc) };
 }
 
@@ -45,7 +44,7 @@ t.test('what is taken is handed on as it was decoded, or copied when somebody el
   const alone = await Promise.all(reader.take(start + 10, end + 1));
   t.ok(standard.tar.subarray(start + 10, end + 1).equals(Buffer.concat(alone)));
   t.equal(alone[0]?.byteOffset, 10, 'a view of the decoded span');
-  t.equal(spanCache.size, 0);
+  t.equal(defaultContext.cache.size, 0);
   const arrival = gate();
   source.intercept = async (_, bytes) => {
     await arrival.opened;
@@ -83,6 +82,7 @@ t.test('every kind of layer reads as its tar', async t => {
   for (const [name, one] of Object.entries(samples)) {
     for (const verifyWindows of ['neighbours', 'chain'] as const) {
       const { layer, ztoc } = one;
+      forgetSpans();
       const reader = new SpanReader(new CountingSource(layer), ztoc, { verifyWindows });
       const whole = await reader.read(0, ztoc.uncompressedSize);
       t.ok(
@@ -126,7 +126,7 @@ t.test('any range, with and without a cache, through any limits', async t => {
     ),
     { numRuns: 40 },
   );
-  t.equal(memoryBudget.held, 0);
+  t.equal(defaultContext.memory.held, 0);
 });
 
 t.test('ranges are checked', async t => {
@@ -258,7 +258,7 @@ t.test('a reader that leaves takes nothing from the others; the last one ends th
   open();
   t.ok(standard.tar.subarray(...range).equals(await again));
   await reader.close();
-  t.equal(memoryBudget.held, 0);
+  t.equal(defaultContext.memory.held, 0);
 });
 
 t.test('of a run, only the spans that somebody waits for are decoded', async t => {
@@ -278,7 +278,7 @@ t.test('of a run, only the spans that somebody waits for are decoded', async t =
   await delay(20);
   t.match(reader.stats, { requests: 1, decodedSpans: 1 });
   await reader.close();
-  t.equal(memoryBudget.held, 0);
+  t.equal(defaultContext.memory.held, 0);
 });
 
 t.test('aborting at any moment: the reason, no late writes, nothing kept', async t => {
@@ -309,7 +309,7 @@ t.test('aborting at any moment: the reason, no late writes, nothing kept', async
     }
     await reader.close();
   }
-  t.equal(memoryBudget.held, 0);
+  t.equal(defaultContext.memory.held, 0);
 });
 
 t.test('what the source throws arrives, and the next read tries again', async t => {
@@ -320,14 +320,14 @@ t.test('what the source throws arrives, and the next read tries again', async t 
   await t.rejects(reader.read(0, 100_000), { code: 'ERR_SOCI_SOURCE_SHORT' });
   source.intercept = undefined;
   t.ok(standard.tar.subarray(0, 100_000).equals(await reader.read(0, 100_000)));
-  t.equal(memoryBudget.held, 0);
+  t.equal(defaultContext.memory.held, 0);
   await reader.close();
 });
 
 t.test('close', async t => {
   const { reader, source } = readerOf(standard);
   await reader.read(0, 100);
-  const before = spanCache.size;
+  const before = defaultContext.cache.size;
   source.intercept = () => new Promise(() => {});
   const reads = [reader.read(200_000, 300_000), reader.read(400_000, 500_000)];
   const rejected = Promise.all(reads.map(read => t.rejects(read, { code: 'ERR_SOCI_CLOSED' })));
@@ -336,9 +336,9 @@ t.test('close', async t => {
   await rejected;
   await t.rejects(reader.read(0, 1), { code: 'ERR_SOCI_CLOSED' });
   await reader.close();
-  t.ok(spanCache.size < before, 'its spans are gone');
+  t.equal(defaultContext.cache.size, before, 'its spans are there for whoever opens the same layer');
   t.equal(source.closed, 0, 'the source is not its own');
-  t.equal(memoryBudget.held, 0);
+  t.equal(defaultContext.memory.held, 0);
 });
 
 t.test('a version-1 ztoc implies checkpoint 0, whatever the length of the gzip header', async t => {
@@ -350,6 +350,7 @@ t.test('a version-1 ztoc implies checkpoint 0, whatever the length of the gzip h
       t.ok(old.ztoc.impliedFirstCheckpoint);
       for (const verifyWindows of ['neighbours', 'chain'] as const) {
         const source = new CountingSource(layer);
+        forgetSpans();
         const reader = new SpanReader(source, old.ztoc, { verifyWindows });
         const bytes = await reader.read(0, old.ztoc.uncompressedSize);
         t.ok(data.subarray(0, bytes.length).equals(bytes), `${old.ztoc.spanCount} spans, ${verifyWindows}`);

@@ -3,12 +3,16 @@ import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
 import { DecodePool } from '../../lib/span/decode-pool.js';
 import { MemoryBudget } from '../../lib/span/memory-budget.js';
-import { configure, settings } from '../../lib/span/settings.js';
-import { ENTRY_BYTES, SpanCache, spanKey } from '../../lib/span/span-cache.js';
+import { configure, settings } from '../../lib/span/read-context.js';
+import { ENTRY_BYTES, SpanCache, type SpanKey } from '../../lib/span/span-cache.js';
 import { sha256 } from '../../lib/span/span-digest.js';
 import { WINDOW_BYTES, windowAfter, windowFollows } from '../../lib/span/windows.js';
 import { gate } from './counting-source.js';
 import { noise } from './sample-layers.js';
+
+function key(content: string, span: number): SpanKey {
+  return `${content}:${span}:0`;
+}
 
 t.test('configure', async t => {
   const before = settings();
@@ -69,7 +73,7 @@ t.test('the pool runs so many jobs at once, in order', async t => {
   const blocked = gate();
   const running = pool.run(() => blocked.opened);
   const controller = new AbortController();
-  const waiting = pool.run(async () => t.fail('it never runs'), controller.signal);
+  const waiting = pool.run(async () => t.fail('it never runs'), { signal: controller.signal });
   controller.abort('gone');
   await t.rejects(
     waiting.catch(reason => Promise.reject(new Error(reason))),
@@ -92,7 +96,7 @@ t.test('the budget grants leases in order, and one that is too large alone', asy
     return lease;
   });
   const controller = new AbortController();
-  const left = budget.acquire(10, controller.signal);
+  const left = budget.acquire(10, { signal: controller.signal });
   await turn();
   t.same(order, [], 'a small one does not overtake');
   controller.abort(new Error('left'));
@@ -112,7 +116,7 @@ t.test('a lease that is given up lets the next ones in', async t => {
   const budget = new MemoryBudget(() => 100, new SpanCache(0));
   const first = await budget.acquire(60);
   const controller = new AbortController();
-  const large = budget.acquire(90, controller.signal);
+  const large = budget.acquire(90, { signal: controller.signal });
   const small = budget.acquire(40);
   controller.abort(new Error('left'));
   await t.rejects(large);
@@ -125,36 +129,37 @@ t.test('leases push cached spans out, the oldest first', async t => {
   const place = 20 + ENTRY_BYTES;
   const cache = new SpanCache(10 * place);
   const budget = new MemoryBudget(() => 5 * place, cache);
-  for (let i = 0; i < 4; i++) cache.set(spanKey(1, i, 0), new Uint8Array(20));
-  cache.get(spanKey(1, 0, 0));
+  for (let i = 0; i < 4; i++) cache.set(key('1', i), new Uint8Array(20));
+  cache.get(key('1', 0));
   const lease = await budget.acquire(2.5 * place);
   t.equal(cache.size, 2 * place);
-  t.ok(cache.has(spanKey(1, 0, 0)), 'what was used last stays');
-  t.notOk(cache.has(spanKey(1, 1, 0)));
+  t.ok(cache.has(key('1', 0)), 'what was used last stays');
+  t.notOk(cache.has(key('1', 1)));
   lease.release();
 });
 
-t.test('the cache is bounded in bytes and forgets readers', async t => {
+t.test('the cache is bounded in bytes', async t => {
   const cache = new SpanCache(100 + 2 * ENTRY_BYTES);
-  cache.set(spanKey(1, 0, 0), new Uint8Array(60 + ENTRY_BYTES));
-  cache.set(spanKey(2, 0, 0), new Uint8Array(60));
+  cache.set(key('1', 0), new Uint8Array(60 + ENTRY_BYTES));
+  cache.set(key('2', 0), new Uint8Array(60));
   t.equal(cache.size, 60 + ENTRY_BYTES);
-  cache.set(spanKey(2, 1, 0), new Uint8Array(101 + ENTRY_BYTES));
-  t.notOk(cache.has(spanKey(2, 1, 0)), 'what alone exceeds the bound is not kept');
-  cache.set(spanKey(22, 0, 0), new Uint8Array(10));
-  cache.deleteReader(2);
-  t.same([cache.has(spanKey(2, 0, 0)), cache.has(spanKey(22, 0, 0))], [false, true]);
+  cache.set(key('2', 1), new Uint8Array(101 + ENTRY_BYTES));
+  t.notOk(cache.has(key('2', 1)), 'what alone exceeds the bound is not kept');
+  t.ok(cache.has(key('2', 0)));
+  cache.clear();
+  t.equal(cache.size, 0);
+  cache.set(key('2', 0), new Uint8Array(60));
   cache.resize(5);
   t.equal(cache.size, 0);
   cache.resize(0);
-  cache.set(spanKey(1, 0, 0), new Uint8Array(1));
+  cache.set(key('1', 0), new Uint8Array(1));
   t.equal(cache.size, 0, '0 keeps nothing');
 });
 
 t.test('very many tiny spans are bounded too', async t => {
   const cache = new SpanCache(100 * ENTRY_BYTES);
-  for (let i = 0; i < 1000; i++) cache.set(spanKey(1, i, 0), new Uint8Array(1));
-  t.equal(Array.from({ length: 1000 }, (_, i) => spanKey(1, i, 0)).filter(key => cache.has(key)).length, 99);
+  for (let i = 0; i < 1000; i++) cache.set(key('1', i), new Uint8Array(1));
+  t.equal(Array.from({ length: 1000 }, (_, i) => key('1', i)).filter(key => cache.has(key)).length, 99);
 });
 
 t.test('windows', async t => {

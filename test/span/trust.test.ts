@@ -1,9 +1,9 @@
 /** What a wrong layer or a forged ztoc can do: be refused with a typed error, each by the rule that catches it. */
 import t from 'tap';
+import { configure, settings } from '../../lib/span/read-context.js';
 import { SpanReader, type WindowVerification } from '../../lib/span/reader.js';
-import { configure, settings } from '../../lib/span/settings.js';
 import type { Ztoc } from '../../lib/ztoc/ztoc.js';
-import { CountingSource } from './counting-source.js';
+import { CountingSource, forgetSpans } from './counting-source.js';
 import {
   forgeDigest,
   forgeWindow,
@@ -24,6 +24,7 @@ const { tar, layer, ztoc } = await standardSample();
 
 function readerOf(table: Ztoc, verifyWindows?: WindowVerification) {
   const source = new CountingSource(layer);
+  forgetSpans();
   return { source, reader: new SpanReader(source, table, { verifyWindows }) };
 }
 
@@ -82,6 +83,7 @@ t.test('a span that is wrong twice is a typed error with the facts', async t => 
 t.test('uncompressed layers are checked the same way', async t => {
   const plain = await sample(tar, { compression: 'uncompressed' });
   const source = new CountingSource(plain.layer);
+  forgetSpans();
   const reader = new SpanReader(source, forgeDigest(plain.ztoc, 2));
   const { uncompressedStart: start, uncompressedEnd: end } = plain.ztoc.span(2);
   await t.rejects(reader.read(start, end), { code: 'ERR_SOCI_SPAN_DIGEST' });
@@ -142,6 +144,7 @@ t.test('a forged window is found for short spans and across members too', async 
     small.ztoc.span(4).uncompressedEnd - small.ztoc.span(4).uncompressedStart < 32768,
     'shorter than a window',
   );
+  forgetSpans();
   const honest = new SpanReader(new CountingSource(small.layer), small.ztoc);
   await honest.read(0, small.ztoc.uncompressedSize);
   await honest.close();
@@ -149,6 +152,7 @@ t.test('a forged window is found for short spans and across members too', async 
   for (const at of [100, 20_000, 32_767]) {
     const position = small.ztoc.span(5).uncompressedStart - 32768 + at;
     if (position < 0) continue;
+    forgetSpans();
     const reader = new SpanReader(new CountingSource(small.layer), forgeWindow(small.ztoc, 5, at));
     const { uncompressedStart: start, uncompressedEnd: end } = small.ztoc.span(4);
     await t.rejects(
@@ -221,6 +225,7 @@ t.test('leaving a chain does not harm it', async t => {
 });
 
 t.test('another layer of the same size is refused', async t => {
+  forgetSpans();
   const reader = new SpanReader(new CountingSource(noise(layer.length)), ztoc);
   for (let i = 0; i < ztoc.spanCount; i++) {
     await t.rejects(reader.read(...inside(i)), { code: 'ERR_SOCI_SPAN_DIGEST' });
