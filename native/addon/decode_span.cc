@@ -130,16 +130,6 @@ napi_value DecodeSpanAsync(napi_env env, napi_callback_info info) {
                         {arguments.output_array, call.args[1]});
 }
 
-napi_value DecodeSpanSync(napi_env env, napi_callback_info info) {
-  Call<1> call;
-  SpanArguments arguments;
-  if (!call.Read(env, info) || !arguments.Read(env, call.args[0])) {
-    return nullptr;
-  }
-  return PoolJob::RunNow(env,
-                         NewJob<DecodeSpanJob>(nullptr, nullptr, arguments));
-}
-
 napi_value SetDecodeConcurrency(napi_env env, napi_callback_info info) {
   Call<1> call;
   uint64_t threads = 0;

@@ -1,4 +1,4 @@
-// decodeSpan and decodeSpanSync: one whole span as one job, checked against
+// decodeSpan: one whole span as one job, checked against
 // its digest before any of it is decoded. And on how many threads at once.
 #pragma once
 
@@ -10,9 +10,6 @@ namespace soci::addon {
 // `job.output` from the pool: script must not be able to detach that array's
 // buffer before the promise is settled (see pool_job.h).
 napi_value DecodeSpanAsync(napi_env env, napi_callback_info info);
-
-// decodeSpanSync(job): undefined.
-napi_value DecodeSpanSync(napi_env env, napi_callback_info info);
 
 // setDecodeConcurrency(threads): undefined. For decodeSpan and SpanDecoder.
 napi_value SetDecodeConcurrency(napi_env env, napi_callback_info info);

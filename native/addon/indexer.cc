@@ -131,40 +131,6 @@ class ScanJob final : public PoolJob {
   ScanResult result_;
 };
 
-// Scans and hashes on the calling thread.
-class FeedJob final : public PoolJob {
- public:
-  FeedJob(Indexer* indexer, const Bytes& chunk)
-      : PoolJob(&indexer->scans_, &indexer->aborted_),
-        indexer_(indexer),
-        chunk_(chunk) {}
-
- private:
-  Status Execute(const std::atomic<bool>* aborted) override {
-    if (indexer_->finishing_ || !indexer_->idle() || indexer_->hashes_.busy()) {
-      return Status::At(Code::kMisuse, 0);
-    }
-    LayerIndexer* layer = indexer_->layer_.get();
-    const Status status =
-        layer->Feed(chunk_.data, std::min(chunk_.size, kMaxJobInput),
-                    kMaxJobOutput, aborted, &result_.consumed);
-    result_.Take(layer);
-    return status;
-  }
-
-  void Executed(napi_env env, Status status) override {
-    if (status.ok()) indexer_->ReportMemory(env, result_.checkpoints);
-  }
-
-  napi_value Result(napi_env env, Status* /*status*/) override {
-    return result_.ToJavaScript(env);
-  }
-
-  Indexer* indexer_;
-  Bytes chunk_;
-  ScanResult result_;
-};
-
 // Among the hashes, behind the last of them.
 class FinishJob final : public PoolJob {
  public:
@@ -233,9 +199,7 @@ napi_value Indexer::Define(napi_env env) {
   const napi_property_descriptor methods[] = {
       Method("push", Push),
       Method("run", Run),
-      Method("feedSync", FeedSync),
       Method("finish", Finish),
-      Method("finishSync", FinishSync),
       Method("abort", Abort),
   };
   return DefineClass(env, "Indexer", New, methods);
@@ -302,17 +266,6 @@ napi_value Indexer::Run(napi_env env, napi_callback_info info) {
   return PoolJob::Queue(env, NewJob<ScanJob>(indexer), {call.self});
 }
 
-napi_value Indexer::FeedSync(napi_env env, napi_callback_info info) {
-  Call<1> call;
-  Bytes chunk;
-  if (!call.Read(env, info)) return nullptr;
-  Indexer* indexer = Unwrap<Indexer>(env, call.self);
-  if (indexer == nullptr || !ReadBytes(env, call.args[0], "chunk", &chunk)) {
-    return nullptr;
-  }
-  return PoolJob::RunNow(env, NewJob<FeedJob>(indexer, chunk));
-}
-
 napi_value Indexer::Finish(napi_env env, napi_callback_info info) {
   Call<0> call;
   if (!call.Read(env, info)) return nullptr;
@@ -324,20 +277,6 @@ napi_value Indexer::Finish(napi_env env, napi_callback_info info) {
   const bool misused = indexer->finishing_ || !indexer->idle();
   if (!misused) indexer->finishing_ = true;
   return PoolJob::Queue(env, NewJob<FinishJob>(indexer, misused), {call.self});
-}
-
-napi_value Indexer::FinishSync(napi_env env, napi_callback_info info) {
-  Call<0> call;
-  if (!call.Read(env, info)) return nullptr;
-  Indexer* indexer = Unwrap<Indexer>(env, call.self);
-  if (indexer == nullptr) return nullptr;
-  if (indexer->hash_lost_) {
-    return ThrowStatus(env, Status::At(Code::kNoMemory, 0));
-  }
-  const bool misused =
-      indexer->finishing_ || !indexer->idle() || indexer->hashes_.busy();
-  if (!misused) indexer->finishing_ = true;
-  return PoolJob::RunNow(env, NewJob<FinishJob>(indexer, misused));
 }
 
 napi_value Indexer::Abort(napi_env env, napi_callback_info info) {

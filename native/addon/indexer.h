@@ -25,7 +25,6 @@ class Indexer {
  private:
   friend class ScanJob;
   friend class HashJob;
-  friend class FeedJob;
   friend class FinishJob;
 
   // What is being scanned and what waits for it; then what is being hashed and
@@ -43,9 +42,7 @@ class Indexer {
   static napi_value New(napi_env env, napi_callback_info info);
   static napi_value Push(napi_env env, napi_callback_info info);
   static napi_value Run(napi_env env, napi_callback_info info);
-  static napi_value FeedSync(napi_env env, napi_callback_info info);
   static napi_value Finish(napi_env env, napi_callback_info info);
-  static napi_value FinishSync(napi_env env, napi_callback_info info);
   static napi_value Abort(napi_env env, napi_callback_info info);
 
   bool ReadOptions(napi_env env, napi_value object,

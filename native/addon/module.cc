@@ -43,8 +43,6 @@ napi_value Init(napi_env env, napi_value exports) {
       SetProperty(env, exports, "AbortFlag", AbortFlag::Define(env)) &&
       SetProperty(env, exports, "decodeSpan",
                   MakeFunction(env, "decodeSpan", DecodeSpanAsync)) &&
-      SetProperty(env, exports, "decodeSpanSync",
-                  MakeFunction(env, "decodeSpanSync", DecodeSpanSync)) &&
       SetProperty(
           env, exports, "setDecodeConcurrency",
           MakeFunction(env, "setDecodeConcurrency", SetDecodeConcurrency)) &&

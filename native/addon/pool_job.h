@@ -77,9 +77,6 @@ class PoolJob {
   static bool QueueUnseen(napi_env env, std::unique_ptr<PoolJob> job,
                           std::initializer_list<napi_value> held);
 
-  // Does the work here and now; throws what the promise would reject with.
-  static napi_value RunNow(napi_env env, std::unique_ptr<PoolJob> job);
-
  protected:
   // `aborted`: the job's flag, if nothing has a slot for it; may be nullptr.
   PoolJob(JobQueue* queue, const std::atomic<bool>* aborted)
@@ -102,7 +99,7 @@ class PoolJob {
   // kNoMemory.
   virtual napi_value Result(napi_env env, Status* status) = 0;
 
-  // A value given to Queue; nullptr when run synchronously.
+  // A value given to Queue.
   napi_value Held(napi_env env, size_t index) const;
 
  private:
@@ -130,7 +127,7 @@ class PoolJob {
   size_t held_count_ = 0;
 };
 
-// nullptr when memory is short, which Queue and RunNow know how to say.
+// nullptr when memory is short, which Queue knows how to say.
 template <class T, class... Args>
 std::unique_ptr<PoolJob> NewJob(Args&&... args) {
   return std::unique_ptr<PoolJob>(new (std::nothrow)

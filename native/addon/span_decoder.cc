@@ -93,7 +93,6 @@ class RunJob final : public PoolJob {
 napi_value SpanDecoderObject::Define(napi_env env) {
   const napi_property_descriptor methods[] = {
       Method("run", Run),
-      Method("runSync", RunSync),
       Method("abort", Abort),
   };
   return DefineClass(env, "SpanDecoder", New, methods);
@@ -135,15 +134,6 @@ napi_value SpanDecoderObject::Run(napi_env env, napi_callback_info info) {
   return PoolJob::Queue(
       env, NewJob<RunJob>(Environment::Of(env)->decodes(), object, piece),
       {call.self, call.args[1]});
-}
-
-napi_value SpanDecoderObject::RunSync(napi_env env, napi_callback_info info) {
-  Call<3> call;
-  Piece piece;
-  if (!call.Read(env, info)) return nullptr;
-  auto* object = Unwrap<SpanDecoderObject>(env, call.self);
-  if (object == nullptr || !piece.Read(env, call.args)) return nullptr;
-  return PoolJob::RunNow(env, NewJob<RunJob>(nullptr, object, piece));
 }
 
 napi_value SpanDecoderObject::Abort(napi_env env, napi_callback_info info) {

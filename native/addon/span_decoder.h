@@ -21,7 +21,6 @@ class SpanDecoderObject {
 
   static napi_value New(napi_env env, napi_callback_info info);
   static napi_value Run(napi_env env, napi_callback_info info);
-  static napi_value RunSync(napi_env env, napi_callback_info info);
   static napi_value Abort(napi_env env, napi_callback_info info);
 
   void ReportMemory(napi_env env);

@@ -6,6 +6,7 @@
 
 #include "../core/layer_indexer.h"
 #include "check.h"
+#include "feed.h"
 
 namespace soci::test {
 namespace {
@@ -72,8 +73,8 @@ Status Index(const std::string& layer, uint64_t span_size, Engine engine,
   while (at < layer.size()) {
     size_t consumed = 0;
     const Status fed =
-        indexer->Feed(bytes + at, std::min<size_t>(100000, layer.size() - at),
-                      4 << 20, nullptr, &consumed);
+        Feed(indexer, bytes + at, std::min<size_t>(100000, layer.size() - at),
+             4 << 20, nullptr, &consumed);
     if (!fed.ok()) return fed;
     at += consumed;
   }
