@@ -1,6 +1,6 @@
 #include "addon/pool_job.h"
 
-#include "addon/values.h"
+#include "addon/failure.h"
 
 namespace soci::addon {
 
@@ -47,6 +47,7 @@ napi_value PoolJob::Held(napi_env env, size_t index) const {
 
 bool PoolJob::Hold(napi_env env, std::initializer_list<napi_value> held) {
   for (napi_value value : held) {
+    if (value == nullptr) continue;
     if (held_count_ == kMaxHeld ||
         napi_create_reference(env, value, 1, &held_[held_count_]) != napi_ok) {
       return false;

@@ -14,8 +14,10 @@
 // Teardown. A worker may be terminated, or the process may exit, with jobs in
 // flight: Node waits for the shifts, then calls their completion with script
 // disabled, where every Node-API call may fail. Completion ignores all those
-// failures, and node-addon-api's AsyncWorker, which makes them fatal, is not
-// used.
+// failures. Hence everything between queueing and settling is raw Node-API:
+// node-addon-api's AsyncWorker and Promise::Deferred throw when a call fails,
+// its references are deleted by destructors, which may run when the environment
+// is gone.
 #pragma once
 
 #include <node_api.h>
@@ -66,9 +68,9 @@ class PoolJob {
 
   // Queues `job` and returns its promise, which is rejected with kMisuse if
   // its slot is taken or its queue is full. The values `held` are not collected
-  // before the job has ended; what owns slot and queue is among them. nullptr
-  // if Node-API refuses, or if there is no job for want of memory (then an
-  // exception is pending).
+  // before the job has ended; what owns slot and queue is among them (nullptr
+  // stands for none). nullptr if Node-API refuses, or if there is no job for
+  // want of memory (then an exception is pending).
   static napi_value Queue(napi_env env, std::unique_ptr<PoolJob> job,
                           std::initializer_list<napi_value> held);
 

@@ -1,4 +1,4 @@
-#include "addon/decode_span.h"
+#include "addon/decode_job.h"
 
 #include <cstring>
 #include <memory>
@@ -6,11 +6,11 @@
 #include <utility>
 
 #include "addon/abort_flag.h"
+#include "addon/arguments.h"
 #include "addon/environment.h"
+#include "addon/failure.h"
 #include "addon/pool_job.h"
 #include "addon/span_options.h"
-#include "addon/values.h"
-#include "addon/wrapped.h"
 #include "core/sha256.h"
 #include "core/span_decoder.h"
 
@@ -24,30 +24,27 @@ struct SpanArguments {
   Bytes output;
   Bytes digest;
   uint64_t digest_offset = 0;
-  napi_value output_array = nullptr;
+  Napi::Value output_array;
 
-  bool Read(napi_env env, napi_value job) {
-    napi_value value = nullptr;
-    // Every property first, every pointer after: a getter is script, and could
-    // detach an array that was read before it ran.
-    napi_value input_array = nullptr;
-    napi_value digest_array = nullptr;
-    if (!ReadProperty(env, job, "input", &input_array) ||
-        !ReadProperty(env, job, "output", &output_array) ||
-        !ReadProperty(env, job, "digest", &digest_array) ||
-        !ReadProperty(env, job, "digestOffset", &value) ||
-        !ReadOffset(env, value, "digestOffset", &digest_offset) ||
-        !ReadSpanOptions(env, job, &options) ||
-        !ReadBytes(env, input_array, "input", &input) ||
-        !ReadBytes(env, output_array, "output", &output) ||
-        !ReadOptionalBytes(env, digest_array, "digest", &digest)) {
-      return false;
-    }
+  // May leave an exception pending.
+  void Read(Napi::Value job, Arguments* read) {
+    // Every property first, every pointer after: see span_options.h.
+    const SpanOptions properties(job, read);
+    const Napi::Value input_array = read->Property(job, "input");
+    output_array = read->Property(job, "output");
+    const Napi::Value digest_array = read->Property(job, "digest");
+    const Napi::Value offset = read->Property(job, "digestOffset");
+    options = properties.Read(read);
+    input = read->ReadBytes(input_array, "input");
+    output = read->ReadBytes(output_array, "output");
+    digest = read->ReadOptionalBytes(digest_array, "digest");
+    digest_offset = read->ReadOffset(offset, "digestOffset");
     if (digest.data != nullptr && digest.size != Sha256::kDigestSize) {
-      return Throw(env, "expected 32 bytes for digest");
+      read->Refuse("expected 32 bytes for digest");
     }
-    return digest_offset <= input.size ||
-           Throw(env, "expected digestOffset within input");
+    if (digest_offset > input.size) {
+      read->Refuse("expected digestOffset within input");
+    }
   }
 };
 
@@ -88,12 +85,14 @@ class DecodeSpanJob final : public PoolJob {
         return Status::At(Code::kDigest, digest_offset_);
       }
     }
-    return DecodeSpan(options_, input_.data, input_.size, output_.data,
-                      output_.size, aborted);
+    return soci::DecodeSpan(options_, input_.data, input_.size, output_.data,
+                            output_.size, aborted);
   }
 
   napi_value Result(napi_env env, Status* /*status*/) override {
-    return MakeUndefined(env);
+    napi_value undefined = nullptr;
+    napi_get_undefined(env, &undefined);
+    return undefined;
   }
 
   SpanDecoder::Options options_;
@@ -107,42 +106,36 @@ class DecodeSpanJob final : public PoolJob {
 
 }  // namespace
 
-napi_value DecodeSpanAsync(napi_env env, napi_callback_info info) {
-  Call<2> call;
-  SpanArguments arguments;
+Napi::Value DecodeSpan(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
   JobSlot* slot = nullptr;
-  if (!call.Read(env, info)) return nullptr;
-  if (!IsUndefined(env, call.args[1])) {
-    AbortFlag* flag = Unwrap<AbortFlag>(env, call.args[1]);
-    if (flag == nullptr) return nullptr;
-    slot = flag->slot();
+  Napi::Value flag;
+  if (!info[1].IsUndefined()) {
+    flag = info[1];
+    AbortFlag* const object = AbortFlag::From(env, flag);
+    if (object == nullptr) return {};
+    slot = object->slot();
   }
-  if (!arguments.Read(env, call.args[0])) return nullptr;
+  Arguments read(env);
+  SpanArguments arguments;
+  arguments.Read(info[0], &read);
+  if (!read.ok()) return {};
   std::unique_ptr<DecodeSpanJob> job(new (std::nothrow) DecodeSpanJob(
       Environment::Of(env)->decodes(), slot, arguments));
   if (job == nullptr || !job->OwnInputs()) {
     return ThrowStatus(env, Status::At(Code::kNoMemory, 0));
   }
-  if (slot == nullptr) {
-    return PoolJob::Queue(env, std::move(job), {arguments.output_array});
-  }
-  return PoolJob::Queue(env, std::move(job),
-                        {arguments.output_array, call.args[1]});
+  return {env,
+          PoolJob::Queue(env, std::move(job), {arguments.output_array, flag})};
 }
 
-napi_value SetDecodeConcurrency(napi_env env, napi_callback_info info) {
-  Call<1> call;
-  uint64_t threads = 0;
-  if (!call.Read(env, info) ||
-      !ReadOffset(env, call.args[0], "threads", &threads)) {
-    return nullptr;
-  }
-  if (threads == 0) {
-    Throw(env, "expected a thread at least");
-    return nullptr;
-  }
-  Environment::Of(env)->decodes()->set_width(env, threads);
-  return nullptr;
+Napi::Value SetDecodeConcurrency(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Arguments read(env);
+  const uint64_t threads = read.ReadOffset(info[0], "threads");
+  if (threads == 0) read.Refuse("expected a thread at least");
+  if (read.ok()) Environment::Of(env)->decodes()->set_width(env, threads);
+  return env.Undefined();
 }
 
 }  // namespace soci::addon
