@@ -105,6 +105,7 @@
         'native/core/tar_header.cc',
         'native/core/tar_number.cc',
         'native/core/tar_scanner.cc',
+        'native/core/verified_span.cc',
         'native/core/zlib_inflater.cc',
       ],
       'conditions': [
