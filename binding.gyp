@@ -1,5 +1,5 @@
 # Two targets: zlib, compiled from the sources that native/zlib-dir.cjs finds,
-# and the addon. On Linux the node binary exports a zlib of its own, which
+# and the addon, over the headers that native/node-addon-api-dir.cjs finds. On Linux the node binary exports a zlib of its own, which
 # silently replaces any copy that a loaded library exports under the same
 # names: so nothing here is visible, and test/binding/ checks it with nm.
 #
@@ -8,6 +8,7 @@
   'variables': {
     'sanitize%': '',
     'zlib_dir': '<!(node native/zlib-dir.cjs)',
+    'node_addon_api_dir': '<!(node native/node-addon-api-dir.cjs)',
   },
   'target_defaults': {
     'cflags': [
@@ -55,21 +56,35 @@
     {
       'target_name': 'seekable_oci',
       'dependencies': ['zlib'],
-      'defines': ['NAPI_VERSION=8'],
+      # Errors become JavaScript exceptions, never C++ ones; and where nothing can
+      # be thrown, since an environment is being torn down, they are dropped
+      # instead of ending the process.
+      'defines': [
+        'NAPI_VERSION=8',
+        'NAPI_DISABLE_CPP_EXCEPTIONS',
+        'NODE_ADDON_API_DISABLE_DEPRECATED',
+        'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
+      ],
       # The plus puts them in front of node's headers, where there is another
       # zlib.h. (gyp honours it in targets only, not in target_defaults.)
-      'include_dirs+': ['<(zlib_dir)', 'native'],
+      'include_dirs+': ['<(zlib_dir)', 'native', '<(node_addon_api_dir)'],
       'sources': [
         'native/addon/abort_flag.cc',
-        'native/addon/decode_span.cc',
+        'native/addon/arguments.cc',
+        'native/addon/decode_job.cc',
         'native/addon/environment.cc',
+        'native/addon/failure.cc',
+        'native/addon/finish_job.cc',
+        'native/addon/hash_job.cc',
         'native/addon/indexer.cc',
         'native/addon/job_queue.cc',
+        'native/addon/job_result.cc',
         'native/addon/module.cc',
         'native/addon/pool_job.cc',
+        'native/addon/run_job.cc',
+        'native/addon/scan_job.cc',
         'native/addon/span_decoder.cc',
         'native/addon/span_options.cc',
-        'native/addon/values.cc',
         'native/core/checkpoint.cc',
         'native/core/fast_inflater.cc',
         'native/core/fast_loop.cc',
@@ -90,6 +105,7 @@
         'native/core/tar_header.cc',
         'native/core/tar_number.cc',
         'native/core/tar_scanner.cc',
+        'native/core/verified_span.cc',
         'native/core/zlib_inflater.cc',
       ],
       'conditions': [

@@ -83,11 +83,8 @@ export interface NativeIndexer {
   push(chunk: Uint8Array): number;
   /** Scans the first chunk that is waiting, or what an earlier run left of it. At most two at a time. */
   run(): Promise<ScanResult>;
-  /** Both on the calling thread, for the first 1 MiB of `chunk`; only while nothing is waiting. */
-  feedSync(chunk: Uint8Array): ScanResult;
   /** Only while no run is under way and no chunk is waiting. */
   finish(): Promise<IndexResult>;
-  finishSync(): IndexResult;
   /** Makes the run under way, and every later call, fail with ABORTED. */
   abort(): void;
 }
@@ -118,7 +115,6 @@ export interface NativeSpanDecoder {
    * used up, or after 1 MiB of input or 4 MiB of output, skipped bytes included.
    */
   run(input: Uint8Array, output: Uint8Array, skip: number): Promise<DecodeResult>;
-  runSync(input: Uint8Array, output: Uint8Array, skip: number): DecodeResult;
   abort(): void;
 }
 
@@ -159,7 +155,6 @@ interface Addon {
   readonly SpanDecoder: new (options: AddonSpan) => NativeSpanDecoder;
   readonly AbortFlag: new () => AddonAbortFlag;
   decodeSpan(job: AddonSpanJob, flag: AddonAbortFlag | undefined): Promise<void>;
-  decodeSpanSync(job: AddonSpanJob): void;
   setDecodeConcurrency(threads: number): void;
   readonly zlibVersion: string;
 }
@@ -326,16 +321,8 @@ class Indexer implements NativeIndexer {
     return later('layer', this.run, () => this.#native.run());
   }
 
-  feedSync(chunk: Uint8Array): ScanResult {
-    return now('layer', this.feedSync, () => this.#native.feedSync(chunk));
-  }
-
   finish(): Promise<IndexResult> {
     return later('layer', this.finish, () => this.#native.finish());
-  }
-
-  finishSync(): IndexResult {
-    return now('layer', this.finishSync, () => this.#native.finishSync());
   }
 
   abort(): void {
@@ -358,10 +345,6 @@ class SpanDecoder implements NativeSpanDecoder {
 
   run(input: Uint8Array, output: Uint8Array, skip: number): Promise<DecodeResult> {
     return later('span', this.run, () => this.#native.run(input, output, skip));
-  }
-
-  runSync(input: Uint8Array, output: Uint8Array, skip: number): DecodeResult {
-    return now('span', this.runSync, () => this.#native.runSync(input, output, skip));
   }
 
   abort(): void {
@@ -395,14 +378,6 @@ export async function decodeSpan(job: SpanJob, options: { signal?: AbortSignal }
     signal?.removeEventListener('abort', abort);
   }
   return given === undefined ? prepared.output : fill(given, prepared.output);
-}
-
-/** The same on the calling thread, straight into a given array: for benchmarks and tests. */
-export function decodeSpanSync(job: SpanJob): Uint8Array {
-  const output = typeof job.output === 'number' ? allocate(job.output) : job.output;
-  const prepared = addonSpanJob(job, output);
-  now('span', decodeSpanSync, () => addon.decodeSpanSync(prepared));
-  return output;
 }
 
 function addonSpan(options: SpanDecoderOptions): AddonSpan {

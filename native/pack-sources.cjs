@@ -1,7 +1,8 @@
 /**
  * `copy` (npm prepack) puts into native/ what the tarball needs to be compiled where no prebuild fits: the zlib
- * sources with their licence, for the repository holds no third-party code; and binding.gyp, for in the root of
- * a package npm takes it as the order to run node-gyp for everybody. `clean` (postpack) removes both again.
+ * sources and the headers of node-addon-api, each with its licence, for the repository holds no third-party code,
+ * and those who use a prebuild need neither package; and binding.gyp, for in the root of a package npm takes it as
+ * the order to run node-gyp for everybody. `clean` (postpack) removes all of it again.
  */
 const { execFileSync } = require('node:child_process');
 const { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } = require('node:fs');
@@ -9,6 +10,7 @@ const path = require('node:path');
 
 const root = path.dirname(__dirname);
 const packedZlib = path.join(__dirname, 'zlib');
+const packedNodeAddonApi = path.join(__dirname, 'node-addon-api');
 const packedGyp = path.join(__dirname, 'binding.gyp');
 
 /** The first comment of zlib.h: copyright notice and terms. */
@@ -31,9 +33,13 @@ function requirePrebuilds() {
   process.exit(1);
 }
 
+/** What one of the scripts that binding.gyp asks says. */
+function directoryOf(script) {
+  return path.resolve(root, execFileSync(process.execPath, [path.join(__dirname, script)], { encoding: 'utf8' }));
+}
+
 function copyZlib() {
-  const found = execFileSync(process.execPath, [path.join(__dirname, 'zlib-dir.cjs')], { encoding: 'utf8' });
-  const source = path.resolve(root, found);
+  const source = directoryOf('zlib-dir.cjs');
   mkdirSync(packedZlib);
   for (const name of readdirSync(source)) {
     if (/\.[ch]$/.test(name)) copyFileSync(path.join(source, name), path.join(packedZlib, name));
@@ -41,10 +47,20 @@ function copyZlib() {
   writeFileSync(path.join(packedZlib, 'LICENSE'), licence(source));
 }
 
+function copyNodeAddonApi() {
+  const source = directoryOf('node-addon-api-dir.cjs');
+  mkdirSync(packedNodeAddonApi);
+  for (const name of ['napi.h', 'napi-inl.h', 'LICENSE.md']) {
+    copyFileSync(path.join(source, name), path.join(packedNodeAddonApi, name));
+  }
+}
+
 rmSync(packedZlib, { recursive: true, force: true });
+rmSync(packedNodeAddonApi, { recursive: true, force: true });
 rmSync(packedGyp, { force: true });
 if (process.argv[2] === 'copy') {
   requirePrebuilds();
   copyZlib();
+  copyNodeAddonApi();
   copyFileSync(path.join(root, 'binding.gyp'), packedGyp);
 }

@@ -1,15 +1,17 @@
 /** Decoding all spans of a layer that is in memory, through the addon. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { decodeSpan, decodeSpanSync, type EngineName, type SpanJob } from '../../lib/binding.js';
+import { decodeSpan, type EngineName, type SpanJob } from '../../lib/binding.js';
 import { Ztoc } from '../../lib/index.js';
 
 export interface SpanDecodeParameters {
   readonly layer: string;
   readonly ztoc: string;
   readonly engine: EngineName;
-  /** Jobs in flight; 0 is the synchronous call. */
+  /** Jobs in flight. */
   readonly concurrency: number;
+  /** Where they decode to: a caller's buffer each, used again and again, or new memory, as when a layer is read. */
+  readonly output: 'given' | 'new';
   /** Who hashes the spans: nobody, the job that decodes, or node:crypto before it on the main thread. */
   readonly digests: 'none' | 'job' | 'node:crypto';
   readonly passes: number;
@@ -21,14 +23,12 @@ interface Work {
   readonly bytes: number;
 }
 
-function prepare({ layer, ztoc: path, engine, digests, concurrency }: SpanDecodeParameters): Work {
+function prepare({ layer, ztoc: path, engine, digests, concurrency, output }: SpanDecodeParameters): Work {
   const bytes = readFileSync(layer);
   const ztoc = Ztoc.decode(readFileSync(path));
   const spans = Array.from({ length: ztoc.spanCount }, (_, i) => ztoc.span(i));
   const lengths = spans.map(span => span.uncompressedEnd - span.uncompressedStart);
-  // The synchronous call fills one buffer over and over, like the C loop; asynchronous
-  // jobs get new memory, as they do when a layer is read.
-  const target = new Uint8Array(Math.max(...lengths)).fill(1);
+  const targets = Array.from({ length: concurrency }, () => new Uint8Array(Math.max(...lengths)).fill(1));
   const jobs = spans.map((span, i): SpanJob => {
     const length = lengths[i] as number;
     return {
@@ -39,17 +39,13 @@ function prepare({ layer, ztoc: path, engine, digests, concurrency }: SpanDecode
       input: bytes.subarray(span.compressedStart, span.compressedEnd),
       digest: digests === 'job' ? Buffer.from(span.digest.slice('sha256:'.length), 'hex') : undefined,
       digestOffset: 0,
-      output: concurrency === 0 ? target.subarray(0, length) : length,
+      output: output === 'given' ? (targets[i % concurrency] as Uint8Array).subarray(0, length) : length,
     };
   });
   return { jobs, bytes: lengths.reduce((sum, length) => sum + length, 0) };
 }
 
 async function pass(all: readonly SpanJob[], { concurrency, digests }: SpanDecodeParameters): Promise<void> {
-  if (concurrency === 0) {
-    for (const job of all) decodeSpanSync(job);
-    return;
-  }
   const worker = async (w: number) => {
     for (let i = w; i < all.length; i += concurrency) {
       const job = all[i] as SpanJob;

@@ -2,22 +2,20 @@
 // serves one job.
 #pragma once
 
-#include <node_api.h>
-
 #include "addon/pool_job.h"
+#include "addon/tagged_wrap.h"
 
 namespace soci::addon {
 
-class AbortFlag {
+class AbortFlag final : public TaggedWrap<AbortFlag> {
  public:
-  static napi_value Define(napi_env env);
+  static Napi::Function Define(Napi::Env env);
+  explicit AbortFlag(const Napi::CallbackInfo& info) : TaggedWrap(info) {}
 
   JobSlot* slot() { return &slot_; }
-  void Detach(napi_env /*env*/) {}
 
  private:
-  static napi_value New(napi_env env, napi_callback_info info);
-  static napi_value Abort(napi_env env, napi_callback_info info);
+  Napi::Value Abort(const Napi::CallbackInfo& info);
 
   JobSlot slot_;
 };

@@ -3,10 +3,9 @@
 // ended on a pool thread get back to the JS thread.
 #pragma once
 
-#include <node_api.h>
+#include <napi.h>
 
 #include <cstdint>
-#include <memory>
 #include <mutex>
 
 #include "addon/job_queue.h"
@@ -17,9 +16,9 @@ class PoolJob;
 
 class Environment {
  public:
-  // Called once, when the addon is loaded. False if Node-API refuses.
-  static bool Create(napi_env env);
-  static Environment* Of(napi_env env);
+  // Called once, when the addon is loaded; may leave an exception pending.
+  static void Create(Napi::Env env);
+  static Environment* Of(Napi::Env env);
 
   JobQueue* decodes() { return &decodes_; }
 
@@ -30,12 +29,12 @@ class Environment {
   void EndExecuted(napi_env env);
 
  private:
-  Environment() = default;
-  static void OnSignal(napi_env env, napi_value callback, void* context,
-                       void* data);
+  static void OnSignal(Napi::Env env, Napi::Function callback,
+                       Environment* environment, void* data);
 
-  // nullptr without: then jobs end with the shift that executed them.
-  napi_threadsafe_function signal_ = nullptr;
+  // Announces each job when it has been executed; the end of its shift, which
+  // Node announces, may be far.
+  Napi::TypedThreadSafeFunction<Environment, void, OnSignal> signal_;
   JobQueue decodes_{1, SIZE_MAX};
   std::mutex mutex_;
   PoolJob* first_executed_ = nullptr;

@@ -1,6 +1,7 @@
 // Tells V8 how much memory hangs on a small wrapper object: an indexer keeps
 // 32 KiB per checkpoint, and a collector that saw only the wrapper would let
-// dropped ones pile up.
+// dropped ones pile up. Raw Node-API: what cannot be told, since script is
+// over, needs no exception.
 #pragma once
 
 #include <node_api.h>

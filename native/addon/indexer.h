@@ -4,28 +4,29 @@
 // scanned.
 #pragma once
 
-#include <node_api.h>
-
 #include <atomic>
 #include <cstdint>
 #include <memory>
 
+#include "addon/arguments.h"
 #include "addon/external_memory.h"
 #include "addon/pool_job.h"
+#include "addon/tagged_wrap.h"
 #include "core/layer_indexer.h"
 
 namespace soci::addon {
 
-class Indexer {
+class Indexer final : public TaggedWrap<Indexer> {
  public:
-  static napi_value Define(napi_env env);
+  static Napi::Function Define(Napi::Env env);
+  // May leave an exception pending.
+  explicit Indexer(const Napi::CallbackInfo& info);
 
-  void Detach(napi_env env) { memory_.Set(env, 0); }
+  void Finalize(Napi::BasicEnv env) override { memory_.Set(env, 0); }
 
  private:
   friend class ScanJob;
   friend class HashJob;
-  friend class FeedJob;
   friend class FinishJob;
 
   // What is being scanned and what waits for it; then what is being hashed and
@@ -40,17 +41,14 @@ class Indexer {
     size_t scanned = 0;
   };
 
-  static napi_value New(napi_env env, napi_callback_info info);
-  static napi_value Push(napi_env env, napi_callback_info info);
-  static napi_value Run(napi_env env, napi_callback_info info);
-  static napi_value FeedSync(napi_env env, napi_callback_info info);
-  static napi_value Finish(napi_env env, napi_callback_info info);
-  static napi_value FinishSync(napi_env env, napi_callback_info info);
-  static napi_value Abort(napi_env env, napi_callback_info info);
+  Napi::Value Push(const Napi::CallbackInfo& info);
+  Napi::Value Run(const Napi::CallbackInfo& info);
+  Napi::Value Finish(const Napi::CallbackInfo& info);
+  Napi::Value Abort(const Napi::CallbackInfo& info);
 
-  bool ReadOptions(napi_env env, napi_value object,
-                   LayerIndexer::Options* options);
-  bool ReadExpected(napi_env env, napi_value rows);
+  // May leave an exception pending.
+  LayerIndexer::Options ReadOptions(Napi::Env env, Napi::Value object);
+  void ReadExpected(Napi::Value rows, Arguments* read);
   bool idle() const { return !scans_.busy() && pushed_ == scanned_; }
   void HoldScans(napi_env env);
   void ReportMemory(napi_env env, uint64_t checkpoints);

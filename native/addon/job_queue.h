@@ -5,7 +5,7 @@
 // millisecond, a tenth of the work on a span of 4 MiB: the main thread has to
 // wake up, and then the thread of the pool.
 //
-// JS thread, but for what a shift does.
+// JS thread, but for what a shift does. Raw Node-API: see pool_job.h.
 #pragma once
 
 #include <node_api.h>

@@ -1,6 +1,6 @@
 #include "addon/pool_job.h"
 
-#include "addon/values.h"
+#include "addon/failure.h"
 
 namespace soci::addon {
 
@@ -39,20 +39,6 @@ bool PoolJob::QueueUnseen(napi_env env, std::unique_ptr<PoolJob> job,
   return false;
 }
 
-napi_value PoolJob::RunNow(napi_env env, std::unique_ptr<PoolJob> job) {
-  if (job == nullptr) return ThrowStatus(env, Status::At(Code::kNoMemory, 0));
-  if (job->slot_ != nullptr && job->slot_->busy()) {
-    job->status_ = Status::At(Code::kMisuse, 0);
-  } else {
-    job->Run();
-    job->Executed(env, job->status_);
-  }
-  napi_value result = job->Outcome(env);
-  if (job->status_.ok()) return result;
-  if (result != nullptr) napi_throw(env, result);
-  return nullptr;
-}
-
 napi_value PoolJob::Held(napi_env env, size_t index) const {
   napi_value value = nullptr;
   if (index < held_count_) napi_get_reference_value(env, held_[index], &value);
@@ -61,6 +47,7 @@ napi_value PoolJob::Held(napi_env env, size_t index) const {
 
 bool PoolJob::Hold(napi_env env, std::initializer_list<napi_value> held) {
   for (napi_value value : held) {
+    if (value == nullptr) continue;
     if (held_count_ == kMaxHeld ||
         napi_create_reference(env, value, 1, &held_[held_count_]) != napi_ok) {
       return false;

@@ -14,8 +14,10 @@
 // Teardown. A worker may be terminated, or the process may exit, with jobs in
 // flight: Node waits for the shifts, then calls their completion with script
 // disabled, where every Node-API call may fail. Completion ignores all those
-// failures, and node-addon-api's AsyncWorker, which makes them fatal, is not
-// used.
+// failures. Hence everything between queueing and settling is raw Node-API:
+// node-addon-api's AsyncWorker and Promise::Deferred throw when a call fails,
+// its references are deleted by destructors, which may run when the environment
+// is gone.
 #pragma once
 
 #include <node_api.h>
@@ -66,9 +68,9 @@ class PoolJob {
 
   // Queues `job` and returns its promise, which is rejected with kMisuse if
   // its slot is taken or its queue is full. The values `held` are not collected
-  // before the job has ended; what owns slot and queue is among them. nullptr
-  // if Node-API refuses, or if there is no job for want of memory (then an
-  // exception is pending).
+  // before the job has ended; what owns slot and queue is among them (nullptr
+  // stands for none). nullptr if Node-API refuses, or if there is no job for
+  // want of memory (then an exception is pending).
   static napi_value Queue(napi_env env, std::unique_ptr<PoolJob> job,
                           std::initializer_list<napi_value> held);
 
@@ -76,9 +78,6 @@ class PoolJob {
   // if it was not queued.
   static bool QueueUnseen(napi_env env, std::unique_ptr<PoolJob> job,
                           std::initializer_list<napi_value> held);
-
-  // Does the work here and now; throws what the promise would reject with.
-  static napi_value RunNow(napi_env env, std::unique_ptr<PoolJob> job);
 
  protected:
   // `aborted`: the job's flag, if nothing has a slot for it; may be nullptr.
@@ -102,7 +101,7 @@ class PoolJob {
   // kNoMemory.
   virtual napi_value Result(napi_env env, Status* status) = 0;
 
-  // A value given to Queue; nullptr when run synchronously.
+  // A value given to Queue.
   napi_value Held(napi_env env, size_t index) const;
 
  private:
@@ -130,7 +129,7 @@ class PoolJob {
   size_t held_count_ = 0;
 };
 
-// nullptr when memory is short, which Queue and RunNow know how to say.
+// nullptr when memory is short, which Queue knows how to say.
 template <class T, class... Args>
 std::unique_ptr<PoolJob> NewJob(Args&&... args) {
   return std::unique_ptr<PoolJob>(new (std::nothrow)

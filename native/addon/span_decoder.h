@@ -2,27 +2,26 @@
 // piece, each piece a bounded job. One call at a time.
 #pragma once
 
-#include <node_api.h>
-
 #include "addon/external_memory.h"
 #include "addon/pool_job.h"
+#include "addon/tagged_wrap.h"
 #include "core/span_decoder.h"
 
 namespace soci::addon {
 
-class SpanDecoderObject {
+class SpanDecoderObject final : public TaggedWrap<SpanDecoderObject> {
  public:
-  static napi_value Define(napi_env env);
+  static Napi::Function Define(Napi::Env env);
+  // May leave an exception pending.
+  explicit SpanDecoderObject(const Napi::CallbackInfo& info);
 
-  void Detach(napi_env env) { memory_.Set(env, 0); }
+  void Finalize(Napi::BasicEnv env) override { memory_.Set(env, 0); }
 
  private:
   friend class RunJob;
 
-  static napi_value New(napi_env env, napi_callback_info info);
-  static napi_value Run(napi_env env, napi_callback_info info);
-  static napi_value RunSync(napi_env env, napi_callback_info info);
-  static napi_value Abort(napi_env env, napi_callback_info info);
+  Napi::Value Run(const Napi::CallbackInfo& info);
+  Napi::Value Abort(const Napi::CallbackInfo& info);
 
   void ReportMemory(napi_env env);
 

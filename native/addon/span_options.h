@@ -1,15 +1,26 @@
-// Reads the properties engine, start, bits and window that SpanDecoder and
-// decodeSpan have in common.
+// How a span begins, as script says it: the properties engine, gzipHeader, bits
+// and window of an object.
 #pragma once
 
-#include <node_api.h>
-
+#include "addon/arguments.h"
 #include "core/span_decoder.h"
 
 namespace soci::addon {
 
-// `options->window` points into the JavaScript array: good until script runs.
-bool ReadSpanOptions(napi_env env, napi_value object,
-                     SpanDecoder::Options* options);
+// Every property first, every pointer after: a getter is script, and could
+// detach an array that was read before it ran.
+class SpanOptions {
+ public:
+  SpanOptions(Napi::Value object, Arguments* read);
+
+  // `window` points into script's array. After this no more script may run.
+  SpanDecoder::Options Read(Arguments* read) const;
+
+ private:
+  Napi::Value engine_;
+  Napi::Value gzip_header_;
+  Napi::Value bits_;
+  Napi::Value window_;
+};
 
 }  // namespace soci::addon

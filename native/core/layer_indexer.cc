@@ -32,13 +32,6 @@ Status LayerIndexer::Scan(const uint8_t* in, size_t len, uint64_t max_out,
   return failure_;
 }
 
-Status LayerIndexer::Feed(const uint8_t* in, size_t len, uint64_t max_out,
-                          const std::atomic<bool>* abort, size_t* consumed) {
-  const Status scanned = Scan(in, len, max_out, abort, consumed, &cuts_);
-  const Status hashed = Digest(in, *consumed, cuts_);
-  return scanned.ok() ? hashed : scanned;
-}
-
 Status LayerIndexer::ScanPlain(const uint8_t* in, size_t len, uint64_t max_out,
                                const std::atomic<bool>* abort, size_t* consumed,
                                SpanCuts* cuts) {

@@ -47,10 +47,6 @@ class LayerIndexer final : private OutputSink {
     return digests_.Add(in, len, cuts);
   }
 
-  // Both, one after the other.
-  Status Feed(const uint8_t* in, size_t len, uint64_t max_out,
-              const std::atomic<bool>* abort, size_t* consumed);
-
   // The layer ends here; the results below are valid if this returns kOk. As
   // GzipIndexer::Finish, then as TarScanner::Finish, whose kTarHeader has an
   // offset in the tar stream. Completes no header records.
@@ -82,7 +78,6 @@ class LayerIndexer final : private OutputSink {
   GzipIndexer gzip_;
   TarScanner scanner_;
   LayerDigests digests_;
-  SpanCuts cuts_;  // of Feed
   Status failure_;
   bool finished_ = false;
   uint64_t compressed_size_ = 0;

@@ -23,18 +23,24 @@ enum class Code : uint8_t {
                     // at the stream's end: the tar ends inside of an entry
   kLimit,           // a configured cap was reached before the data ended
   kDigest,          // SHA-256 differs from the expected digest
+  kInputShort,      // the file that holds the input ends too early
+  kInputRead,       // the file that holds the input cannot be read
   kNoMemory,        // an allocation failed
   kMisuse,          // a call in the wrong state
 };
 
 struct [[nodiscard]] Status {
   Code code = Code::kOk;
+  int system_error = 0;  // errno where the system refused, 0 elsewhere
   uint64_t offset =
       0;  // input offset of the fault, in the callee's input space
 
   bool ok() const { return code == Code::kOk; }
   static Status Ok() { return {}; }
-  static Status At(Code code, uint64_t offset) { return {code, offset}; }
+  static Status At(Code code, uint64_t offset) { return {code, 0, offset}; }
+  static Status System(Code code, int error, uint64_t offset) {
+    return {code, error, offset};
+  }
 };
 
 }  // namespace soci

@@ -1,8 +1,14 @@
 // A span of hostile bytes, bits and window: at once, in slices, with a skip,
-// and by both engines the same bytes come out, and it ends.
+// and by both engines the same bytes come out, and it ends. So they do of the
+// verified span, from memory and from a file, unless the digest is another.
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
 #include <vector>
 
 #include "../core/span_decoder.h"
+#include "../core/verified_span.h"
 #include "../test/unwritten.h"
 #include "fuzz_input.h"
 
@@ -49,6 +55,44 @@ Status InSlices(const SpanDecoder::Options& options, const Bytes& input,
   return Status::Ok();
 }
 
+// One file for all runs.
+int FileOf(const Bytes& bytes) {
+  static std::FILE* const file = std::tmpfile();
+  fuzz::Require(file != nullptr);
+  const int fd = fileno(file);
+  fuzz::Require(ftruncate(fd, 0) == 0 &&
+                pwrite(fd, bytes.data(), bytes.size(), 0) ==
+                    static_cast<ssize_t>(bytes.size()));
+  return fd;
+}
+
+void Verified(const SpanDecoder::Options& options, const Bytes& input,
+              const Status& expected, const Bytes& whole) {
+  VerifiedSpan span;
+  span.start = options;
+  span.checked = true;
+  Sha256 hash;
+  hash.Update(input.data(), input.size());
+  hash.Final(span.digest);
+  Bytes room(input.size());
+  for (const auto& stored :
+       {StoredBytes::InMemory(input.data(), input.size()),
+        StoredBytes::InFile(FileOf(input), 0, input.size())}) {
+    span.stored = stored;
+    Bytes output(whole.size());
+    const Status status =
+        span.Decode(room.data(), output.data(), output.size(), nullptr);
+    fuzz::Require(status.code == expected.code &&
+                  status.offset == expected.offset);
+    fuzz::Require(!status.ok() || output == whole);
+    VerifiedSpan other = span;
+    other.digest[0] ^= 1;
+    fuzz::Require(
+        other.Decode(room.data(), output.data(), output.size(), nullptr).code ==
+        Code::kDigest);
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t len) {
@@ -71,6 +115,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t len) {
   const Status status = DecodeSpan(options, in.data(), in.size(), whole.data(),
                                    whole.size(), nullptr);
   fuzz::Require(wanted > 0 || status.ok());
+  if (!in.empty()) Verified(options, in, status, whole);
 
   for (const Engine engine : {Engine::kZlib, Engine::kFast}) {
     options.engine = engine;

@@ -5,7 +5,9 @@
 #include <cstdlib>
 
 #include "../core/layer_indexer.h"
+#include "../core/verified_span.h"
 #include "check.h"
+#include "feed.h"
 
 namespace soci::test {
 namespace {
@@ -72,8 +74,8 @@ Status Index(const std::string& layer, uint64_t span_size, Engine engine,
   while (at < layer.size()) {
     size_t consumed = 0;
     const Status fed =
-        indexer->Feed(bytes + at, std::min<size_t>(100000, layer.size() - at),
-                      4 << 20, nullptr, &consumed);
+        Feed(indexer, bytes + at, std::min<size_t>(100000, layer.size() - at),
+             4 << 20, nullptr, &consumed);
     if (!fed.ok()) return fed;
     at += consumed;
   }
@@ -119,6 +121,43 @@ void CompareWithZtoc(const LayerIndexer& indexer, const std::string& ztoc) {
   }
 }
 
+// Each span alone, checked, from memory and from the file: together they are
+// the tar stream.
+void DecodeEverySpan(const LayerIndexer& indexer, const std::string& layer,
+                     const std::string& path, Engine engine) {
+  const CheckpointList& points = indexer.checkpoints();
+  std::FILE* const file = std::fopen(path.c_str(), "rb");
+  const auto* const bytes = reinterpret_cast<const uint8_t*>(layer.data());
+  Sha256 plain;
+  for (size_t i = 0; i < points.size(); i++) {
+    const Checkpoint point = points[i];
+    const bool last = i + 1 == points.size();
+    const uint64_t from = point.in - (point.bits > 0 ? 1 : 0);
+    const uint64_t to = last ? layer.size() : points[i + 1].in;
+    const uint64_t out_end =
+        last ? indexer.uncompressed_size() : points[i + 1].out;
+    VerifiedSpan span;
+    span.start.engine = engine;
+    span.start.bits = point.bits;
+    span.start.window = point.window;
+    span.checked = true;
+    std::memcpy(span.digest, indexer.span_digests().data() + 32 * i, 32);
+    Bytes out(out_end - point.out);
+    Bytes again(out.size());
+    Bytes room(to - from);
+    span.stored = StoredBytes::InMemory(bytes + from, to - from);
+    CHECK(span.Decode(nullptr, out.data(), out.size(), nullptr).ok());
+    span.stored = StoredBytes::InFile(fileno(file), from, to - from);
+    CHECK(span.Decode(room.data(), again.data(), again.size(), nullptr).ok());
+    CHECK(out == again);
+    plain.Update(out.data(), out.size());
+  }
+  std::fclose(file);
+  uint8_t digest[Sha256::kDigestSize];
+  plain.Final(digest);
+  CHECK_EQ(Hex(digest, sizeof digest), Hex(indexer.diff_id(), sizeof digest));
+}
+
 void TestRows(const std::string& corpus, Engine engine) {
   const std::vector<std::string> rows =
       Split(ReadFile(corpus + "/expected.tsv"), '\n');
@@ -141,6 +180,7 @@ void TestRows(const std::string& corpus, Engine engine) {
     }
     if (!status.ok()) continue;
     indexed++;
+    DecodeEverySpan(indexer, layer, corpus + "/blob/" + blob, engine);
     const std::string json = ReadFile(corpus + "/info/" + name + ".json");
     const std::string ztoc = ReadFile(corpus + "/ztoc/" + name + ".ztoc");
     const bool known = blob.find("emptymember") == std::string::npos;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "feed.h"
 #include "gzip_data.h"
 #include "tar_data.h"
 
@@ -45,8 +46,8 @@ Status Run(LayerIndexer* indexer, const Bytes& layer, size_t chunk,
   while (at < layer.size()) {
     size_t consumed = 0;
     const Status status =
-        indexer->Feed(&layer[at], std::min(chunk, layer.size() - at), max_out,
-                      nullptr, &consumed);
+        Feed(indexer, &layer[at], std::min(chunk, layer.size() - at), max_out,
+             nullptr, &consumed);
     at += consumed;
     indexer->TakeHeaders(&fresh);
     if (fresh.size() > 0) {
@@ -171,11 +172,13 @@ void TestErrors() {
     LayerIndexer indexer;
     size_t consumed = 0;
     const uint8_t byte = 0x1f;
-    CHECK(indexer.Feed(&byte, 1, 1, nullptr, &consumed).code == Code::kMisuse);
+    CHECK(Feed(&indexer, &byte, 1, 1, nullptr, &consumed).code ==
+          Code::kMisuse);
     CHECK(indexer.Init(For(compression, 0)).code == Code::kMisuse);
     CHECK(indexer.Init(For(compression, 5)).ok());
     const std::atomic<bool> abort{true};
-    CHECK(indexer.Feed(&byte, 1, 1, &abort, &consumed).code == Code::kAborted);
+    CHECK(Feed(&indexer, &byte, 1, 1, &abort, &consumed).code ==
+          Code::kAborted);
     CHECK(indexer.Finish().code == Code::kAborted);
   }
   // A malformed tar comes out at the end, behind the layer's own faults.
@@ -200,7 +203,8 @@ void TestErrors() {
   CHECK(done.Init(For(Compression::kUncompressed, 9000)).ok());
   CHECK(Run(&done, SampleTar(), 5000, UINT64_MAX, &headers).ok());
   size_t consumed = 0;
-  CHECK(done.Feed(tar.data(), 1, 1, nullptr, &consumed).code == Code::kMisuse);
+  CHECK(Feed(&done, tar.data(), 1, 1, nullptr, &consumed).code ==
+        Code::kMisuse);
 }
 
 }  // namespace

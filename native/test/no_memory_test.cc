@@ -7,6 +7,7 @@
 
 #include "../core/layer_indexer.h"
 #include "../core/span_decoder.h"
+#include "feed.h"
 #include "gzip_data.h"
 #include "tar_data.h"
 
@@ -80,8 +81,9 @@ Status IndexLayer(const Bytes& layer, const LayerIndexer::Options& options) {
   size_t at = 0;
   while (status.ok() && at < layer.size()) {
     size_t consumed = 0;
-    status = indexer.Feed(&layer[at], std::min<size_t>(700, layer.size() - at),
-                          100000, nullptr, &consumed);
+    status =
+        Feed(&indexer, &layer[at], std::min<size_t>(700, layer.size() - at),
+             100000, nullptr, &consumed);
     at += consumed;
   }
   return status.ok() ? indexer.Finish() : status;

@@ -51,17 +51,29 @@ t.test('translates every code of the core', async t => {
   }
 });
 
+t.test('shows nothing that only its tests would call', async t => {
+  const addon = require('node-gyp-build')(root) as Record<string, { prototype?: object }>;
+  const names = Object.entries(addon).flatMap(([name, { prototype }]) => [
+    name,
+    ...Object.getOwnPropertyNames(prototype ?? {}),
+  ]);
+  t.strictSame(
+    names.filter(name => /sync$/i.test(name)),
+    [],
+  );
+});
+
 t.test('its methods refuse foreign receivers', async t => {
   type Class = new (options?: object) => Record<string, (...args: unknown[]) => unknown>;
   const addon = require('node-gyp-build')(root) as Record<'Indexer' | 'SpanDecoder' | 'AbortFlag', Class>;
   const span = { engine: 'zlib', gzipHeader: true, bits: 0, window: undefined };
   const decoder = new addon.SpanDecoder(span);
   const flag = new addon.AbortFlag();
-  const { push, run, feedSync, finish, finishSync, abort } = addon.Indexer.prototype as Record<
+  const { push, run, finish, abort } = addon.Indexer.prototype as Record<
     string,
     (...args: unknown[]) => unknown
   >;
-  for (const method of [push, run, feedSync, finish, finishSync, abort]) {
+  for (const method of [push, run, finish, abort]) {
     for (const receiver of [decoder, flag, {}, undefined, 1]) {
       t.throws(() => method?.call(receiver, new Uint8Array(1)), { message: 'Illegal invocation' });
     }

@@ -18,7 +18,6 @@ import {
   type Indexed,
   indexAhead,
   indexAll,
-  indexAllSync,
   LAYER,
   patterned,
   sha256,
@@ -54,16 +53,15 @@ t.test('finds what the layer holds', async t => {
   t.strictSame(names, Object.keys(FILES));
 });
 
-t.test('finds the same in any chunking, on the pool and on the calling thread', async t => {
+t.test('finds the same in any chunking', async t => {
   const expected = await indexAll(createIndexer(GZIP_OPTIONS), LAYER, LAYER.length);
   const same = (found: Indexed, name: string) => {
     t.ok(found.headers.equals(expected.headers), `${name}: headers`);
     t.strictSame(described(found.result), described(expected.result), name);
   };
   for (const size of [17, 4096, 65537, 10 * MIB]) {
-    same(indexAllSync(createIndexer(GZIP_OPTIONS), LAYER, size), `chunks of ${size}`);
+    same(await indexAll(createIndexer(GZIP_OPTIONS), LAYER, size), `chunks of ${size}`);
   }
-  same(await indexAll(createIndexer(GZIP_OPTIONS), LAYER, 1000), 'on the pool');
   for (const size of [700, 65_537, 10 * MIB]) {
     same(await indexAhead(createIndexer(GZIP_OPTIONS), LAYER, size), `ahead, in chunks of ${size}`);
   }
@@ -115,7 +113,6 @@ t.test('one call takes 1 MiB of input at most', async t => {
   const indexer = createIndexer(GZIP_OPTIONS);
   t.equal(indexer.push(noise), MIB);
   t.equal((await indexer.run()).consumed, MIB);
-  t.equal(createIndexer(GZIP_OPTIONS).feedSync(noise).consumed, MIB);
 });
 
 t.test('two chunks wait at most, and what was pushed is a copy', async t => {
@@ -162,17 +159,15 @@ t.test('failures carry a code, the offset, and the stack of the caller', async t
     ['not a tar', gzipSync(Buffer.alloc(2048, 'x')), 'ERR_SOCI_TAR_HEADER', 0],
   ];
   for (const [name, layer, code, offset] of cases) {
-    for (const run of [indexAll, async (...args: Parameters<typeof indexAll>) => indexAllSync(...args)]) {
-      const error = await run(createIndexer(GZIP_OPTIONS), layer, MIB).then(
-        () => undefined,
-        (reason: SociError) => reason,
-      );
-      t.equal(error?.code, code, name);
-      t.equal(error?.name, 'SociError');
-      t.match(error?.stack, /^SociError: .*\n\s+at .*small-layer/, `${name}: called from here`);
-      t.type(error?.data['offset'], 'number');
-      if (offset !== undefined) t.equal(error?.data['offset'], offset, name);
-    }
+    const error = await indexAll(createIndexer(GZIP_OPTIONS), layer, MIB).then(
+      () => undefined,
+      (reason: SociError) => reason,
+    );
+    t.equal(error?.code, code, name);
+    t.equal(error?.name, 'SociError');
+    t.match(error?.stack, /^SociError: .*\n\s+at .*small-layer/, `${name}: called from here`);
+    t.type(error?.data['offset'], 'number');
+    if (offset !== undefined) t.equal(error?.data['offset'], offset, name);
   }
 });
 
@@ -186,10 +181,8 @@ t.test('a third run, or a call that needs the indexer for itself, is refused', a
   indexer.push(LAYER);
   const refused = { code: 'ERR_SOCI_INVALID_ARGUMENT' };
   await t.rejects(indexer.finish(), refused, 'a chunk is waiting');
-  t.throws(() => indexer.feedSync(LAYER), refused, 'a chunk is waiting');
   const first = indexer.run();
   const second = indexer.run();
-  t.throws(() => indexer.feedSync(LAYER), refused);
   await Promise.all(
     [indexer.run(), indexer.finish()].map(call => t.rejects(call as Promise<unknown>, refused)),
   );
@@ -206,7 +199,6 @@ t.test('from finish() on the layer belongs to it', async t => {
     const finished = indexer.finish();
     const refused = { code: 'ERR_SOCI_INVALID_ARGUMENT' };
     t.throws(() => indexer.push(LAYER), refused);
-    t.throws(() => indexer.feedSync(LAYER), refused);
     await Promise.all(
       [indexer.run(), indexer.finish()].map(call => t.rejects(call as Promise<unknown>, refused)),
     );
@@ -223,19 +215,17 @@ t.test('after finish() there is nothing left to call', async t => {
   await t.rejects(cut.finish(), { code: 'ERR_SOCI_LAYER_TRUNCATED' });
   for (const ended of [indexer, cut]) {
     await t.rejects(ended.run(), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
-    t.throws(() => ended.feedSync(LAYER), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
     t.throws(() => ended.push(LAYER), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
     await t.rejects(ended.finish(), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
-    t.throws(() => ended.finishSync(), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
   }
 });
 
 t.test('a failure repeats', async t => {
   const indexer = createIndexer(GZIP_OPTIONS);
   const failure = { code: 'ERR_SOCI_GZIP_HEADER' };
-  t.throws(() => indexer.feedSync(TAR), failure);
-  t.throws(() => indexer.feedSync(LAYER), failure);
-  await t.rejects(indexer.finish(), failure);
+  indexer.push(TAR);
+  await t.rejects(indexer.run(), failure);
+  await t.rejects(indexer.run(), failure);
 
   const ahead = createIndexer(GZIP_OPTIONS);
   ahead.push(TAR);
@@ -254,7 +244,6 @@ t.test('abort() ends the call under way and all later ones', async t => {
   await Promise.all(pending.map(run => t.rejects(run, AbortedError)));
   await t.rejects(indexer.run(), AbortedError);
   t.throws(() => indexer.push(LAYER), AbortedError, 'or its memory would be used twice');
-  t.throws(() => indexer.feedSync(LAYER), { code: 'ABORTED' });
   await t.rejects(indexer.finish(), AbortedError);
   indexer.abort();
 });
@@ -263,7 +252,6 @@ t.test('empty chunks and empty layers', async t => {
   const indexer = createIndexer(GZIP_OPTIONS);
   t.equal(indexer.push(new Uint8Array(0)), 0);
   t.strictSame(await indexer.run(), { consumed: 0, produced: 0, headers: undefined });
-  t.equal(indexer.feedSync(new Uint8Array(0)).consumed, 0);
   await t.rejects(indexer.finish(), { code: 'ERR_SOCI_LAYER_TRUNCATED' });
   const empty = createIndexer(GZIP_OPTIONS);
   await indexAll(empty, gzipSync(Buffer.alloc(1024), { level: constants.Z_BEST_SPEED }), MIB);
@@ -297,7 +285,6 @@ t.test('options are checked', async t => {
   const indexer: NativeIndexer = createIndexer(GZIP_OPTIONS);
   for (const chunk of [undefined, null, 'x', [1], new Uint16Array(2), new DataView(new ArrayBuffer(2))]) {
     t.throws(() => indexer.push(chunk as unknown as Uint8Array), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
-    t.throws(() => indexer.feedSync(chunk as unknown as Uint8Array), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
   }
 });
 

@@ -99,17 +99,6 @@ export async function indexAhead(
   return { result: await indexer.finish(), headers: Buffer.concat(headers), feeds };
 }
 
-export function indexAllSync(indexer: NativeIndexer, layer: Uint8Array, chunkSize: number): Indexed {
-  const headers: Uint8Array[] = [];
-  let feeds = 0;
-  for (let at = 0; at < layer.length; feeds++) {
-    const fed = indexer.feedSync(layer.subarray(at, at + chunkSize));
-    at += fed.consumed;
-    if (fed.headers !== undefined) headers.push(fed.headers);
-  }
-  return { result: indexer.finishSync(), headers: Buffer.concat(headers), feeds };
-}
-
 export interface SmallSpan {
   readonly input: Buffer;
   readonly expected: Buffer;

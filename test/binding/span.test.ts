@@ -9,7 +9,6 @@ import {
   createIndexer,
   createSpanDecoder,
   decodeSpan,
-  decodeSpanSync,
   type EngineName,
   type NativeSpanDecoder,
   type SpanDecoderOptions,
@@ -19,7 +18,7 @@ import {
 import type { SociError } from '../../lib/errors.js';
 import {
   GZIP_OPTIONS,
-  indexAllSync,
+  indexAll,
   LAYER,
   patterned,
   type SmallSpan,
@@ -29,7 +28,7 @@ import {
 } from './small-layer.js';
 
 const MIB = 1024 * 1024;
-const SPANS = spansOf(LAYER, TAR, indexAllSync(createIndexer(GZIP_OPTIONS), LAYER, MIB).result);
+const SPANS = spansOf(LAYER, TAR, (await indexAll(createIndexer(GZIP_OPTIONS), LAYER, MIB)).result);
 
 function startOf(span: SmallSpan): SpanDecoderOptions {
   return { engine: 'zlib', start: 'raw', bits: span.bits, window: span.window };
@@ -67,13 +66,9 @@ t.test('every span alone gives its bytes of the tar', async t => {
   for (const span of SPANS) {
     for (const engine of ENGINES) {
       t.ok(span.expected.equals(await decodeSpan({ ...jobOf(span), engine })), engine);
-      t.ok(span.expected.equals(decodeSpanSync({ ...jobOf(span), engine })));
     }
     const given = new Uint8Array(span.expected.length);
     t.equal(await decodeSpan(jobOf(span, given)), given, 'resolves to the given array');
-    t.ok(span.expected.equals(given));
-    given.fill(0);
-    t.equal(decodeSpanSync(jobOf(span, given)), given);
     t.ok(span.expected.equals(given));
   }
   t.ok(TAR.equals(await decodeSpan(WHOLE)));
@@ -178,7 +173,6 @@ t.test('the digest is checked before anything is decoded', async t => {
   input[100] = (input[100] ?? 0) ^ 1;
   const output = new Uint8Array(span.expected.length);
   await t.rejects(decodeSpan({ ...jobOf(span, output), input }), { code: 'ERR_SOCI_SPAN_DIGEST' });
-  t.throws(() => decodeSpanSync({ ...jobOf(span, output), input }), { code: 'ERR_SOCI_SPAN_DIGEST' });
   t.ok(output.every(byte => byte === 0));
 
   const shifted = { ...WHOLE, digest: sha256(LAYER.subarray(10)), digestOffset: 10 };
@@ -201,7 +195,6 @@ t.test('failures carry a code, the offset, and the stack of the caller', async t
     const error = await decodeSpan(job).catch((reason: SociError) => reason);
     t.match(error, { name: 'SociError', code, data: { offset: Number } });
     t.match((error as Error).stack, /^SociError: .*\n\s+at .*span\.test/);
-    t.throws(() => decodeSpanSync(job), { code });
   }
 });
 
@@ -227,7 +220,6 @@ t.test('arguments are checked', async t => {
   for (const change of wrong) {
     const job = { ...jobOf(span), ...change } as SpanJob;
     await t.rejects(decodeSpan(job), { code: 'ERR_SOCI_INVALID_ARGUMENT' }, Object.keys(change).join());
-    t.throws(() => decodeSpanSync(job), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
   }
   await t.rejects(decodeSpan(jobOf(span, Number.MAX_SAFE_INTEGER)), { code: 'ERR_SOCI_NO_MEMORY' });
 });
@@ -254,14 +246,13 @@ async function pieces(
   length: number,
   inputSize: number,
   outputSize: number,
-  run: 'run' | 'runSync',
 ): Promise<Buffer> {
   const output = Buffer.alloc(length);
   let taken = 0;
   let filled = 0;
   while (filled < length) {
     const chunk = input.subarray(taken, taken + inputSize);
-    const { consumed, produced } = await decoder[run](chunk, output.subarray(filled, filled + outputSize), 0);
+    const { consumed, produced } = await decoder.run(chunk, output.subarray(filled, filled + outputSize), 0);
     if (consumed === 0 && produced === 0) throw new Error('no progress');
     taken += consumed;
     filled += produced;
@@ -276,26 +267,22 @@ t.test('a span can be decoded piece by piece', async t => {
       [333, 40_000] as const,
       [MIB, 777] as const,
     ]) {
-      for (const run of ['run', 'runSync'] as const) {
-        const decoder = createSpanDecoder(startOf(span));
-        const found = await pieces(decoder, span.input, span.expected.length, inputSize, outputSize, run);
-        t.ok(span.expected.equals(found), `${run} with ${inputSize} in, ${outputSize} out`);
-      }
+      const decoder = createSpanDecoder(startOf(span));
+      const found = await pieces(decoder, span.input, span.expected.length, inputSize, outputSize);
+      t.ok(span.expected.equals(found), `${inputSize} in, ${outputSize} out`);
     }
   }
 });
 
 t.test('output can be skipped', async t => {
   const span = spanAt(1);
-  for (const run of ['run', 'runSync'] as const) {
-    const decoder = createSpanDecoder(startOf(span));
-    const output = new Uint8Array(100);
-    const first = await decoder[run](span.input, output, 4321);
-    t.match(first, { skipped: 4321, produced: 100, ended: false });
-    t.ok(span.expected.subarray(4321, 4421).equals(output));
-    await decoder[run](span.input.subarray(first.consumed), output, 10_000);
-    t.ok(span.expected.subarray(14_421, 14_521).equals(output));
-  }
+  const decoder = createSpanDecoder(startOf(span));
+  const output = new Uint8Array(100);
+  const first = await decoder.run(span.input, output, 4321);
+  t.match(first, { skipped: 4321, produced: 100, ended: false });
+  t.ok(span.expected.subarray(4321, 4421).equals(output));
+  await decoder.run(span.input.subarray(first.consumed), output, 10_000);
+  t.ok(span.expected.subarray(14_421, 14_521).equals(output));
 });
 
 t.test('one call takes 1 MiB of input and gives 4 MiB of output at most', async t => {
@@ -331,7 +318,6 @@ t.test('calls on one decoder do not overlap, and end with abort()', async t => {
   t.equal((await first).produced, 1000);
   decoder.abort();
   await t.rejects(decoder.run(span.input, new Uint8Array(1000), 0), { code: 'ABORTED' });
-  t.throws(() => decoder.runSync(span.input, new Uint8Array(1000), 0), { code: 'ABORTED' });
 });
 
 t.test('what is decoded is what was given, whatever happens to the array later', async t => {

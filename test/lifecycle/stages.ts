@@ -64,7 +64,6 @@ function scanAhead(): Promise<unknown>[] {
 /** One call of every kind, all under way. */
 function startEverything(): Promise<unknown>[] {
   const finishing = createIndexer({ ...GZIP, compression: 'uncompressed' });
-  finishing.feedSync(Buffer.alloc(MIB));
   return [
     scan(createIndexer(GZIP)),
     createSpanDecoder(START).run(LAYER, new Uint8Array(4 * MIB), 0),

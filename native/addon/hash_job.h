@@ -1,0 +1,31 @@
+// Hashes what one scan of an indexer consumed. Script knows nothing of it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "addon/indexer.h"
+#include "addon/pool_job.h"
+#include "core/span_cuts.h"
+
+namespace soci::addon {
+
+class HashJob final : public PoolJob {
+ public:
+  // Takes what `cuts` holds.
+  HashJob(Indexer* indexer, const uint8_t* data, size_t size, SpanCuts* cuts,
+          bool ends_chunk);
+
+ private:
+  Status Execute(const std::atomic<bool>* aborted) override;
+  void Executed(napi_env env, Status status) override;
+  napi_value Result(napi_env env, Status* status) override;
+
+  Indexer* indexer_;
+  const uint8_t* data_;
+  size_t size_;
+  bool ends_chunk_;
+  SpanCuts cuts_;
+};
+
+}  // namespace soci::addon

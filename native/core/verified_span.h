@@ -1,0 +1,71 @@
+// The one way from the stored bytes of a span to its bytes of the tar stream:
+// read, checked against the digest, decoded. Nothing is decoded, and nothing
+// copied, of bytes whose digest is wrong.
+//
+// Thread safety: none per object; different objects are independent.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "sha256.h"
+#include "span_decoder.h"
+#include "status.h"
+
+namespace soci {
+
+// Where the stored bytes are: in memory, or in a file that pread can read.
+class StoredBytes {
+ public:
+  // `data` must not change while it is used: what was hashed is decoded.
+  static StoredBytes InMemory(const uint8_t* data, size_t size);
+  // Reading past the end of the file is kInputShort.
+  static StoredBytes InFile(int fd, uint64_t offset, size_t size);
+
+  size_t size() const { return size_; }
+  // How much room `Load` needs.
+  size_t room() const { return data_ == nullptr ? size_ : 0; }
+
+  // Afterwards *bytes points to size() bytes: the memory itself, or `room`
+  // filled from the file. kInputShort with how much there was, kInputRead with
+  // the error of pread; kAborted.
+  Status Load(uint8_t* room, const std::atomic<bool>* abort,
+              const uint8_t** bytes) const;
+
+ private:
+  const uint8_t* data_ = nullptr;
+  int fd_ = -1;
+  uint64_t offset_ = 0;
+  size_t size_ = 0;
+};
+
+enum class SpanCodec : uint8_t {
+  kGzip,  // DEFLATE data, from a checkpoint or from a member's header
+  kRaw,   // as it is in the tar stream
+};
+
+struct VerifiedSpan {
+  SpanCodec codec = SpanCodec::kGzip;
+  SpanDecoder::Options start;  // kGzip only
+  StoredBytes stored;
+  // Whether `digest` is the SHA-256 of the stored bytes from digest_offset on,
+  // and must be. A span that starts before a member's header is preceded by
+  // bytes that its digest does not cover.
+  bool checked = false;
+  uint8_t digest[Sha256::kDigestSize] = {};
+  size_t digest_offset = 0;  // at most stored.size()
+
+  // Fills `out` exactly. `room` has stored.room() bytes, and does not overlap
+  // `out`. `abort` may be nullptr and is polled every 64 KiB.
+  //
+  // As StoredBytes::Load, then kDigest, then as DecodeSpan; with kRaw,
+  // kOutputLength if there are fewer stored bytes than `out_len`.
+  Status Decode(uint8_t* room, uint8_t* out, size_t out_len,
+                const std::atomic<bool>* abort) const;
+
+ private:
+  Status Check(const uint8_t* bytes, const std::atomic<bool>* abort) const;
+};
+
+}  // namespace soci

@@ -1,0 +1,206 @@
+// The verified span: from memory and from a file, checked and not, both codecs,
+// at the exact ends of all buffers, and nothing comes out of what is damaged.
+#include "../core/verified_span.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <memory>
+
+#include "gzip_data.h"
+
+namespace soci::test {
+namespace {
+
+// A file without a name that holds `bytes` behind `before` others.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(const Bytes& bytes, size_t before = 0) {
+    char path[] = "/tmp/verified-span-XXXXXX";
+    fd_ = mkstemp(path);
+    CHECK(fd_ >= 0);
+    unlink(path);
+    const auto at = static_cast<off_t>(before);
+    CHECK_EQ(pwrite(fd_, bytes.data(), bytes.size(), at),
+             static_cast<ssize_t>(bytes.size()));
+  }
+  ~TemporaryFile() { close(fd_); }
+  int fd() const { return fd_; }
+
+ private:
+  int fd_ = -1;
+};
+
+VerifiedSpan Whole(const StoredBytes& stored, SpanCodec codec,
+                   const Bytes& bytes, size_t digest_offset = 0) {
+  VerifiedSpan span;
+  span.codec = codec;
+  span.start.gzip_header = codec == SpanCodec::kGzip;
+  span.stored = stored;
+  span.checked = true;
+  span.digest_offset = digest_offset;
+  Sha256 hash;
+  hash.Update(bytes.data() + digest_offset, bytes.size() - digest_offset);
+  hash.Final(span.digest);
+  return span;
+}
+
+// In buffers of exactly the sizes that the unit is told, so that sanitizers
+// see a byte too far.
+Status Decode(const VerifiedSpan& span, Bytes* out) {
+  const std::unique_ptr<uint8_t[]> room(new uint8_t[span.stored.room()]);
+  const std::unique_ptr<uint8_t[]> exact(new uint8_t[out->size()]);
+  std::memset(exact.get(), 0xa5, out->size());
+  const Status status =
+      span.Decode(room.get(), exact.get(), out->size(), nullptr);
+  if (!out->empty()) std::memcpy(out->data(), exact.get(), out->size());
+  return status;
+}
+
+bool Untouched(const Bytes& out) {
+  for (const uint8_t byte : out) {
+    if (byte != 0xa5) return false;
+  }
+  return true;
+}
+
+struct Case {
+  SpanCodec codec;
+  Bytes stored;
+  Bytes plain;
+};
+
+std::vector<Case> Cases() {
+  std::vector<Case> cases;
+  for (const size_t size : {size_t{1}, size_t{65536}, size_t{3} << 20}) {
+    const Bytes data = SampleData(size, size);
+    cases.push_back({SpanCodec::kGzip, Gzip(data), data});
+    cases.push_back({SpanCodec::kRaw, data, data});
+  }
+  cases.push_back({SpanCodec::kRaw, {}, {}});
+  return cases;
+}
+
+void TestBothInputs() {
+  for (const Case& one : Cases()) {
+    Bytes out(one.plain.size());
+    const auto memory =
+        StoredBytes::InMemory(one.stored.data(), one.stored.size());
+    if (!one.stored.empty()) {
+      CHECK_EQ(memory.room(), 0u);
+      CHECK(Decode(Whole(memory, one.codec, one.stored), &out).ok());
+      CHECK(out == one.plain);
+    }
+    for (const size_t before : {size_t{0}, size_t{12345}}) {
+      const TemporaryFile file(one.stored, before);
+      const auto stored =
+          StoredBytes::InFile(file.fd(), before, one.stored.size());
+      CHECK_EQ(stored.room(), one.stored.size());
+      std::fill(out.begin(), out.end(), uint8_t{0});
+      CHECK(Decode(Whole(stored, one.codec, one.stored), &out).ok());
+      CHECK(out == one.plain);
+    }
+  }
+}
+
+void TestPrefix() {
+  for (const Case& one : Cases()) {
+    if (one.plain.size() < 2 || one.stored.empty()) continue;
+    const auto stored =
+        StoredBytes::InMemory(one.stored.data(), one.stored.size());
+    Bytes out(one.plain.size() / 2);
+    CHECK(Decode(Whole(stored, one.codec, one.stored), &out).ok());
+    CHECK(std::equal(out.begin(), out.end(), one.plain.begin()));
+    Bytes more(one.plain.size() + 1);
+    const Status status = Decode(Whole(stored, one.codec, one.stored), &more);
+    CHECK(status.code == Code::kOutputLength);
+    CHECK_EQ(status.offset, one.stored.size());
+  }
+}
+
+void TestWrongDigest() {
+  for (const Case& one : Cases()) {
+    if (one.stored.empty()) continue;
+    Bytes damaged = one.stored;
+    damaged[damaged.size() / 2] ^= 1;
+    const TemporaryFile file(damaged);
+    for (const auto& stored :
+         {StoredBytes::InMemory(damaged.data(), damaged.size()),
+          StoredBytes::InFile(file.fd(), 0, damaged.size())}) {
+      VerifiedSpan span = Whole(stored, one.codec, one.stored);
+      Bytes out(one.plain.size());
+      CHECK(Decode(span, &out).code == Code::kDigest);
+      CHECK(Untouched(out));
+      span.digest_offset = damaged.size() + 1;
+      CHECK(Decode(span, &out).code == Code::kMisuse);
+      CHECK(Untouched(out));
+    }
+  }
+  // What lies before the digest's offset is not covered by it.
+  const Bytes data = SampleData(5000, 1);
+  Bytes gzip = Gzip(data);
+  const VerifiedSpan span =
+      Whole(StoredBytes::InMemory(gzip.data(), gzip.size()), SpanCodec::kGzip,
+            gzip, 10);
+  gzip[9] ^= 0xff;  // the operating system
+  Bytes out(data.size());
+  CHECK(Decode(span, &out).ok());
+  CHECK(out == data);
+  VerifiedSpan unchecked = span;
+  unchecked.checked = false;
+  unchecked.digest[0] ^= 1;
+  CHECK(Decode(unchecked, &out).ok());
+}
+
+void TestFileErrors() {
+  const Bytes data = SampleData(100000, 2);
+  const TemporaryFile file(data, 50);
+  for (const size_t missing : {size_t{1}, size_t{100}, size_t{200000}}) {
+    const auto stored =
+        StoredBytes::InFile(file.fd(), 50 + missing, data.size());
+    Bytes out(data.size());
+    const Status status = Decode(Whole(stored, SpanCodec::kRaw, data), &out);
+    CHECK(status.code == Code::kInputShort);
+    CHECK_EQ(status.offset, missing > data.size() ? 0 : data.size() - missing);
+    CHECK(Untouched(out));
+  }
+  const auto closed = StoredBytes::InFile(-1, 0, 10);
+  Bytes out(10);
+  const Status status = Decode(Whole(closed, SpanCodec::kRaw, data), &out);
+  CHECK(status.code == Code::kInputRead);
+  CHECK_EQ(status.system_error, EBADF);
+  CHECK(Untouched(out));
+}
+
+void TestAbort() {
+  const Bytes data = SampleData(1000, 3);
+  const Bytes gzip = Gzip(data);
+  const TemporaryFile file(gzip);
+  const std::atomic<bool> abort{true};
+  Bytes room(gzip.size());
+  Bytes out(data.size(), 0xa5);
+  for (const auto& stored : {StoredBytes::InMemory(gzip.data(), gzip.size()),
+                             StoredBytes::InFile(file.fd(), 0, gzip.size())}) {
+    VerifiedSpan span = Whole(stored, SpanCodec::kGzip, gzip);
+    for (const bool checked : {true, false}) {
+      span.checked = checked;
+      CHECK(span.Decode(room.data(), out.data(), out.size(), &abort).code ==
+            Code::kAborted);
+    }
+  }
+  CHECK(Untouched(out));
+}
+
+}  // namespace
+}  // namespace soci::test
+
+int main() {
+  using namespace soci::test;
+  TestBothInputs();
+  TestPrefix();
+  TestWrongDigest();
+  TestFileErrors();
+  TestAbort();
+  return Report("verified_span");
+}
