@@ -10,7 +10,9 @@
 
 import { abortable } from '../async/abortable.js';
 import { SharedWork } from '../async/shared-work.js';
+import type { EngineName } from '../binding.js';
 import { SociError } from '../errors.js';
+import type { SpanStart } from '../ztoc/codec/span-codec.js';
 import { BLOCK_BYTES, fileFeed, HugeSpan } from './huge-span.js';
 import { type Lease, memoryBudget } from './memory-budget.js';
 import { nextStep, planSteps, runRange, type SpanState } from './plan.js';
@@ -20,7 +22,7 @@ import { spanCache, spanKey } from './span-cache.js';
 import { inSpan } from './span-decoding.js';
 import { digestBytes, digestMismatch, sameDigest, sha256 } from './span-digest.js';
 import type { LoaderOwner } from './span-loader.js';
-import { decodedLength, fetchStart, type Span } from './span-table.js';
+import { decodedLength, type Span } from './span-table.js';
 import { checkNextWindow, WINDOW_BYTES, windowAfter } from './windows.js';
 
 /** Compressed bytes fetched ahead of the decoder in one request. */
@@ -56,12 +58,10 @@ export class Chain {
   #target = 0;
   #step: SharedWork<void> | undefined;
 
-  constructor(owner: ChainOwner) {
+  /** @param start of a decoder that needs nothing the ztoc says */
+  constructor(owner: ChainOwner, start: (engine: EngineName) => SpanStart) {
     this.#owner = owner;
-    const { engine } = settings();
-    this.#decoder = new SlicedDecoder({ engine, start: 'gzip', bits: 0, window: undefined }, signal =>
-      this.#nextInput(signal),
-    );
+    this.#decoder = new SlicedDecoder(start(settings().engine), signal => this.#nextInput(signal));
   }
 
   /** Proves the tar stream up to `end`; what is proven already costs nothing. */
@@ -177,7 +177,7 @@ export class Chain {
   async #hugeFeed(span: Span, signal: AbortSignal): Promise<InputFeed> {
     const { table, fetcher } = this.#owner;
     const file = await this.#owner.hugeSpan(span.index).compressed(signal);
-    const from = fetchStart(table, span);
+    const from = table.fetchStart(span.index);
     if (this.#fedTo >= from) return fileFeed(file, this.#fedTo - from);
     const header = memoryFeed(await fetcher.fetch(this.#fedTo, from, signal));
     const rest = fileFeed(file);

@@ -11,13 +11,13 @@ import { SharedOnce } from '../async/once.js';
 import { Turns } from '../async/turns.js';
 import type { TemporaryFile } from '../files/temporary-file.js';
 import { memoryBudget } from './memory-budget.js';
-import { temporarySpace } from './settings.js';
+import { settings, temporarySpace } from './settings.js';
 import { type InputFeed, SLICE_BYTES, SlicedDecoder } from './sliced-decoder.js';
 import { spanCache, spanKey } from './span-cache.js';
-import { decoderStart, inSpan } from './span-decoding.js';
+import { inSpan } from './span-decoding.js';
 import { digestBytes, digestMismatch, sameDigest } from './span-digest.js';
 import type { LoaderOwner } from './span-loader.js';
-import { decodedLength, fetchStart, type Span } from './span-table.js';
+import { decodedLength, type Span } from './span-table.js';
 import { checkNextWindow, WINDOW_BYTES, windowAfter } from './windows.js';
 
 /** Decoded bytes that are kept and handed on together. */
@@ -87,9 +87,10 @@ export class HugeSpan {
     const file = await this.compressed(signal);
     const start = block * BLOCK_BYTES;
     const length = Math.min(BLOCK_BYTES, decodedLength(this.#span) - start);
-    if (table.compression === 'uncompressed') return file.read(start, length);
+    const place = table.spanStart(this.#span.index, settings().engine);
+    if (place === undefined) return file.read(start, length);
     if (this.#decoder === undefined || this.#decoder.position > start) {
-      this.#decoder = new SlicedDecoder(decoderStart(table, this.#span), fileFeed(file));
+      this.#decoder = new SlicedDecoder(place, fileFeed(file));
       this.#window = table.window(this.#span.index) ?? new Uint8Array(WINDOW_BYTES);
     }
     const decoder = this.#decoder;
@@ -124,7 +125,7 @@ export class HugeSpan {
   /** Fetches the span into a temporary file; once more when the digest is wrong. */
   async #download(signal: AbortSignal): Promise<TemporaryFile> {
     const { table, name, counters } = this.#owner;
-    const start = fetchStart(table, this.#span);
+    const start = table.fetchStart(this.#span.index);
     const lease = await memoryBudget.acquire(2 * CHUNK_BYTES, signal);
     let file: TemporaryFile | undefined;
     try {

@@ -95,8 +95,9 @@ export class SpanReader {
       checkBlock: (span: Span, block: number, bytes: Uint8Array) => this.#checkBlock(span, block, bytes),
     };
     this.#loader = new SpanLoader(this.#owner);
-    const chained = verifyWindows === 'chain' && table.compression === 'gzip';
-    this.#chain = chained ? new Chain(this.#owner) : undefined;
+    const { fromLayerStart } = table.codec;
+    const chained = verifyWindows === 'chain' && fromLayerStart !== undefined;
+    this.#chain = chained ? new Chain(this.#owner, fromLayerStart) : undefined;
   }
 
   /** Bytes of the tar stream. */
@@ -174,7 +175,7 @@ export class SpanReader {
 
   /** As `take`, but of `memory`, to which each part goes back when it is released. */
   lend(start: number, end: number, memory: PassMemory, options: AbortableOptions = {}): Promise<LentBytes>[] {
-    const use = this.#table.compression === 'gzip' ? memory : 'hand on';
+    const use = this.#table.codec.stored ? 'hand on' : memory;
     return this.#pass(start, end, use, options);
   }
 

@@ -3,13 +3,12 @@
  * digest checked first: in one job of the addon where that is short, in slices
  * where it is not, and without any decoding for an uncompressed layer.
  */
-import { decodeSpan, type SpanDecoderOptions } from '../binding.js';
 import { SociError, type SociErrorOptions } from '../errors.js';
 import { decodePool } from './decode-pool.js';
 import { settings } from './settings.js';
 import { memoryFeed, SlicedDecoder } from './sliced-decoder.js';
 import { digestBytes, digestMismatch, sameDigest, sha256 } from './span-digest.js';
-import { compressedLength, decodedLength, fetchStart, type Span, type SpanTable } from './span-table.js';
+import { compressedLength, decodedLength, type Span, type SpanTable } from './span-table.js';
 
 /** A span of up to this many bytes, compressed and decoded, is one job: about 20 ms. */
 const ONE_JOB_BYTES = 8 * 1024 * 1024;
@@ -17,14 +16,6 @@ const ONE_JOB_BYTES = 8 * 1024 * 1024;
 /** Whether the addon copies all of a span's input when it is asked to decode it. */
 export function isOneJob(span: Span): boolean {
   return Math.max(compressedLength(span), decodedLength(span)) <= ONE_JOB_BYTES;
-}
-
-/** How a decoder starts at the beginning of `span`, whose input begins at `fetchStart`. */
-export function decoderStart(table: SpanTable, span: Span): SpanDecoderOptions {
-  const { engine } = settings();
-  return fetchStart(table, span) < span.compressedStart
-    ? { engine, start: 'gzip', bits: 0, window: undefined }
-    : { engine, start: 'raw', bits: span.bits, window: table.window(span.index) };
 }
 
 /**
@@ -39,20 +30,20 @@ export async function decodeWholeSpan(
   signal: AbortSignal,
   memory?: Uint8Array,
 ): Promise<Uint8Array> {
-  const digestOffset = span.compressedStart - fetchStart(table, span);
+  const digestOffset = span.compressedStart - table.fetchStart(span.index);
   const digest = digestBytes(span.digest);
-  if (table.compression === 'uncompressed') {
+  const start = table.spanStart(span.index, settings().engine);
+  if (start === undefined) {
     // A copy (a Buffer's slice is none): the source may have lent its own memory, and the cache keeps this.
     const output = new Uint8Array(input);
     await checkDigest(span, output, digest, name);
     return output.subarray(0, decodedLength(span));
   }
-  const start = decoderStart(table, span);
   const length = decodedLength(span);
   try {
     if (input.length <= ONE_JOB_BYTES && length <= ONE_JOB_BYTES) {
-      const job = { ...start, input, digest, digestOffset, output: memory ?? length };
-      return await decodePool.run(() => decodeSpan(job, { signal }), signal);
+      const job = { input, digest, digestOffset, output: memory ?? length };
+      return await decodePool.run(() => start.decode(job, { signal }), signal);
     }
     await checkDigest(span, input.subarray(digestOffset), digest, name);
     const output = memory ?? new Uint8Array(length);

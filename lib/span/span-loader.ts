@@ -13,7 +13,7 @@ import { runRange } from './plan.js';
 import type { ReusedMemory, SpanBlock } from './reused-memory.js';
 import { spanCache, spanKey } from './span-cache.js';
 import { decodeWholeSpan, isOneJob } from './span-decoding.js';
-import { decodedLength, fetchStart, type Span, type SpanTable } from './span-table.js';
+import { decodedLength, type Span, type SpanTable } from './span-table.js';
 import { checkNextWindow } from './windows.js';
 
 /** What loading spans, huge ones included, needs of the reader it belongs to. */
@@ -72,7 +72,10 @@ export class SpanLoader {
       this.#inFlight.start(span.index, async signal => {
         try {
           const run = await fetched.wait(signal);
-          const input = run.subarray(fetchStart(table, span) - range.start, span.compressedEnd - range.start);
+          const input = run.subarray(
+            table.fetchStart(span.index) - range.start,
+            span.compressedEnd - range.start,
+          );
           const output = await this.#decode(span, input, signal, lent?.block.part(span.index - first));
           if (use === 'keep') spanCache.set(spanKey(this.#owner.id, span.index, 0), output);
           return output;
@@ -104,7 +107,7 @@ export class SpanLoader {
       if (!(error instanceof SociError) || error.code !== 'ERR_SOCI_SPAN_DIGEST') throw error;
       // What arrived may have been damaged on its way; only a second time is it the layer or the ztoc.
       counters.digestRetries++;
-      const again = await fetcher.fetch(fetchStart(table, span), span.compressedEnd, signal);
+      const again = await fetcher.fetch(table.fetchStart(span.index), span.compressedEnd, signal);
       output = await decodeWholeSpan(table, span, again, name, signal, room);
     }
     counters.decodedSpans++;
