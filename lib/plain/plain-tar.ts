@@ -7,11 +7,12 @@
 import { createHash } from 'node:crypto';
 import { SociError } from '../errors.js';
 import { BUILD_TOOL_IDENTIFIER } from '../ztoc/build-tool.js';
+import { RAW } from '../ztoc/codec/raw.js';
+import { encodeTarZinfo } from '../ztoc/codec/tar-zinfo.js';
 import { encodeZtoc } from '../ztoc/encode.js';
 import { EntryStore } from '../ztoc/entry-store.js';
 import { resolveLimits, type ZtocLimits } from '../ztoc/limits.js';
 import { ZTOC_VERSION } from '../ztoc/schema.js';
-import { encodeTarZinfo } from '../ztoc/tar-zinfo.js';
 import { Ztoc } from '../ztoc/ztoc.js';
 import type { SparseMap } from './sparse-map.js';
 import { TarWalk } from './tar-walk.js';
@@ -79,7 +80,7 @@ export class PlainTarPass {
     const bytes = encodeZtoc({
       version: ZTOC_VERSION,
       buildToolIdentifier: BUILD_TOOL_IDENTIFIER,
-      compression: 'uncompressed',
+      algorithm: RAW.algorithm,
       compressedSize: this.#bytes,
       uncompressedSize: tarEnd,
       maxSpanId: this.#spanDigests.length - 1,

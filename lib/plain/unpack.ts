@@ -15,8 +15,9 @@ import type { LayerContent } from '../image/layer-data.js';
 import { FileSource } from '../source/file-source.js';
 import type { RangeSource } from '../source/range-source.js';
 import { BLOCK_SIZE } from '../tar/header-block.js';
+import { GZIP } from '../ztoc/codec/gzip.js';
 import type { ZtocLimits } from '../ztoc/limits.js';
-import { sniffCompression } from '../ztoc/sniff-compression.js';
+import { sniffCodec } from '../ztoc/sniff-compression.js';
 import { PlainTarPass, type PlainTarTable } from './plain-tar.js';
 import { ScratchFile } from './scratch-file.js';
 import type { UnpackBudget } from './unpack-budget.js';
@@ -134,7 +135,7 @@ async function* decompressed(
   }
   const all = prepended(head, chunks);
   if (isZstd(head)) yield* decodeZstd(all, name);
-  else if (sniffCompression(head) === 'gzip') yield* gunzip(all, name);
+  else if (sniffCodec(head) === GZIP) yield* gunzip(all, name);
   else yield* all;
 }
 

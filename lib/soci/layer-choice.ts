@@ -6,6 +6,7 @@ import { SociError } from '../errors.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import { requireSha256 } from '../registry/digest.js';
 import { layerCompression } from '../registry/media-types.js';
+import { codecNamed } from '../ztoc/codec/codecs.js';
 
 /**
  * Why a layer has no ztoc. From its descriptor: 'not-a-layer', 'excluded', 'too-small', 'zstd', 'unsupported' (a
@@ -68,14 +69,12 @@ export function skipByDescriptor(layer: Descriptor, choice: LayerChoice): Skip |
   if (size < minLayerSize) {
     return { reason: 'too-small', message: `${size} bytes, less than the minimum of ${minLayerSize}` };
   }
+  if (compression !== undefined && codecNamed(compression) !== undefined) return undefined;
   if (compression === 'zstd') {
     return { reason: 'zstd', message: 'a ztoc describes gzip and plain tar layers, this is zstd' };
   }
-  if (compression === undefined) {
-    return {
-      reason: 'unsupported',
-      message: `a ztoc describes gzip and plain tar layers, this is ${mediaType}`,
-    };
-  }
-  return undefined;
+  return {
+    reason: 'unsupported',
+    message: `a ztoc describes gzip and plain tar layers, this is ${mediaType}`,
+  };
 }

@@ -8,7 +8,7 @@ import { fileFeed, type HugeReadOptions, type HugeSpans, hugeRequests } from './
 import type { LayerSpans } from './layer-spans.js';
 import { nextStep, planSteps, runRange, type SpanState } from './plan.js';
 import { type InputFeed, memoryFeed } from './sliced-decoder.js';
-import { fetchStart, type Span } from './span-table.js';
+import type { Span } from './span-table.js';
 import { checkSpanDigest, verifiedFetch } from './verified-fetch.js';
 
 /** Compressed bytes fetched ahead of the decoder in one request. */
@@ -45,7 +45,7 @@ export class ChainInput {
 
   /** Hands the next span, a huge one, to the decoder. */
   async addHuge(span: Span, options: HugeReadOptions): Promise<void> {
-    const from = fetchStart(this.#layer.table, span);
+    const from = this.#layer.table.fetchStart(span.index);
     const file = await this.#huge.get(span.index).compressed(options);
     if (this.#fedTo >= from) this.#feeds.push(fileFeed(file, this.#fedTo - from));
     else {

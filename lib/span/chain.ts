@@ -8,6 +8,7 @@
  */
 import { abortable } from '../async/abortable.js';
 import { KeyedWork } from '../async/keyed-work.js';
+import type { SpanStart } from '../ztoc/codec/span-codec.js';
 import { type ChainInput, RUN_LIMITS } from './chain-input.js';
 import { BLOCK_BYTES, type HugeReadOptions } from './huge-span.js';
 import { Urgency } from './lanes.js';
@@ -45,12 +46,11 @@ export class Chain {
   /** How far readers want to get: what is fetched ahead ends there. */
   #target = 0;
 
-  constructor(layer: LayerSpans, input: ChainInput, proven: ProvenBlocks) {
+  /** @param start of a decoder that needs nothing the ztoc says */
+  constructor(layer: LayerSpans, input: ChainInput, proven: ProvenBlocks, start: SpanStart) {
     this.#layer = layer;
     this.#input = input;
     this.#proven = proven;
-    const { engine } = layer.context.settings;
-    const start = { engine, start: 'gzip', bits: 0, window: undefined } as const;
     this.#decoder = new SlicedDecoder(layer.context.decoding, start, signal => input.read(signal));
   }
 

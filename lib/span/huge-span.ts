@@ -15,8 +15,8 @@ import type { Fetcher } from './fetcher.js';
 import { Urgency } from './lanes.js';
 import type { LayerSpans } from './layer-spans.js';
 import { type InputFeed, SLICE_BYTES, SlicedDecoder } from './sliced-decoder.js';
-import { decoderStart, inSpan } from './span-decoding.js';
-import { decodedLength, fetchStart, type Span } from './span-table.js';
+import { inSpan } from './span-decoding.js';
+import { decodedLength, type Span } from './span-table.js';
 import { requireDigest, verifiedFetch } from './verified-fetch.js';
 import { checkNextWindow, WINDOW_BYTES, windowAfter } from './windows.js';
 
@@ -130,9 +130,10 @@ export class HugeSpan {
     const file = await this.#file.get(signal);
     const start = block * BLOCK_BYTES;
     const length = Math.min(BLOCK_BYTES, decodedLength(span) - start);
-    if (table.compression === 'uncompressed') return file.read(start, length);
+    const place = table.spanStart(span.index, context.settings.engine);
+    if (place === undefined) return file.read(start, length);
     if (this.#decoder === undefined || this.#decoder.position > start) {
-      this.#decoder = new SlicedDecoder(context.decoding, decoderStart(this.#layer, span), fileFeed(file));
+      this.#decoder = new SlicedDecoder(context.decoding, place, fileFeed(file));
       this.#window = table.window(span.index) ?? new Uint8Array(WINDOW_BYTES);
     }
     const decoder = this.#decoder;
@@ -167,7 +168,7 @@ export class HugeSpan {
   /** Fetches the span into a temporary file. */
   async #download(signal: AbortSignal): Promise<TemporaryFile> {
     const { table, name, counters, context } = this.#layer;
-    const start = fetchStart(table, this.#span);
+    const start = table.fetchStart(this.#span.index);
     const lease = await context.memory.acquire(2 * CHUNK_BYTES, { signal, urgency: this.#urgency });
     let file: TemporaryFile | undefined;
     try {

@@ -3,7 +3,7 @@
  * nothing; of the others, neighbours are joined into runs, and each run is one
  * request. Pure, so that `explain` and the reader cannot disagree.
  */
-import { compressedLength, decodedLength, fetchStart, type SpanTable } from './span-table.js';
+import { compressedLength, decodedLength, type SpanTable } from './span-table.js';
 
 /** What a read finds when it comes to a span. */
 export type SpanState = 'missing' | 'cached' | 'in-flight' | 'huge';
@@ -80,5 +80,5 @@ export function planSteps(
 
 /** The bytes of the layer that a run is fetched from, half-open; spans that share a byte share it here too. */
 export function runRange(table: SpanTable, first: number, end: number): { start: number; end: number } {
-  return { start: fetchStart(table, table.span(first)), end: table.span(end - 1).compressedEnd };
+  return { start: table.fetchStart(first), end: table.span(end - 1).compressedEnd };
 }

@@ -86,13 +86,16 @@ export class SpanReader {
     this.#name = source.name;
     this.#table = table;
     this.#context = context;
-    const chained = verifyWindows === 'chain' && table.compression === 'gzip';
-    const proven = chained ? new ProvenBlocks() : undefined;
+    const fromStart = verifyWindows === 'chain' ? table.codec.fromLayerStart : undefined;
+    const proven = fromStart && new ProvenBlocks();
     this.#layer = new LayerSpans({ name: source.name, table, context, counters: this.#counters, proven });
     const fetcher = new Fetcher(source, this.#counters);
     this.#huge = new HugeSpans(this.#layer, fetcher);
     this.#loader = new SpanLoader(this.#layer, fetcher);
-    this.#chain = proven && new Chain(this.#layer, new ChainInput(this.#layer, fetcher, this.#huge), proven);
+    if (fromStart !== undefined && proven !== undefined) {
+      const input = new ChainInput(this.#layer, fetcher, this.#huge);
+      this.#chain = new Chain(this.#layer, input, proven, fromStart(context.settings.engine));
+    }
   }
 
   /** Bytes of the tar stream. */
@@ -168,7 +171,7 @@ export class SpanReader {
 
   /** As `take`, but of `memory`, to which each part goes back when it is released. */
   lend(start: number, end: number, memory: PassMemory, options: ReadOptions = {}): Promise<LentBytes>[] {
-    const use = this.#table.compression === 'gzip' ? memory : 'hand on';
+    const use = this.#table.codec.stored ? 'hand on' : memory;
     return this.#pass(start, end, use, options);
   }
 

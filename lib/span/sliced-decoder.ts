@@ -3,8 +3,9 @@
  * 1 MiB of input and gives at most 1 MiB of output, and other spans get their
  * turn in the pool between two of them.
  */
-import { createSpanDecoder, type NativeSpanDecoder, type SpanDecoderOptions } from '../binding.js';
+import type { NativeSpanDecoder } from '../binding.js';
 import { SociError } from '../errors.js';
+import type { SpanStart } from '../ztoc/codec/span-codec.js';
 import type { DecodePool } from './decode-pool.js';
 import type { Urgency } from './lanes.js';
 
@@ -38,8 +39,8 @@ export class SlicedDecoder {
   #input: Uint8Array = new Uint8Array(0);
   #position = 0;
 
-  constructor(pool: DecodePool, options: SpanDecoderOptions, feed: InputFeed) {
-    this.#native = createSpanDecoder(options);
+  constructor(pool: DecodePool, start: SpanStart, feed: InputFeed) {
+    this.#native = start.open();
     this.#pool = pool;
     this.#feed = feed;
   }

@@ -3,13 +3,12 @@
  * digest checked first: in one job of the addon where that is short, in slices
  * where it is not, and without any decoding for an uncompressed layer.
  */
-import { decodeSpan, type SpanDecoderOptions } from '../binding.js';
 import { SociError, type SociErrorOptions } from '../errors.js';
 import type { Urgency } from './lanes.js';
 import type { LayerSpans } from './layer-spans.js';
 import { memoryFeed, SlicedDecoder } from './sliced-decoder.js';
 import { digestBytes, digestMismatch, sha256 } from './span-digest.js';
-import { compressedLength, decodedLength, fetchStart, type Span } from './span-table.js';
+import { compressedLength, decodedLength, type Span } from './span-table.js';
 import { checkSpanDigest } from './verified-fetch.js';
 
 /** A span of up to this many bytes, compressed and decoded, is one job: about 20 ms. */
@@ -18,14 +17,6 @@ const ONE_JOB_BYTES = 8 * 1024 * 1024;
 /** Whether the addon copies all of a span's input when it is asked to decode it. */
 export function isOneJob(span: Span): boolean {
   return Math.max(compressedLength(span), decodedLength(span)) <= ONE_JOB_BYTES;
-}
-
-/** How a decoder starts at the beginning of `span`, whose input begins at `fetchStart`. */
-export function decoderStart({ table, context }: LayerSpans, span: Span): SpanDecoderOptions {
-  const { engine } = context.settings;
-  return fetchStart(table, span) < span.compressedStart
-    ? { engine, start: 'gzip', bits: 0, window: undefined }
-    : { engine, start: 'raw', bits: span.bits, window: table.window(span.index) };
 }
 
 export interface SpanDecodingOptions {
@@ -43,25 +34,24 @@ export async function decodeWholeSpan(
   { signal, urgency, memory }: SpanDecodingOptions,
 ): Promise<Uint8Array> {
   const { table, name, context } = layer;
-  const digestOffset = span.compressedStart - fetchStart(table, span);
-  if (table.compression === 'uncompressed') {
+  const digestOffset = span.compressedStart - table.fetchStart(span.index);
+  const start = table.spanStart(span.index, context.settings.engine);
+  if (start === undefined) {
     // A copy (a Buffer's slice is none): the source may have lent its own memory, and the cache keeps this.
     const output = new Uint8Array(input);
     await checkSpanDigest(name, span, output);
     return output.subarray(0, decodedLength(span));
   }
-  const start = decoderStart(layer, span);
   const length = decodedLength(span);
   try {
     if (input.length <= ONE_JOB_BYTES && length <= ONE_JOB_BYTES) {
       const job = {
-        ...start,
         input,
         digest: digestBytes(span.digest),
         digestOffset,
         output: memory ?? length,
       };
-      return await context.decoding.run(() => decodeSpan(job, { signal }), { signal, urgency });
+      return await context.decoding.run(() => start.decode(job, { signal }), { signal, urgency });
     }
     await checkSpanDigest(name, span, input.subarray(digestOffset));
     const output = memory ?? new Uint8Array(length);

@@ -13,7 +13,7 @@ import type { Lease } from './memory-budget.js';
 import { runRange } from './plan.js';
 import type { ReusedMemory, SpanBlock } from './reused-memory.js';
 import { decodeWholeSpan, isOneJob, type SpanDecodingOptions } from './span-decoding.js';
-import { decodedLength, fetchStart, type Span } from './span-table.js';
+import { decodedLength, type Span } from './span-table.js';
 import { verifiedFetch } from './verified-fetch.js';
 import { checkNextWindow } from './windows.js';
 
@@ -78,7 +78,10 @@ export class SpanLoader {
       const work = this.#inFlight.start(span.index, async signal => {
         try {
           const run = await fetched.wait(signal);
-          const input = run.subarray(fetchStart(table, span) - range.start, span.compressedEnd - range.start);
+          const input = run.subarray(
+            table.fetchStart(span.index) - range.start,
+            span.compressedEnd - range.start,
+          );
           const room = lent?.block.part(span.index - first);
           const output = await this.#decode(span, input, { signal, urgency, memory: room });
           if (use === 'keep') context.cache.set(this.#layer.key(span.index), output);
@@ -104,7 +107,7 @@ export class SpanLoader {
     const output = await verifiedFetch(counters, async again => {
       const { signal, urgency } = options;
       const bytes = again
-        ? await this.#fetcher.fetch(fetchStart(table, span), span.compressedEnd, {
+        ? await this.#fetcher.fetch(table.fetchStart(span.index), span.compressedEnd, {
             signal,
             lane: urgency.lane,
           })

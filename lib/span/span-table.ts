@@ -13,11 +13,12 @@ export type SpanTable = {
   readonly digest?: string | undefined;
 } & Pick<
   Ztoc,
-  | 'compression'
+  | 'codec'
   | 'compressedSize'
   | 'uncompressedSize'
   | 'spanCount'
-  | 'impliedFirstCheckpoint'
+  | 'fetchStart'
+  | 'spanStart'
   | 'span'
   | 'spanOf'
   | 'window'
@@ -31,14 +32,4 @@ export function decodedLength(span: Span): number {
 /** Bytes of the layer that a span is decoded from. */
 export function compressedLength(span: Span): number {
   return span.compressedEnd - span.compressedStart;
-}
-
-/**
- * Where the bytes to fetch for a span begin. A version-1 zinfo blob implies a
- * first checkpoint at byte 10, but a gzip header with a file name is longer
- * than that; so the header is fetched too and parsed. The span's digest covers
- * the bytes from `compressedStart` on all the same.
- */
-export function fetchStart(table: SpanTable, span: Span): number {
-  return span.index === 0 && table.impliedFirstCheckpoint ? 0 : span.compressedStart;
 }

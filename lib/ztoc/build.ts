@@ -5,13 +5,14 @@
 import type { EngineName } from '../binding.js';
 import { SociError } from '../errors.js';
 import { BUILD_TOOL_IDENTIFIER } from './build-tool.js';
+import { CODECS, type Compression, codecNamed } from './codec/codecs.js';
+import type { SpanCodec } from './codec/span-codec.js';
 import { encodeZtoc } from './encode.js';
 import { EntryStore } from './entry-store.js';
-import { type IndexPassResult, indexLayer } from './index-pass.js';
+import { indexLayer } from './index-pass.js';
 import type { LayerInput } from './layer-input.js';
 import { resolveLimits, type ZtocLimits } from './limits.js';
-import { type Compression, ZTOC_VERSION } from './schema.js';
-import { encodeTarZinfo } from './tar-zinfo.js';
+import { ZTOC_VERSION } from './schema.js';
 import { Ztoc } from './ztoc.js';
 
 /** The reference's: 4 MiB of tar stream between checkpoints. */
@@ -61,7 +62,7 @@ export async function buildZtoc(input: LayerInput, options: BuildZtocOptions = {
   }
   const entries = new EntryStore(limits);
   const result = await indexLayer(input, {
-    compression: options.compression,
+    codec: options.compression === undefined ? undefined : requireCodec(options.compression),
     spanSize,
     diffId: options.diffId ?? false,
     engine: options.engine,
@@ -74,12 +75,12 @@ export async function buildZtoc(input: LayerInput, options: BuildZtocOptions = {
   const bytes = encodeZtoc({
     version: ZTOC_VERSION,
     buildToolIdentifier: options.buildToolIdentifier ?? BUILD_TOOL_IDENTIFIER,
-    compression: result.compression,
+    algorithm: result.codec.algorithm,
     compressedSize: result.compressedSize,
     uncompressedSize: result.tarEnd,
     maxSpanId: spanDigests.length - 1,
     spanDigests,
-    checkpoints: checkpointsOf(result, spanSize),
+    checkpoints: result.codec.indexed(result, spanSize),
     entryCount: entries.length,
     entryAt: index => entries.at(index),
   });
@@ -91,8 +92,14 @@ export async function buildZtoc(input: LayerInput, options: BuildZtocOptions = {
   };
 }
 
-function checkpointsOf(result: IndexPassResult, spanSize: number): Uint8Array {
-  return result.zinfo ?? encodeTarZinfo({ spanSize, size: result.compressedSize });
+function requireCodec(compression: Compression): SpanCodec {
+  const codec = codecNamed(compression);
+  if (codec !== undefined) return codec;
+  const names = CODECS.map(known => `'${known.compression}'`).join(' or ');
+  throw new SociError(
+    'ERR_SOCI_INVALID_ARGUMENT',
+    `expected ${names} for compression, received ${String(compression)}`,
+  );
 }
 
 /** @internal 32 bytes each, one after the other, as the indexer returns them. */

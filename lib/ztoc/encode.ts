@@ -7,18 +7,19 @@
 import { Builder } from 'flatbuffers';
 import { fromByteString } from '../tar/byte-string.js';
 import type { EntryFields } from '../tar/entry.js';
-import { ALGORITHM, type Compression, Slot } from './schema.js';
+import { DEFAULT_ALGORITHM, Slot } from './schema.js';
 
 export interface ZtocParts {
   readonly version: string;
   readonly buildToolIdentifier: string;
-  readonly compression: Compression;
+  /** Of the layer's codec. */
+  readonly algorithm: number;
   readonly compressedSize: number;
   readonly uncompressedSize: number;
   readonly maxSpanId: number;
   /** 'sha256:…' each. */
   readonly spanDigests: readonly string[];
-  /** gzip: the zinfo blob. uncompressed: the TarZinfo. */
+  /** As the codec stores them. */
   readonly checkpoints: Uint8Array;
   readonly entryCount: number;
   /** Called once for every index, from the last to the first. */
@@ -107,7 +108,7 @@ function writeCompressionInfo(builder: Builder, parts: ZtocParts): number {
   builder.addFieldInt32(slot.maxSpanId, parts.maxSpanId, 0);
   builder.addFieldOffset(slot.spanDigests, spanDigests, 0);
   builder.addFieldOffset(slot.checkpoints, checkpoints, 0);
-  builder.addFieldInt8(slot.algorithm, ALGORITHM[parts.compression], ALGORITHM.gzip);
+  builder.addFieldInt8(slot.algorithm, parts.algorithm, DEFAULT_ALGORITHM);
   return builder.endObject();
 }
 

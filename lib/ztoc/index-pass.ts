@@ -4,7 +4,6 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import {
-  createIndexer,
   DEFAULT_ENGINE,
   type EngineName,
   type IndexResult,
@@ -14,19 +13,20 @@ import {
 import { SociError } from '../errors.js';
 import type { TocEntry } from '../tar/entry.js';
 import { TarHeaderParser } from '../tar/header-parser.js';
+import { RAW } from './codec/raw.js';
+import type { SpanCodec } from './codec/span-codec.js';
 import { isRangeSource, type LayerInput, layerChunks, layerName } from './layer-input.js';
 import type { ZtocLimits } from './limits.js';
-import type { Compression } from './schema.js';
-import { sniffCompression } from './sniff-compression.js';
+import { sniffCodec } from './sniff-compression.js';
 
 export interface IndexPassOptions {
   readonly engine: EngineName | undefined;
   /** undefined: sniffed. */
-  readonly compression: Compression | undefined;
+  readonly codec: SpanCodec | undefined;
   readonly spanSize: number;
   readonly diffId: boolean;
   /** Instead of the rule: rows of (in, out, bits). */
-  readonly checkpointsAt?: Float64Array;
+  readonly checkpointsAt?: Float64Array | undefined;
   /** The first row is the checkpoint that version 1 blobs imply. */
   readonly impliedFirstCheckpoint?: boolean;
   readonly limits: ZtocLimits;
@@ -37,11 +37,8 @@ export interface IndexPassOptions {
 }
 
 export interface IndexPassResult extends IndexResult {
-  readonly compression: Compression;
+  readonly codec: SpanCodec;
 }
-
-/** Bytes of a checkpoint in the zinfo blob, which maxZtocBytes has to hold. */
-const CHECKPOINT_SIZE = 32_785;
 
 /** ms of parsing at a time. */
 const PARSE_SLICE = 10;
@@ -63,7 +60,7 @@ export async function indexLayer(input: LayerInput, options: IndexPassOptions): 
 
 async function run(input: LayerInput, options: IndexPassOptions): Promise<IndexPassResult> {
   const { signal } = options;
-  let compression = options.compression;
+  let { codec } = options;
   let scan: LayerScan | undefined;
   const reading = new AbortController();
   const stopReading = (): void => reading.abort(signal?.reason);
@@ -71,21 +68,21 @@ async function run(input: LayerInput, options: IndexPassOptions): Promise<IndexP
     scan?.abort();
     stopReading();
   };
-  const begin = (as: Compression): LayerScan => new LayerScan(start(as, options), options, stopReading);
+  const begin = (as: SpanCodec): LayerScan => new LayerScan(start(as, options), options, stopReading);
   signal?.throwIfAborted();
   signal?.addEventListener('abort', abort, { once: true });
   try {
     for await (const chunk of layerChunks(input, reading.signal)) {
-      compression ??= sniffCompression(chunk);
-      scan ??= begin(compression);
+      codec ??= sniffCodec(chunk);
+      scan ??= begin(codec);
       await scan.write(chunk);
     }
-    compression ??= 'uncompressed'; // no byte at all
-    scan ??= begin(compression);
+    codec ??= RAW; // no byte at all
+    scan ??= begin(codec);
     const result = await scan.finish();
     signal?.throwIfAborted();
     checkComplete(input, result.compressedSize);
-    return { ...result, compression };
+    return { ...result, codec };
   } catch (error) {
     // What is wrong with the layer lies before whatever ended the reading, and may be the reason for it.
     const earlier = await scan?.failure();
@@ -103,17 +100,20 @@ function checkComplete(input: LayerInput, found: number): void {
   throw new SociError('ERR_SOCI_SOURCE_SHORT', message, { data: { expected: input.size, found } });
 }
 
-function start(compression: Compression, options: IndexPassOptions): NativeIndexer {
-  const { limits, checkpointsAt, impliedFirstCheckpoint = false } = options;
-  const fitting = Math.floor(limits.maxZtocBytes / CHECKPOINT_SIZE);
-  return createIndexer({
-    compression,
-    spanSize: options.spanSize,
-    diffId: options.diffId,
-    engine: options.engine ?? DEFAULT_ENGINE,
-    maxCheckpoints: compression === 'gzip' ? Math.min(limits.maxSpans, fitting) : limits.maxSpans,
-    ...(checkpointsAt === undefined ? {} : { checkpointsAt, impliedFirstCheckpoint }),
-  });
+function start(codec: SpanCodec, options: IndexPassOptions): NativeIndexer {
+  const {
+    spanSize,
+    diffId,
+    engine = DEFAULT_ENGINE,
+    limits,
+    checkpointsAt,
+    impliedFirstCheckpoint,
+  } = options;
+  const positions =
+    checkpointsAt === undefined
+      ? {}
+      : { checkpointsAt, impliedFirstCheckpoint: impliedFirstCheckpoint ?? false };
+  return codec.createIndexer({ spanSize, diffId, engine, ...positions }, limits);
 }
 
 /** Runs under way at once: one that scans, and one that follows it without waiting for us. */

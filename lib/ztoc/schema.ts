@@ -1,6 +1,6 @@
 /**
  * Slots of the ztoc's flatbuffer tables, in the order of upstream's ztoc.fbs, and
- * what the two enumerations mean. Reader and writer share them.
+ * what their enumerations mean. Reader and writer share them.
  */
 import type { EntryType } from '../tar/entry.js';
 
@@ -30,10 +30,8 @@ export const Slot = {
   tarZinfo: { version: 0, spanSize: 1, size: 2 },
 } as const;
 
-export type Compression = 'gzip' | 'uncompressed';
-
-/** Values of CompressionAlgorithm; gzip is the default and therefore never written. */
-export const ALGORITHM = { gzip: 1, uncompressed: 2 } as const satisfies Record<Compression, number>;
+/** CompressionAlgorithm's default in the schema, which is gzip: never written. */
+export const DEFAULT_ALGORITHM = 1;
 
 export const ENTRY_TYPES: readonly EntryType[] = [
   'reg',

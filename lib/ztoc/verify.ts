@@ -4,14 +4,13 @@
  * That covers what no digest inside a ztoc covers: windows, the table of
  * contents, the sizes.
  */
-import type { EngineName, IndexResult } from '../binding.js';
+import type { EngineName } from '../binding.js';
 import { SociError } from '../errors.js';
 import { quoteByteString } from '../tar/byte-string.js';
 import type { TocEntry } from '../tar/entry.js';
 import { compareEntry } from '../tar/entry-header.js';
 import { splitDigests } from './build.js';
-import { GzipZinfo } from './gzip-zinfo.js';
-import { indexLayer } from './index-pass.js';
+import { type IndexPassResult, indexLayer } from './index-pass.js';
 import { isRangeSource, type LayerInput, layerName } from './layer-input.js';
 import { DEFAULT_ZTOC_LIMITS, type ZtocLimits } from './limits.js';
 import { Ztoc } from './ztoc.js';
@@ -44,11 +43,12 @@ export async function verifyZtoc(
   if (isRangeSource(input)) compare(name, 'compressedSize', undefined, ztoc.compressedSize, input.size);
   let index = 0;
   const result = await indexLayer(input, {
-    compression: ztoc.compression,
-    spanSize: Math.max(ztoc.spanSize, 1),
+    codec: ztoc.codec,
+    spanSize: spanSizeOf(ztoc),
     diffId: false,
     engine: options.engine,
-    ...checkpointsOf(ztoc),
+    checkpointsAt: ztoc.checkpointRows(),
+    impliedFirstCheckpoint: ztoc.impliedFirstCheckpoint,
     limits: limitsFor(ztoc),
     signal: options.signal,
     onProgress: options.onProgress,
@@ -81,44 +81,41 @@ function verifyEntryAt(name: string | undefined, ztoc: Ztoc, index: number, foun
   throw mismatch(name, difference.field, index, difference.expected, difference.found, entry);
 }
 
-function verifySpans(name: string | undefined, ztoc: Ztoc, result: IndexResult): void {
+function verifySpans(name: string | undefined, ztoc: Ztoc, result: IndexPassResult): void {
   const digests = splitDigests(result.spanDigests);
   compare(name, 'spanCount', undefined, ztoc.spanCount, digests.length);
-  const zinfo = result.zinfo === undefined ? undefined : new GzipZinfo(result.zinfo);
+  const indexed = result.codec.parse(result.codec.indexed(result, spanSizeOf(ztoc)), {
+    compressedSize: result.compressedSize,
+    uncompressedSize: result.tarEnd,
+  });
   for (let i = 0; i < ztoc.spanCount; i += 1) {
     const span = ztoc.span(i);
-    if (zinfo !== undefined) {
-      const implied = i === 0 && ztoc.impliedFirstCheckpoint;
-      const start = implied ? span.compressedStart : zinfo.in(i) - (zinfo.bits(i) === 0 ? 0 : 1);
-      compare(name, 'compressedStart', i, span.compressedStart, start);
-      compare(name, 'uncompressedStart', i, span.uncompressedStart, zinfo.out(i));
-      compare(name, 'bits', i, span.bits, zinfo.bits(i));
-      verifyWindow(name, i, ztoc.window(i) as Uint8Array, zinfo.window(i));
-    }
-    compare(name, 'digest', i, span.digest, digests[i] as string);
+    const found = indexed.span(i, digests[i] as string);
+    // An implied first checkpoint is nowhere in particular.
+    const start = i === 0 && ztoc.impliedFirstCheckpoint ? span.compressedStart : found.compressedStart;
+    compare(name, 'compressedStart', i, span.compressedStart, start);
+    compare(name, 'uncompressedStart', i, span.uncompressedStart, found.uncompressedStart);
+    compare(name, 'bits', i, span.bits, found.bits);
+    verifyWindow(name, i, ztoc.window(i), indexed.window(i));
+    compare(name, 'digest', i, span.digest, found.digest);
   }
+}
+
+/** Old ztocs may state none; with the checkpoints' own positions it does not matter. */
+function spanSizeOf(ztoc: Ztoc): number {
+  return Math.max(ztoc.spanSize, 1);
 }
 
 function verifyWindow(
   name: string | undefined,
   index: number,
-  expected: Uint8Array,
-  found: Uint8Array,
+  expected: Uint8Array | undefined,
+  found: Uint8Array | undefined,
 ): void {
+  if (expected === undefined || found === undefined) return;
   if (Buffer.compare(expected, found) === 0) return;
   const at = expected.findIndex((byte, i) => byte !== found[i]);
   throw mismatch(name, 'window', index, `byte ${at} is ${expected[at]}`, `byte ${at} is ${found[at]}`);
-}
-
-/** The ztoc's own positions; plain tars have none, their spans are where arithmetic puts them. */
-function checkpointsOf(ztoc: Ztoc): { checkpointsAt?: Float64Array; impliedFirstCheckpoint?: boolean } {
-  if (ztoc.compression !== 'gzip') return {};
-  const rows = new Float64Array(3 * ztoc.spanCount);
-  for (let i = 0; i < ztoc.spanCount; i += 1) {
-    const { uncompressedStart, bits } = ztoc.span(i);
-    rows.set([checkpointInput(ztoc, i), uncompressedStart, bits], 3 * i);
-  }
-  return { checkpointsAt: rows, impliedFirstCheckpoint: ztoc.impliedFirstCheckpoint };
 }
 
 /** Bytes of the layer consumed where span `index` starts. */

@@ -6,32 +6,21 @@
  */
 import { createHash } from 'node:crypto';
 import { isUint8Array } from 'node:util/types';
+import type { EngineName } from '../binding.js';
 import { invalidArgument, SociError } from '../errors.js';
 import { decodeByteString, quoteByteString, toByteString } from '../tar/byte-string.js';
 import { TocEntry } from '../tar/entry.js';
+import { CODECS, type Compression } from './codec/codecs.js';
+import type { Checkpoints, Span, SpanCodec, SpanStart } from './codec/span-codec.js';
 import { encodeZtoc } from './encode.js';
 import { cleanPath } from './entry-path.js';
 import { FlatBuffer } from './flatbuffer-table.js';
-import { GzipZinfo } from './gzip-zinfo.js';
 import { checkLimit, resolveLimits, type ZtocLimits } from './limits.js';
 import { PathIndex } from './path-index.js';
-import { ALGORITHM, type Compression, Slot, ZTOC_VERSION } from './schema.js';
-import { decodeTarZinfo, encodeTarZinfo, type TarZinfo, tarSpanCount } from './tar-zinfo.js';
+import { DEFAULT_ALGORITHM, Slot, ZTOC_VERSION } from './schema.js';
 import { Toc } from './toc.js';
 
-export interface Span {
-  readonly index: number;
-  /** Bytes of the layer, half-open. Includes the byte shared with the span before when bits > 0. */
-  readonly compressedStart: number;
-  readonly compressedEnd: number;
-  /** Bytes of the tar stream, half-open; the last span may be empty. */
-  readonly uncompressedStart: number;
-  readonly uncompressedEnd: number;
-  /** SHA-256 of the compressed range, 'sha256:…'. */
-  readonly digest: string;
-  /** High bits of the first byte that belong to this span; 0: it starts on a byte. */
-  readonly bits: number;
-}
+export type { Span };
 
 export interface EntryRange {
   /** Bytes of the tar stream, half-open. */
@@ -46,6 +35,8 @@ export interface ZtocDecodeOptions {
   readonly limits?: Partial<ZtocLimits> | undefined;
   /** 'sha256:…' that the bytes must have. */
   readonly expectedDigest?: string | undefined;
+  /** @internal Instead of the registered ones. */
+  readonly codecs?: readonly SpanCodec[];
 }
 
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
@@ -53,6 +44,8 @@ const DIGEST = /^sha256:[0-9a-f]{64}$/;
 export class Ztoc {
   readonly version: string;
   readonly buildToolIdentifier: string;
+  /** What everything that depends on the compression goes through. */
+  readonly codec: SpanCodec;
   readonly compression: Compression;
   /** Bytes of the layer. */
   readonly compressedSize: number;
@@ -64,7 +57,7 @@ export class Ztoc {
   /** The encoded ztoc itself. */
   readonly bytes: Uint8Array;
   readonly #toc: Toc;
-  readonly #zinfo: GzipZinfo | TarZinfo;
+  readonly #checkpoints: Checkpoints;
   readonly #digests: readonly string[];
   #digest: string | undefined;
   #byPath: PathIndex | undefined;
@@ -79,10 +72,11 @@ export class Ztoc {
     if (!isUint8Array(bytes)) throw invalidArgument('ztoc', 'a Ztoc or its bytes in a Uint8Array', bytes);
     const limits = resolveLimits(options.limits);
     checkLimit(limits, 'maxZtocBytes', bytes.length, 'bytes of ztoc');
-    return new Ztoc(bytes, limits, options.expectedDigest);
+    return new Ztoc(bytes, limits, options);
   }
 
-  private constructor(bytes: Uint8Array, limits: ZtocLimits, expectedDigest: string | undefined) {
+  private constructor(bytes: Uint8Array, limits: ZtocLimits, options: ZtocDecodeOptions) {
+    const { expectedDigest, codecs = CODECS } = options;
     this.bytes = bytes;
     if (expectedDigest !== undefined) this.#checkDigest(expectedDigest);
     const buffer = new FlatBuffer(bytes, 'ztoc');
@@ -105,25 +99,16 @@ export class Ztoc {
 
     const info = optionalTable(buffer, root, Slot.ztoc.compressionInfo, 'the compression info');
     if (info === undefined) throw invalid('it has no compression info');
-    this.compression = compressionOf(buffer.int8(info, Slot.compressionInfo.algorithm, ALGORITHM.gzip));
+    const algorithm = buffer.int8(info, Slot.compressionInfo.algorithm, DEFAULT_ALGORITHM);
+    this.codec = codecOf(codecs, algorithm);
+    this.compression = this.codec.compression as Compression;
     const blob = buffer.byteVector(info, Slot.compressionInfo.checkpoints);
-    if (this.compression === 'gzip') {
-      const zinfo = new GzipZinfo(blob);
-      checkLimit(limits, 'maxSpans', zinfo.count, 'spans in the ztoc');
-      zinfo.verify(this.compressedSize, this.uncompressedSize);
-      this.#zinfo = zinfo;
-      this.spanCount = zinfo.count;
-    } else {
-      const zinfo = decodeTarZinfo(blob);
-      if (zinfo.size !== this.compressedSize || this.uncompressedSize > zinfo.size) {
-        const sizes = `${this.compressedSize} stored, ${this.uncompressedSize} of tar stream`;
-        throw invalid(`an uncompressed layer of ${zinfo.size} bytes, but ${sizes}`);
-      }
-      checkLimit(limits, 'maxSpans', tarSpanCount(zinfo), 'spans in the ztoc');
-      this.#zinfo = zinfo;
-      this.spanCount = tarSpanCount(zinfo);
-    }
-    this.spanSize = this.#zinfo.spanSize;
+    const checkpoints = this.codec.parse(blob, this);
+    checkLimit(limits, 'maxSpans', checkpoints.count, 'spans in the ztoc');
+    checkpoints.verify();
+    this.#checkpoints = checkpoints;
+    this.spanCount = checkpoints.count;
+    this.spanSize = checkpoints.spanSize;
     const maxSpanId = buffer.int32(info, Slot.compressionInfo.maxSpanId);
     if (maxSpanId !== this.spanCount - 1) {
       throw invalid(`its last span is said to be ${maxSpanId}, there are ${this.spanCount}`, {
@@ -160,43 +145,35 @@ export class Ztoc {
 
   span(index: number): Span {
     checkIndex('span', index, this.spanCount);
-    const last = index === this.spanCount - 1;
-    const digest = this.#digests[index] as string;
-    const zinfo = this.#zinfo;
-    if (zinfo instanceof GzipZinfo) {
-      const bits = zinfo.bits(index);
-      const start = zinfo.out(index);
-      return {
-        index,
-        compressedStart: zinfo.in(index) - (bits === 0 ? 0 : 1),
-        compressedEnd: last ? this.compressedSize : zinfo.in(index + 1),
-        uncompressedStart: start,
-        uncompressedEnd: last ? Math.max(start, this.uncompressedSize) : zinfo.out(index + 1),
-        digest,
-        bits,
-      };
-    }
-    const start = index * zinfo.spanSize;
-    return {
-      index,
-      compressedStart: start,
-      compressedEnd: last ? zinfo.size : start + zinfo.spanSize,
-      uncompressedStart: start,
-      uncompressedEnd: last ? Math.max(start, this.uncompressedSize) : start + zinfo.spanSize,
-      digest,
-      bits: 0,
-    };
+    return this.#checkpoints.span(index, this.#digests[index] as string);
   }
 
   /** The 32 KiB of the tar stream before span `index`, oldest first, zeros before the start; a view. undefined: uncompressed. */
   window(index: number): Uint8Array | undefined {
     checkIndex('span', index, this.spanCount);
-    return this.#zinfo instanceof GzipZinfo ? this.#zinfo.window(index) : undefined;
+    return this.#checkpoints.window(index);
+  }
+
+  /** Where the bytes to fetch for span `index` begin; its digest covers those from `compressedStart` on. */
+  fetchStart(index: number): number {
+    checkIndex('span', index, this.spanCount);
+    return this.#checkpoints.fetchStart(index);
+  }
+
+  /** How span `index` is decoded from `fetchStart` on; undefined: its bytes are those of the tar stream. */
+  spanStart(index: number, engine: EngineName): SpanStart | undefined {
+    checkIndex('span', index, this.spanCount);
+    return this.#checkpoints.start(index, engine);
+  }
+
+  /** @internal The checkpoints' own positions, as `IndexerOptions.checkpointsAt`. */
+  checkpointRows(): Float64Array | undefined {
+    return this.#checkpoints.rows();
   }
 
   /** An old ztoc that leaves out checkpoint 0: span 0 is said to start at byte 10, but the gzip header may be longer. */
   get impliedFirstCheckpoint(): boolean {
-    return this.#zinfo instanceof GzipZinfo && this.#zinfo.impliedFirst;
+    return this.#checkpoints.impliedFirst;
   }
 
   /** The span that holds byte `offset` of the tar stream; the last one for what lies beyond. */
@@ -205,9 +182,7 @@ export class Ztoc {
       const message = `no span holds offset ${offset} of a tar stream of ${this.uncompressedSize} bytes`;
       throw new SociError('ERR_SOCI_INVALID_ARGUMENT', message);
     }
-    const zinfo = this.#zinfo;
-    if (zinfo instanceof GzipZinfo) return zinfo.spanOf(offset);
-    return Math.min(Math.floor(offset / zinfo.spanSize), this.spanCount - 1);
+    return this.#checkpoints.spanOf(offset);
   }
 
   /**
@@ -252,12 +227,12 @@ export class Ztoc {
     return encodeZtoc({
       version: this.version,
       buildToolIdentifier: this.buildToolIdentifier,
-      compression: this.compression,
+      algorithm: this.codec.algorithm,
       compressedSize: this.compressedSize,
       uncompressedSize: this.uncompressedSize,
       maxSpanId: this.spanCount - 1,
       spanDigests: this.#digests,
-      checkpoints: this.#zinfo instanceof GzipZinfo ? this.#zinfo.blob : encodeTarZinfo(this.#zinfo),
+      checkpoints: this.#checkpoints.encode(),
       entryCount: this.entryCount,
       entryAt: index => this.#toc.fields(index),
     });
@@ -275,11 +250,11 @@ export class Ztoc {
   }
 }
 
-function compressionOf(algorithm: number): Compression {
-  for (const [name, value] of Object.entries(ALGORITHM)) {
-    if (value === algorithm) return name as Compression;
-  }
-  const message = `the ztoc uses compression algorithm ${algorithm}, known are 1 (gzip) and 2 (uncompressed)`;
+function codecOf(codecs: readonly SpanCodec[], algorithm: number): SpanCodec {
+  const codec = codecs.find(candidate => candidate.algorithm === algorithm);
+  if (codec !== undefined) return codec;
+  const known = codecs.map(candidate => `${candidate.algorithm} (${candidate.compression})`).join(' and ');
+  const message = `the ztoc uses compression algorithm ${algorithm}, known are ${known}`;
   throw new SociError('ERR_SOCI_ZTOC_FORMAT', message, { data: { found: algorithm } });
 }
 

@@ -7,8 +7,9 @@ import t from 'tap';
 import { type Layer, type OpenLayerOptions, openLayer } from '../../lib/layer/layer.js';
 import type { EntryFields } from '../../lib/tar/entry.js';
 import { buildZtoc } from '../../lib/ztoc/build.js';
+import { RAW } from '../../lib/ztoc/codec/raw.js';
+import { encodeTarZinfo } from '../../lib/ztoc/codec/tar-zinfo.js';
 import { encodeZtoc } from '../../lib/ztoc/encode.js';
-import { encodeTarZinfo } from '../../lib/ztoc/tar-zinfo.js';
 import { Ztoc } from '../../lib/ztoc/ztoc.js';
 import { CountingSource, forgetSpans } from '../span/counting-source.js';
 import {
@@ -361,7 +362,7 @@ t.test('what is too large for one buffer is refused before it is allocated', asy
   const bytes = encodeZtoc({
     version: standard.ztoc.version,
     buildToolIdentifier: '',
-    compression: 'uncompressed',
+    algorithm: RAW.algorithm,
     compressedSize: size,
     uncompressedSize: size,
     maxSpanId: size / spanSize - 1,

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { nextStep, planSteps, runRange, type SpanState, spansOf } from '../../lib/span/plan.js';
 import type { Span, SpanTable } from '../../lib/span/span-table.js';
+import { GZIP } from '../../lib/ztoc/codec/gzip.js';
 
 const NO_LIMITS = { requestBytes: Number.POSITIVE_INFINITY, decodedBytes: Number.POSITIVE_INFINITY };
 
@@ -26,14 +27,15 @@ function table(sizes: readonly { compressed: number; decoded: number }[], implie
     uncompressedStart += decoded;
   });
   return {
-    compression: 'gzip',
+    codec: GZIP,
     compressedSize: compressedStart,
     uncompressedSize: uncompressedStart,
     spanCount: spans.length,
-    impliedFirstCheckpoint: implied,
     span: index => spans[index] as Span,
     spanOf: offset => spans.findLastIndex(span => span.uncompressedStart <= offset),
     window: () => undefined,
+    fetchStart: index => (implied && index === 0 ? 0 : (spans[index] as Span).compressedStart),
+    spanStart: () => undefined,
   };
 }
 

@@ -364,7 +364,7 @@ t.test('a version-1 ztoc implies checkpoint 0, whatever the length of the gzip h
 /** The ztoc as a first-generation writer would have made it: no checkpoint 0, span 0 from byte 10 on. */
 async function asVersion1({ tar, layer, ztoc }: Sample): Promise<Sample> {
   const { createHash } = await import('node:crypto');
-  const { encodeGzipZinfo } = await import('../../lib/ztoc/gzip-zinfo.js');
+  const { encodeGzipZinfo } = await import('../../lib/ztoc/codec/gzip-zinfo.js');
   const spans = Array.from({ length: ztoc.spanCount }, (_, i) => ztoc.span(i));
   const checkpoints = spans.map(({ index, compressedStart, uncompressedStart, bits }) => ({
     in: compressedStart + (bits === 0 ? 0 : 1),
@@ -378,7 +378,7 @@ async function asVersion1({ tar, layer, ztoc }: Sample): Promise<Sample> {
   const bytes = encodeZtoc({
     version: ztoc.version,
     buildToolIdentifier: ztoc.buildToolIdentifier,
-    compression: 'gzip',
+    algorithm: ztoc.codec.algorithm,
     compressedSize: ztoc.compressedSize,
     uncompressedSize: ztoc.uncompressedSize,
     maxSpanId: spans.length - 1,

@@ -14,8 +14,8 @@ import { SociError } from '../../lib/errors.js';
 import { BufferSource } from '../../lib/source/buffer-source.js';
 import type { EntryFields } from '../../lib/tar/entry.js';
 import { type BuildZtocOptions, buildZtoc } from '../../lib/ztoc/build.js';
+import { type Checkpoint, encodeGzipZinfo } from '../../lib/ztoc/codec/gzip-zinfo.js';
 import { encodeZtoc, type ZtocParts } from '../../lib/ztoc/encode.js';
-import { type Checkpoint, encodeGzipZinfo } from '../../lib/ztoc/gzip-zinfo.js';
 import type { LayerInput } from '../../lib/ztoc/layer-input.js';
 import { verifyZtoc } from '../../lib/ztoc/verify.js';
 import { Ztoc } from '../../lib/ztoc/ztoc.js';
@@ -520,7 +520,7 @@ function tamper(ztoc: Ztoc, { editEntries, editCheckpoints, ...parts }: Tamperin
   const bytes = encodeZtoc({
     version: ztoc.version,
     buildToolIdentifier: ztoc.buildToolIdentifier,
-    compression: ztoc.compression,
+    algorithm: ztoc.codec.algorithm,
     compressedSize: ztoc.compressedSize,
     uncompressedSize: ztoc.uncompressedSize,
     maxSpanId: list.length - 1,
@@ -624,7 +624,7 @@ t.test('verify accepts what older builders and other time zones wrote', async t 
       encodeZtoc({
         version: base.version,
         buildToolIdentifier: base.buildToolIdentifier,
-        compression: 'gzip',
+        algorithm: base.codec.algorithm,
         compressedSize: base.compressedSize,
         uncompressedSize: base.uncompressedSize,
         maxSpanId: spans.length - 1,

@@ -6,10 +6,12 @@ import { Builder } from 'flatbuffers';
 import t from 'tap';
 import { SociError } from '../../lib/errors.js';
 import { type EntryFields, type EntryType, TocEntry } from '../../lib/tar/entry.js';
+import { GZIP } from '../../lib/ztoc/codec/gzip.js';
+import { WINDOW_SIZE } from '../../lib/ztoc/codec/gzip-zinfo.js';
+import { RAW } from '../../lib/ztoc/codec/raw.js';
+import { encodeTarZinfo } from '../../lib/ztoc/codec/tar-zinfo.js';
 import { encodeZtoc } from '../../lib/ztoc/encode.js';
 import { cleanPath } from '../../lib/ztoc/entry-path.js';
-import { WINDOW_SIZE } from '../../lib/ztoc/gzip-zinfo.js';
-import { encodeTarZinfo } from '../../lib/ztoc/tar-zinfo.js';
 import { Ztoc } from '../../lib/ztoc/ztoc.js';
 import { readEntries } from '../tar/tar-walk.js';
 import { fixture, sha256 } from './fixtures.js';
@@ -38,7 +40,7 @@ t.test("the writer's bytes are the reference's (its TestWriteZtoc)", async t => 
   const bytes = encodeZtoc({
     version: '0.9',
     buildToolIdentifier: 'AWS SOCI CLI',
-    compression: 'gzip',
+    algorithm: GZIP.algorithm,
     compressedSize: 2_000_000,
     uncompressedSize: 2_500_000,
     maxSpanId: 3,
@@ -122,7 +124,7 @@ t.test('whatever is encoded decodes to the same', async () => {
       const bytes = sampleZtoc({
         entries,
         buildToolIdentifier: tool,
-        compression: 'uncompressed',
+        algorithm: RAW.algorithm,
         compressedSize: size,
         uncompressedSize: size,
         checkpoints: encodeTarZinfo({ spanSize: 50 * 2 ** 30, size }),
@@ -175,7 +177,7 @@ t.test('a last span beyond the archive is empty; checkpoints may repeat at one o
 
 t.test('spans of an uncompressed layer', async t => {
   const plainTar = (size: number, uncompressedSize: number, spans: number, spanSize = 1000): Sample => ({
-    compression: 'uncompressed',
+    algorithm: RAW.algorithm,
     compressedSize: size,
     uncompressedSize,
     entries: [],

@@ -1,7 +1,8 @@
 /** Ztocs from parts: valid ones by default, and as wrong as a test asks for. */
 import type { EntryFields } from '../../lib/tar/entry.js';
+import { GZIP } from '../../lib/ztoc/codec/gzip.js';
+import { type Checkpoint, encodeGzipZinfo, WINDOW_SIZE } from '../../lib/ztoc/codec/gzip-zinfo.js';
 import { encodeZtoc, type ZtocParts } from '../../lib/ztoc/encode.js';
-import { type Checkpoint, encodeGzipZinfo, WINDOW_SIZE } from '../../lib/ztoc/gzip-zinfo.js';
 
 export function entry(fields: Partial<EntryFields> = {}): EntryFields {
   return {
@@ -44,7 +45,7 @@ export function sampleZtoc(sample: Sample = {}): Uint8Array {
   return encodeZtoc({
     version: '0.9',
     buildToolIdentifier: 'test',
-    compression: 'gzip',
+    algorithm: GZIP.algorithm,
     compressedSize: 2 ** 20,
     uncompressedSize: 2 ** 22,
     maxSpanId: list.length - 1,

@@ -3,9 +3,9 @@
  * TarZinfo { version, span_size, size }. Spans are plain slices of span_size bytes.
  */
 import { Builder } from 'flatbuffers';
-import { SociError } from '../errors.js';
-import { FlatBuffer } from './flatbuffer-table.js';
-import { Slot } from './schema.js';
+import { SociError } from '../../errors.js';
+import { FlatBuffer } from '../flatbuffer-table.js';
+import { Slot } from '../schema.js';
 
 const TAR_ZINFO_VERSION = 2;
 

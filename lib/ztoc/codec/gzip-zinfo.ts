@@ -4,12 +4,13 @@
  * { int64 LE in, int64 LE out, uint8 bits, window }. Version 1 leaves out
  * checkpoint 0, version 2 has it; only the blob's length tells them apart.
  */
-import { SociError } from '../errors.js';
+import { SociError } from '../../errors.js';
 
 export const WINDOW_SIZE = 32_768;
 
 const HEADER_SIZE = 12;
-const CHECKPOINT_SIZE = 8 + 8 + 1 + WINDOW_SIZE;
+/** Bytes that one checkpoint takes in the blob. */
+export const CHECKPOINT_SIZE: number = 8 + 8 + 1 + WINDOW_SIZE;
 
 /** RFC 1952: what a member's header takes without optional fields; version 1 assumes it. */
 const MIN_GZIP_HEADER = 10;
