@@ -23,7 +23,7 @@ export type Request =
       readonly invocation: Omit<Invocation, 'signal'>;
     };
 
-const HELP_WORDS = new Set(['--help', '-h', 'help']);
+const HELP_WORDS: ReadonlySet<string> = new Set(['--help', '-h', 'help']);
 
 /** The second words of the commands that begin with `word`. */
 function groupOf(word: string): readonly string[] {

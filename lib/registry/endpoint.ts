@@ -58,7 +58,7 @@ function usesTls(options: HostOptions): boolean {
   );
 }
 
-function rootOf(text: string, overridePath: boolean): URL {
+function rootOf({ url: text, overridePath }: MirrorOptions): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== '' || url.password !== '') {
     throw new SociError(
@@ -76,8 +76,9 @@ function rootOf(text: string, overridePath: boolean): URL {
   return url;
 }
 
-function endpoint(options: MirrorOptions, registry: string, mirror: boolean): Endpoint {
-  const root = rootOf(options.url, options.overridePath ?? false);
+function endpoint(options: MirrorOptions, registry: string, role: 'mirror' | 'registry'): Endpoint {
+  const root = rootOf(options);
+  const mirror = role === 'mirror';
   return {
     root,
     registry,
@@ -100,7 +101,7 @@ export function endpointsOf(registry: string, options: HostOptions): Endpoint[] 
   const scheme = (options.plainHttp ?? (local && !usesTls(options))) ? 'http' : 'https';
   const server: MirrorOptions = options.server ?? { ...options, url: `${scheme}://${host}` };
   return [
-    ...(options.mirrors ?? []).map(mirror => endpoint(mirror, registry, true)),
-    endpoint(server, registry, false),
+    ...(options.mirrors ?? []).map(mirror => endpoint(mirror, registry, 'mirror')),
+    endpoint(server, registry, 'registry'),
   ];
 }
