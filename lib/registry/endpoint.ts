@@ -2,7 +2,7 @@
  * Endpoints: the hosts that may serve a registry's content, mirrors before the
  * registry itself, each with its own transport security.
  */
-import { SociError } from '../errors.js';
+import { invalidArgument } from '../errors.js';
 import { isLoopbackHost } from '../source/forbidden-host.js';
 import { registryHost } from './reference.js';
 
@@ -61,13 +61,7 @@ function usesTls(options: HostOptions): boolean {
 function rootOf({ url: text, overridePath }: MirrorOptions): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== '' || url.password !== '') {
-    throw new SociError(
-      'ERR_SOCI_INVALID_ARGUMENT',
-      'expected an http or https URL without user for a registry host',
-      {
-        data: { protocol: url?.protocol },
-      },
-    );
+    throw invalidArgument("a registry host's url", 'an http or https URL without user', text);
   }
   const path = url.pathname.replace(/\/+$/, '');
   url.search = '';
