@@ -17,7 +17,7 @@ import {
   pushIndex,
   RegistryTransport,
 } from '../dist/index.js';
-import { LayoutStorage, TestRegistry } from '../dist/testing/index.js';
+import { LayoutStorage, TestRegistry } from '../dist/testing/testing.js';
 import { downloadAndUntar } from './download.js';
 import { nodeInstallation, nodeModules } from './layer-files.js';
 import { packLayer } from './pack-layer.js';

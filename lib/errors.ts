@@ -97,14 +97,46 @@ export class SociError extends Error {
   }
 }
 
-/** ERR_SOCI_INVALID_ARGUMENT for a value of the wrong type, which is named but not shown: it may be secret, or large. */
+/**
+ * ERR_SOCI_INVALID_ARGUMENT in its one form, `expected … for NAME, received …`.
+ * Numbers and the like are shown as they are; texts and objects are named by
+ * their type, since they may be secret, or large.
+ */
 export function invalidArgument(name: string, expected: string, received: unknown): SociError {
-  const type = typeof received;
-  const className = type === 'object' ? (received as object | null)?.constructor?.name : undefined;
-  const found = received === null ? 'null' : (className ?? type);
-  return new SociError('ERR_SOCI_INVALID_ARGUMENT', `expected ${expected} for ${name}, received ${found}`, {
-    data: { name, expected, received: found },
-  });
+  return refusal(name, expected, shownValue(received));
+}
+
+/** The same for a text that is no secret, which is shown; `hint` ends the sentence. */
+export function invalidText(name: string, expected: string, received: string, hint = ''): SociError {
+  const clipped = received.length > 100 ? `${received.slice(0, 100)}…` : received;
+  return refusal(name, expected, JSON.stringify(clipped), { hint });
+}
+
+/** The same for values that do not fit each other, e.g. `received start 5, end 3`; they are in `data` too. */
+export function invalidValues(
+  name: string,
+  expected: string,
+  received: Readonly<Record<string, unknown>>,
+): SociError {
+  const shown = Object.entries(received).map(([key, value]) => `${key} ${shownValue(value)}`);
+  return refusal(name, expected, shown.join(', '), { data: received });
+}
+
+function shownValue(value: unknown): string {
+  if (value === null || !['string', 'object', 'function', 'symbol'].includes(typeof value))
+    return String(value);
+  const className = typeof value === 'object' ? value.constructor?.name : undefined;
+  return className ?? typeof value;
+}
+
+function refusal(
+  name: string,
+  expected: string,
+  received: string,
+  { data, hint = '' }: { readonly data?: Readonly<Record<string, unknown>>; readonly hint?: string } = {},
+): SociError {
+  const message = `expected ${expected} for ${name}, received ${received}${hint}`;
+  return new SociError('ERR_SOCI_INVALID_ARGUMENT', message, { data: { ...data, name, expected, received } });
 }
 
 const FILE_ERROR_TEXT: Readonly<Record<FileErrorCode, string>> = {

@@ -62,7 +62,8 @@ export async function buildOptions(
   const { reuse, force } = invocation.options;
   const optimizations = optionList(invocation, 'optimizations');
   const unknown = optimizations.find(name => name !== 'xattr');
-  if (unknown !== undefined) throw new UsageError(`--optimizations: expected 'xattr', got '${unknown}'`);
+  if (unknown !== undefined)
+    throw new UsageError(`expected 'xattr' for --optimizations, received '${unknown}'`);
   return {
     spanSize: optionBytes(invocation, 'span-size', 1),
     minLayerSize: optionBytes(invocation, 'min-layer-size', 0),

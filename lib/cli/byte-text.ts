@@ -1,6 +1,6 @@
 /** Byte counts and rates for people: binary units, three significant digits. */
 
-const UNITS = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+const UNITS = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
 
 export function byteText(bytes: number): string {
   if (bytes < 1024) return `${bytes} B`;

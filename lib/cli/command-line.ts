@@ -3,6 +3,7 @@
  * and options. Whatever does not fit the command table is a UsageError.
  */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { nearest } from '../arguments.js';
 import {
   type Command,
   HELP_OPTION,
@@ -23,7 +24,7 @@ export type Request =
       readonly invocation: Omit<Invocation, 'signal'>;
     };
 
-const HELP_WORDS = new Set(['--help', '-h', 'help']);
+const HELP_WORDS: ReadonlySet<string> = new Set(['--help', '-h', 'help']);
 
 /** The second words of the commands that begin with `word`. */
 function groupOf(word: string): readonly string[] {
@@ -50,9 +51,17 @@ export async function readCommandLine(argv: readonly string[]): Promise<Request>
   const entry = COMMANDS.get(name);
   if (entry === undefined) {
     const where = group.length > 0 ? `seekable-oci ${first}` : 'seekable-oci';
-    throw new UsageError(`unknown command '${name}' (try '${where} --help')`);
+    throw new UsageError(
+      `unknown command '${name}'${meant(name, [...COMMANDS.keys()])} (try '${where} --help')`,
+    );
   }
   return commandRequest(name, await entry.load(), argv.slice(words));
+}
+
+/** `, did you mean '--json'?`, or nothing. */
+function meant(word: string, words: readonly string[], prefix = ''): string {
+  const found = nearest(word, words);
+  return found === undefined ? '' : `, did you mean '${prefix}${found}'?`;
 }
 
 function parse(name: string, table: OptionTable, args: readonly string[]) {
@@ -65,7 +74,9 @@ function parse(name: string, table: OptionTable, args: readonly string[]) {
   } catch (error) {
     // parseArgs explains itself over several sentences; the first says what is wrong.
     const [reason = ''] = (error as Error).message.split(/\. |\n/);
-    throw new UsageError(`${name}: ${reason} (try 'seekable-oci ${name} --help')`, { cause: error });
+    const option = /^Unknown option '--(.+)'/.exec(reason)?.[1];
+    const hint = option === undefined ? '' : meant(option, Object.keys(table), '--');
+    throw new UsageError(`${name}: ${reason}${hint} (try 'seekable-oci ${name} --help')`, { cause: error });
   }
 }
 

@@ -83,5 +83,5 @@ export function optionBytes(invocation: Invocation, name: string, least: 0 | 1):
   if (text === undefined) return undefined;
   const bytes = /^\d+$/.test(text) ? Number(text) : -1;
   if (Number.isSafeInteger(bytes) && bytes >= least) return bytes;
-  throw new UsageError(`--${name}: expected a number of bytes, at least ${least}, got '${text}'`);
+  throw new UsageError(`expected a number of bytes, at least ${least}, for --${name}, received '${text}'`);
 }

@@ -7,7 +7,7 @@ import { COMMANDS } from './commands.js';
 const EXIT_STATUS = [
   'Exit status: 0 success, 1 failure, 2 wrong usage, 130 interrupted (SIGINT),',
   '143 terminated (SIGTERM), 141 standard output was closed early (as SIGPIPE).',
-];
+] as const;
 
 function columns(rows: readonly (readonly [string, string])[]): string[] {
   const width = Math.max(...rows.map(([left]) => left.length));

@@ -12,7 +12,7 @@ function existingPolicy(invocation: Invocation): (typeof EXISTING)[number] | und
   const text = optionText(invocation, 'existing');
   const policy = EXISTING.find(name => name === text);
   if (text !== undefined && policy === undefined) {
-    throw new UsageError(`--existing: expected warn, skip or allow, got '${text}'`);
+    throw new UsageError(`expected warn, skip or allow for --existing, received '${text}'`);
   }
   return policy;
 }

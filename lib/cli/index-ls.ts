@@ -22,14 +22,15 @@ interface Row {
   readonly fault?: string;
 }
 
-function rowOf(found: FoundIndex, image: PlatformImage, used: boolean): Row {
+function rowOf(found: FoundIndex, image: PlatformImage, position: number): Row {
   const { descriptor, index, covered, ztocs } = found;
   return {
     digest: descriptor.digest,
     version: index.version,
     platform: platformText(image),
     image: image.descriptor.digest,
-    used,
+    // They come in the order in which a read would take them.
+    used: position === 0,
     size: descriptor.size,
     layers: `${covered}/${ztocs.length}`,
     ztocBytes: ztocs.reduce((sum, ztoc) => sum + (ztoc?.size ?? 0), 0),
@@ -73,7 +74,7 @@ async function run(invocation: Invocation): Promise<void> {
       // "There is none" must not be said when nobody could be asked.
       const unreachable = attempts.find(({ outcome }) => outcome === 'unreachable');
       if (unreachable !== undefined) throw unreachable.error;
-      rows.push(...indexes.map((found, position) => rowOf(found, image, position === 0)));
+      rows.push(...indexes.map((found, position) => rowOf(found, image, position)));
       for (const { digest, version, message } of attempts) {
         if (digest === undefined) continue;
         const place = { platform: platformText(image), image: image.descriptor.digest };

@@ -14,15 +14,11 @@ const TYPE_LETTER: Readonly<Record<EntryType | 'missing', string>> = {
 
 /** `mode` are the permission bits with 04000, 02000 and 01000. */
 export function modeText(type: EntryType | 'missing', mode: number): string {
-  const triple = (shift: number, special: boolean, letter: string): string => {
+  const triple = (shift: number, specialBit: number, letter: string): string => {
+    const special = (mode & specialBit) !== 0;
     const bits = mode >> shift;
     const execute = bits & 1 ? (special ? letter : 'x') : special ? letter.toUpperCase() : '-';
     return (bits & 4 ? 'r' : '-') + (bits & 2 ? 'w' : '-') + execute;
   };
-  return (
-    TYPE_LETTER[type] +
-    triple(6, (mode & 0o4000) !== 0, 's') +
-    triple(3, (mode & 0o2000) !== 0, 's') +
-    triple(0, (mode & 0o1000) !== 0, 't')
-  );
+  return TYPE_LETTER[type] + triple(6, 0o4000, 's') + triple(3, 0o2000, 's') + triple(0, 0o1000, 't');
 }

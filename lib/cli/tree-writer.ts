@@ -6,7 +6,7 @@
  * that it is there whole or not at all.
  */
 import { chmod, link, lstat, lutimes, mkdir, open, symlink, utimes } from 'node:fs/promises';
-import { SociError } from '../errors.js';
+import { invalidText, SociError } from '../errors.js';
 import { replaceAtomically } from '../files/atomic-file.js';
 
 /** What a file keeps of the image. Owners are not kept. */
@@ -26,10 +26,7 @@ export function childPath(folder: Buffer, name: Buffer): Buffer {
   const text = name.toString('latin1');
   const special = process.platform === 'win32' ? WINDOWS_SPECIAL.test(text) : /[/\0]/.test(text);
   if (special || text === '' || text === '.' || text === '..') {
-    throw new SociError(
-      'ERR_SOCI_INVALID_ARGUMENT',
-      `${JSON.stringify(name.toString())} cannot be the name of a file here`,
-    );
+    throw invalidText('a file to write', 'a name that can be one here', name.toString());
   }
   return Buffer.concat([folder, Buffer.from('/'), name]);
 }

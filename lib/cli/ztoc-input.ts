@@ -34,7 +34,9 @@ async function readBytes(path: string, signal: AbortSignal): Promise<Uint8Array>
 function expectedDigest(invocation: Invocation): string | undefined {
   const digest = optionText(invocation, 'ztoc-digest');
   if (digest === undefined || /^sha256:[0-9a-f]{64}$/.test(digest)) return digest;
-  throw new UsageError(`--ztoc-digest: expected sha256: and 64 hex digits in lower case, got '${digest}'`);
+  throw new UsageError(
+    `expected sha256: and 64 hex digits in lower case for --ztoc-digest, received '${digest}'`,
+  );
 }
 
 /** What is wrong with the file; a fault of this program is none and goes on as it is. */

@@ -23,7 +23,7 @@ export type CredentialProvider = (
   request: CredentialRequest,
 ) => Credentials | undefined | Promise<Credentials | undefined>;
 
-const DOCKER_HUB = new Set([
+const DOCKER_HUB: ReadonlySet<string> = new Set([
   'docker.io',
   'index.docker.io',
   'registry-1.docker.io',

@@ -2,7 +2,7 @@
  * Endpoints: the hosts that may serve a registry's content, mirrors before the
  * registry itself, each with its own transport security.
  */
-import { SociError } from '../errors.js';
+import { invalidArgument } from '../errors.js';
 import { isLoopbackHost } from '../source/forbidden-host.js';
 import { registryHost } from './reference.js';
 
@@ -58,16 +58,10 @@ function usesTls(options: HostOptions): boolean {
   );
 }
 
-function rootOf(text: string, overridePath: boolean): URL {
+function rootOf({ url: text, overridePath }: MirrorOptions): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== '' || url.password !== '') {
-    throw new SociError(
-      'ERR_SOCI_INVALID_ARGUMENT',
-      'expected an http or https URL without user for a registry host',
-      {
-        data: { protocol: url?.protocol },
-      },
-    );
+    throw invalidArgument("a registry host's url", 'an http or https URL without user', text);
   }
   const path = url.pathname.replace(/\/+$/, '');
   url.search = '';
@@ -76,8 +70,9 @@ function rootOf(text: string, overridePath: boolean): URL {
   return url;
 }
 
-function endpoint(options: MirrorOptions, registry: string, mirror: boolean): Endpoint {
-  const root = rootOf(options.url, options.overridePath ?? false);
+function endpoint(options: MirrorOptions, registry: string, role: 'mirror' | 'registry'): Endpoint {
+  const root = rootOf(options);
+  const mirror = role === 'mirror';
   return {
     root,
     registry,
@@ -100,7 +95,7 @@ export function endpointsOf(registry: string, options: HostOptions): Endpoint[] 
   const scheme = (options.plainHttp ?? (local && !usesTls(options))) ? 'http' : 'https';
   const server: MirrorOptions = options.server ?? { ...options, url: `${scheme}://${host}` };
   return [
-    ...(options.mirrors ?? []).map(mirror => endpoint(mirror, registry, true)),
-    endpoint(server, registry, false),
+    ...(options.mirrors ?? []).map(mirror => endpoint(mirror, registry, 'mirror')),
+    endpoint(server, registry, 'registry'),
   ];
 }

@@ -29,7 +29,7 @@ const NODE_ARCHITECTURES: Readonly<Record<string, string>> = {
   mipsel: 'mipsle',
 };
 
-const KNOWN_OS = new Set([
+const KNOWN_OS: ReadonlySet<string> = new Set([
   'aix',
   'android',
   'darwin',
@@ -45,7 +45,7 @@ const KNOWN_OS = new Set([
   'solaris',
   'windows',
 ]);
-const KNOWN_ARCHITECTURES = new Set([
+const KNOWN_ARCHITECTURES: ReadonlySet<string> = new Set([
   '386',
   'amd64',
   'arm',

@@ -4,7 +4,7 @@
  */
 import { BlockList, isIP } from 'node:net';
 
-import { SociError } from '../errors.js';
+import { invalidArgument } from '../errors.js';
 import { isLoopbackHost } from '../source/forbidden-host.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -61,9 +61,7 @@ export function proxyFor(url: URL, env: Environment = process.env): URL | undefi
   }
   const address = /^[a-z][a-z0-9+.-]*:\/\//i.test(proxy) ? proxy : `http://${proxy}`;
   if (!URL.canParse(address) || !/^https?:$/.test(new URL(address).protocol)) {
-    throw new SociError('ERR_SOCI_INVALID_ARGUMENT', `${name}: expected an http or https URL`, {
-      data: { name },
-    });
+    throw invalidArgument(name, 'an http or https URL', proxy);
   }
   return new URL(address);
 }

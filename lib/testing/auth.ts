@@ -112,4 +112,7 @@ export function scopesOf(request: RegistryRequest, repository: string): string[]
   return write && from !== null ? [...scopes, `repository:${from}:pull`] : scopes;
 }
 
-export const PING_REPLY: Reply = emptyReply(200, { 'docker-distribution-api-version': 'registry/2.0' });
+/** To a request for the API's root. */
+export function pingReply(): Reply {
+  return emptyReply(200, { 'docker-distribution-api-version': 'registry/2.0' });
+}

@@ -7,7 +7,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
-import { PING_REPLY, type RegistryAuth, RegistryAuthenticator, scopesOf } from './auth.js';
+import { pingReply, type RegistryAuth, RegistryAuthenticator, scopesOf } from './auth.js';
 import { BlobRoutes } from './blob-routes.js';
 import { applyFault, type Fault, matches } from './fault.js';
 import { ManifestRoutes } from './manifest-routes.js';
@@ -160,7 +160,7 @@ export class TestRegistry {
       return refusal;
     }
     if (/^\/v2\/?$/.test(request.path)) {
-      return PING_REPLY;
+      return pingReply();
     }
     const route = `${request.method === 'HEAD' ? 'GET' : request.method} ${uploads ?? kind}`;
     switch (route) {

@@ -7,7 +7,7 @@ import { LayoutRepository } from '../../lib/registry/layout-repository.js';
 import { OCI_INDEX } from '../../lib/registry/media-types.js';
 import type { Repository } from '../../lib/registry/repository.js';
 import type { RegistryOptions } from '../../lib/registry/transport.js';
-import { TestRegistry, type TestRegistryOptions } from '../../lib/testing/index.js';
+import { TestRegistry, type TestRegistryOptions } from '../../lib/testing/testing.js';
 import { layerOf, pushImage, type SampleImage, type SampleLayer } from '../image/sample-image.js';
 import { openRepository, startTransport } from '../registry/fixture.js';
 import { type TarEntry, textLike } from '../span/sample-layers.js';

@@ -359,7 +359,7 @@ t.test('ztoc cat', async t => {
       'sha256:00',
     ]);
     t.equal(status, 2);
-    t.match(stderr, '--ztoc-digest: expected sha256: and 64 hex digits');
+    t.match(stderr, 'expected sha256: and 64 hex digits in lower case for --ztoc-digest');
   });
 });
 

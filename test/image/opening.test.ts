@@ -10,7 +10,7 @@ import { LayoutRepository } from '../../lib/registry/layout-repository.js';
 import { hostPlatform } from '../../lib/registry/platform.js';
 import type { RegistryRepository } from '../../lib/registry/registry-repository.js';
 import { MemoryZtocCache } from '../../lib/soci/memory-ztoc-cache.js';
-import type { TestRegistry } from '../../lib/testing/index.js';
+import type { TestRegistry } from '../../lib/testing/testing.js';
 import {
   encodeIndex,
   failure,

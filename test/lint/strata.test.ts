@@ -42,8 +42,12 @@ const STRATA: Readonly<Record<string, readonly string[]>> = {
   'binding.ts': ['native-failure.ts', 'pinned-memory.ts'],
   'native-failure.ts': [],
   'pinned-memory.ts': [],
+  'arguments.ts': [],
   'errors.ts': [],
 };
+
+/** What all may import, in the order in which they may import each other. */
+const COMMON = ['arguments.ts', 'errors.ts'];
 
 /** What loads a compiled addon, whatever it is called. */
 const LOADERS = ['node-gyp-build', 'node:module', 'module'];
@@ -70,8 +74,8 @@ function refusal(file: string, specifier: string): string | undefined {
   if (from === 'index.ts' || from === to) return undefined;
   const below = STRATA[from];
   if (!below) return `lib/${from} has no place in the strata`;
-  if (below.includes(to) || (to === 'errors.ts' && from !== 'pinned-memory.ts')) return undefined;
-  return `lib/${from} may import errors.ts ${below.join(' ')} only`;
+  if (below.includes(to) || COMMON.indexOf(to) > COMMON.indexOf(from)) return undefined;
+  return `lib/${from} may import ${[...COMMON, ...below].join(' ')} only`;
 }
 
 t.test('imports point downwards only, and only the binding loads the addon', async t => {
@@ -113,6 +117,9 @@ t.test('the rule bites', async t => {
     ['lib/image/probe.ts', '../index.js', false],
     ['lib/image/probe.ts', '../../test/helpers/thing.js', false],
     ['lib/elsewhere/probe.ts', '../errors.js', false],
+    ['lib/errors.ts', './arguments.js', false],
+    ['lib/arguments.ts', './errors.js', true],
+    ['lib/async/probe.ts', '../errors.js', true],
     ['lib/errors.ts', './binding.js', false],
     ['lib/index.ts', 'node-gyp-build', false],
     ['lib/index.ts', './binding.js', true],

@@ -8,7 +8,7 @@ import { SociError } from '../../lib/errors.js';
 import type { CredentialProvider, CredentialRequest } from '../../lib/registry/credentials.js';
 import { guardedLookup } from '../../lib/registry/guarded-lookup.js';
 import { checkLocation, checkRealm } from '../../lib/registry/trusted-url.js';
-import type { RegistryRequest, Reply } from '../../lib/testing/index.js';
+import type { RegistryRequest, Reply } from '../../lib/testing/testing.js';
 import {
   blobOf,
   failure,

@@ -13,7 +13,7 @@ import {
 } from '../../lib/registry/registry-repository.js';
 import type { PushManifestOptions, Repository } from '../../lib/registry/repository.js';
 import { type RegistryOptions, RegistryTransport } from '../../lib/registry/transport.js';
-import { TestRegistry, type TestRegistryOptions } from '../../lib/testing/index.js';
+import { TestRegistry, type TestRegistryOptions } from '../../lib/testing/testing.js';
 
 export const QUICK = { retries: 2, minDelay: 1, maxDelay: 2 };
 

@@ -12,7 +12,7 @@ import { parsePlatform } from '../../lib/registry/platform.js';
 import { listImages, selectManifest } from '../../lib/registry/platform-selection.js';
 import type { Repository } from '../../lib/registry/repository.js';
 import { BufferSource } from '../../lib/source/buffer-source.js';
-import { LayoutStorage } from '../../lib/testing/index.js';
+import { LayoutStorage } from '../../lib/testing/testing.js';
 import {
   blobOf,
   collect,

@@ -18,7 +18,7 @@ import {
   SOCI_INDEX_TYPE,
   type ZtocDescriptor,
 } from '../../lib/soci/soci-index.js';
-import type { Fault } from '../../lib/testing/index.js';
+import type { Fault } from '../../lib/testing/testing.js';
 import { buildZtoc } from '../../lib/ztoc/build.js';
 import { failure, openRepository, sampleBytes, startRegistry, startTransport } from '../registry/fixture.js';
 import {

@@ -9,7 +9,7 @@ import { type CreateIndexOptions, createIndex } from '../../lib/soci/create-inde
 import { findIndex } from '../../lib/soci/find-index.js';
 import { resolveImages } from '../../lib/soci/platform-images.js';
 import { pushIndex } from '../../lib/soci/push-index.js';
-import { LayoutStorage, TestRegistry } from '../../lib/testing/index.js';
+import { LayoutStorage, TestRegistry } from '../../lib/testing/testing.js';
 import { openRepository, startTransport } from '../registry/fixture.js';
 import { ARM64, at, openLayout, TOOL, temporaryFolder } from './sample-image.js';
 
