@@ -12,7 +12,9 @@ function headers() {
   try {
     return path.dirname(require.resolve('node-addon-api/package.json'));
   } catch {
-    throw new Error('expected native/node-addon-api or the package node-addon-api, found neither (run npm ci)');
+    throw new Error(
+      'expected native/node-addon-api or the package node-addon-api, found neither (run npm ci)',
+    );
   }
 }
 

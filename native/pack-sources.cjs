@@ -35,7 +35,10 @@ function requirePrebuilds() {
 
 /** What one of the scripts that binding.gyp asks says. */
 function directoryOf(script) {
-  return path.resolve(root, execFileSync(process.execPath, [path.join(__dirname, script)], { encoding: 'utf8' }));
+  return path.resolve(
+    root,
+    execFileSync(process.execPath, [path.join(__dirname, script)], { encoding: 'utf8' }),
+  );
 }
 
 function copyZlib() {
