@@ -24,7 +24,7 @@ const STILL: readonly string[] = [
   'lib/soci/build-indexes.ts: take',
   'lib/source/http-source.ts: #partial',
   'lib/source/http-source.ts: #get',
-  'lib/span/span-decoding.ts: decodeWholeSpan',
+  'lib/span/verified-fetch.ts: attempt',
   'lib/tree/merged-tree.ts: lookup',
   'lib/tree/overlay.ts: #directory',
   'lib/ztoc/toc.ts: constructor',
