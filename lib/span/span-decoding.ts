@@ -51,7 +51,7 @@ export async function decodeWholeSpan(
   const length = decodedLength(span);
   try {
     if (input.length <= ONE_JOB_BYTES && length <= ONE_JOB_BYTES) {
-      const job = { ...start, input, digest, digestOffset, output: memory ?? length };
+      const job = { ...start, codec: 'gzip' as const, input, digest, digestOffset, output: memory ?? length };
       return await decodePool.run(() => decodeSpan(job, { signal }), signal);
     }
     await checkDigest(span, input.subarray(digestOffset), digest, name);
