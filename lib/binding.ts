@@ -4,14 +4,15 @@
  *
  * Whatever script does to an array while a call is under way (transfer it,
  * shrink it, write to it) is safe: inputs are copied when the call is made, and
- * outputs are filled when it has ended, or lie in memory of allocatePinned.
+ * outputs are filled when it has ended, unless they lie in memory of
+ * allocatePinned, which nobody can take away.
  */
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isUint8Array } from 'node:util/types';
 import { SociError } from './errors.js';
-import { type OffsetSpace, translateFailure } from './native-failure.js';
+import { type NativeError, type OffsetSpace, translateFailure } from './native-failure.js';
 import { isPinned } from './pinned-memory.js';
 
 export { allocatePinned } from './pinned-memory.js';
@@ -118,16 +119,41 @@ export interface NativeSpanDecoder {
   abort(): void;
 }
 
-export interface SpanJob extends SpanDecoderOptions {
-  /** The span's whole compressed bytes. */
-  readonly input: Uint8Array;
-  /** Expected SHA-256 of `input` from `digestOffset` on, checked before decoding; undefined: not checked. */
+/** A part of an open file. The descriptor may be closed as soon as the call was made. */
+export interface FileBytes {
+  readonly fd: number;
+  /** In bytes. */
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** One whole span to be read, checked and decoded. */
+export type SpanJob = GzipSpanJob | RawSpanJob;
+
+export interface GzipSpanJob extends SpanDecoderOptions, StoredSpan {
+  readonly codec: 'gzip';
+}
+
+/** Of an uncompressed layer: the input is what the tar stream holds. */
+export interface RawSpanJob extends StoredSpan {
+  readonly codec: 'raw';
+}
+
+interface StoredSpan {
+  /**
+   * The span's whole stored bytes. An array is copied when the call is made, unless it lies in memory of
+   * `allocatePinned`: that is used in place, and must not be written to before the promise is settled, for what
+   * was hashed is what has to be decoded. A part of a file is read by the job.
+   */
+  readonly input: Uint8Array | FileBytes;
+  /** Expected SHA-256 of the input from `digestOffset` on, checked before decoding; undefined: not checked. */
   readonly digest: Uint8Array | undefined;
   readonly digestOffset: number;
   /**
    * Filled completely, or the job fails with ERR_SOCI_SPAN_LENGTH. A length asks for new memory. That, and
-   * memory of `allocatePinned`, is decoded into directly; any other array is filled by one copy at the end,
-   * for while the job runs script could detach it.
+   * memory of `allocatePinned`, is decoded into directly; any other array is filled by copies, which the
+   * thread of script makes, most of them while the job runs: the job itself may not touch what script could
+   * detach. If the job fails, what it holds is unspecified, but bytes of a wrong digest are not decoded.
    */
   readonly output: Uint8Array | number;
 }
@@ -139,11 +165,20 @@ interface AddonSpan {
   readonly window: Uint8Array | undefined;
 }
 
-interface AddonSpanJob extends AddonSpan {
-  readonly input: Uint8Array;
+interface AddonSpanJob extends Partial<AddonSpan> {
+  readonly raw: boolean;
+  readonly input: Uint8Array | undefined;
+  readonly fd?: number;
+  readonly offset?: number;
+  readonly length?: number;
+  readonly pinnedInput: boolean;
   readonly digest: Uint8Array | undefined;
   readonly digestOffset: number;
   readonly output: Uint8Array;
+  /** Pinned, or known to nobody else: nobody can detach it while the addon writes to it. */
+  readonly pinnedOutput: boolean;
+  /** It may shrink and grow again while the addon works. */
+  readonly resizableOutput: boolean;
 }
 
 interface AddonAbortFlag {
@@ -225,8 +260,7 @@ function callSite(callee: (...args: never[]) => unknown): CallSite {
 
 /** The error that stands for what the addon threw or rejected with. */
 function fromNative(error: unknown, space: OffsetSpace, site: CallSite): Error {
-  const { code, offset, message } = error as { code?: string; offset?: number; message: string };
-  const translated = translateFailure(code, offset, message, space);
+  const translated = translateFailure(error as NativeError, space);
   if (translated === undefined) return error as Error;
   const frames = site.stack?.indexOf('\n    at ') ?? -1;
   translated.stack = `${translated.name}: ${translated.message}${frames < 0 ? '' : site.stack?.slice(frames)}`;
@@ -353,18 +387,18 @@ class SpanDecoder implements NativeSpanDecoder {
 }
 
 /**
- * Checks the digest of one span and decodes it, in one job of the pool: spans of much more than 4 MiB
+ * Reads one span, checks its digest and decodes it, in one job of the pool: spans of much more than 4 MiB
  * belong to a span decoder. Resolves to the output.
  *
  * @throws SociError ERR_SOCI_SPAN_DIGEST, ERR_SOCI_SPAN_LENGTH, ERR_SOCI_DEFLATE_DATA, ERR_SOCI_GZIP_HEADER,
- * ERR_SOCI_GZIP_CHECKSUM, ERR_SOCI_LAYER_TRAILING_DATA; the signal's reason
+ * ERR_SOCI_GZIP_CHECKSUM, ERR_SOCI_LAYER_TRAILING_DATA; ERR_SOCI_SOURCE_SHORT, ERR_SOCI_SOURCE_IO of a file;
+ * the signal's reason
  */
 export async function decodeSpan(job: SpanJob, options: { signal?: AbortSignal } = {}): Promise<Uint8Array> {
   const site = callSite(decodeSpan);
   const { signal } = options;
   signal?.throwIfAborted();
-  const given = typeof job.output === 'number' || isPinned(job.output) ? undefined : job.output;
-  const prepared = addonSpanJob(job, allocate(job.output));
+  const prepared = addonSpanJob(job);
   const flag = signal && new addon.AbortFlag();
   const abort = () => flag?.abort();
   signal?.addEventListener('abort', abort, { once: true });
@@ -377,7 +411,7 @@ export async function decodeSpan(job: SpanJob, options: { signal?: AbortSignal }
   } finally {
     signal?.removeEventListener('abort', abort);
   }
-  return given === undefined ? prepared.output : fill(given, prepared.output);
+  return prepared.output;
 }
 
 function addonSpan(options: SpanDecoderOptions): AddonSpan {
@@ -389,29 +423,46 @@ function addonSpan(options: SpanDecoderOptions): AddonSpan {
   return { engine, gzipHeader: start === 'gzip', bits, window };
 }
 
-function addonSpanJob(job: SpanJob, output: Uint8Array): AddonSpanJob {
-  const { input, digest, digestOffset } = job;
+function addonSpanJob(job: SpanJob): AddonSpanJob {
+  const { codec, input, digest, digestOffset, output } = job;
+  if (codec !== 'gzip' && codec !== 'raw') throw invalid('codec', "'gzip' or 'raw'", codec);
+  const start = codec === 'gzip' ? addonSpan(job) : undefined;
+  const stored = storedBytes(input);
   checkBytes('digest', digest, 32);
   checkInteger('digestOffset', digestOffset, 0, input.length);
-  return { ...addonSpan(job), input, digest, digestOffset, output };
+  const own = typeof output === 'number';
+  const array = own ? allocate(output) : output;
+  if (!isUint8Array(array)) throw invalid('output', 'a Uint8Array or a length', array);
+  return {
+    ...start,
+    ...stored,
+    raw: codec === 'raw',
+    digest,
+    digestOffset,
+    output: array,
+    pinnedOutput: own || isPinned(array),
+    // ECMAScript 2024, which the types do not know yet.
+    resizableOutput: (array.buffer as { resizable?: boolean }).resizable === true,
+  };
 }
 
-/** Memory that nobody can detach while the addon writes to it: pinned, or unknown to anybody else. */
-function allocate(output: Uint8Array | number): Uint8Array {
-  if (typeof output === 'number') checkInteger('output', output, 0);
-  else if (!isUint8Array(output)) throw invalid('output', 'a Uint8Array or a length', output);
-  else if (isPinned(output)) return output;
-  const length = typeof output === 'number' ? output : output.length;
+function storedBytes(
+  input: Uint8Array | FileBytes,
+): Pick<AddonSpanJob, 'input' | 'fd' | 'offset' | 'length' | 'pinnedInput'> {
+  if (isUint8Array(input)) return { input, pinnedInput: isPinned(input) };
+  const { fd, offset, length } = input;
+  if (fd === undefined) throw invalid('input', 'a Uint8Array or a part of a file', input);
+  checkInteger('fd', fd, 0, 2 ** 31 - 1);
+  checkInteger('offset', offset, 0);
+  checkInteger('length', length, 0);
+  return { input: undefined, fd, offset, length, pinnedInput: false };
+}
+
+function allocate(length: number): Uint8Array {
+  checkInteger('output', length, 0);
   try {
     return new Uint8Array(length);
   } catch (cause) {
     throw new SociError('ERR_SOCI_NO_MEMORY', `not enough memory for a span of ${length} bytes`, { cause });
   }
-}
-
-function fill(output: Uint8Array, bytes: Uint8Array): Uint8Array {
-  if (output.length !== bytes.length)
-    throw invalid('output', 'an array that keeps its length', 'a detached one');
-  output.set(bytes);
-  return output;
 }

@@ -3,6 +3,7 @@
  * codes and offsets only; which stream an offset counts is known to whoever
  * called.
  */
+import { getSystemErrorName } from 'node:util';
 import { SociError, type SociErrorCode } from './errors.js';
 
 /** The names of native/core/status.h, as the addon spells them. */
@@ -19,6 +20,8 @@ export type NativeCode =
   | 'TAR_HEADER'
   | 'LIMIT'
   | 'DIGEST'
+  | 'INPUT_SHORT'
+  | 'INPUT_READ'
   | 'NO_MEMORY'
   | 'MISUSE';
 
@@ -80,6 +83,14 @@ export const NATIVE_FAILURES: Readonly<Record<Exclude<NativeCode, 'ABORTED'>, Fa
     code: 'ERR_SOCI_SPAN_DIGEST',
     message: () => 'the SHA-256 of the compressed bytes is not the expected one',
   },
+  INPUT_SHORT: {
+    code: 'ERR_SOCI_SOURCE_SHORT',
+    message: at => `expected more bytes in the file, found its end at ${at}`,
+  },
+  INPUT_READ: {
+    code: 'ERR_SOCI_SOURCE_IO',
+    message: at => `cannot read the file at ${at}`,
+  },
   NO_MEMORY: {
     code: 'ERR_SOCI_NO_MEMORY',
     message: (_, __, space) => `not enough memory to process the ${space}`,
@@ -101,23 +112,29 @@ export class AbortedError extends Error {
   }
 }
 
+/** What the addon throws and rejects with. */
+export interface NativeError {
+  readonly code?: string;
+  readonly offset?: number;
+  /** Of the system call that failed, if one has. */
+  readonly errno?: number;
+  readonly message: string;
+}
+
 /**
  * The error for a failure that the addon names; undefined for one that it does
  * not, which is Node's own.
  */
-export function translateFailure(
-  code: string | undefined,
-  offset: number | undefined,
-  message: string,
-  space: OffsetSpace,
-): Error | undefined {
+export function translateFailure(error: NativeError, space: OffsetSpace): Error | undefined {
+  const { code, offset, errno, message } = error;
   if (code === 'ABORTED') return new AbortedError();
   const failure = (NATIVE_FAILURES as Readonly<Record<string, Failure>>)[code ?? ''];
   if (failure === undefined) return undefined;
   // Without an offset it is an argument of the wrong type, which the addon has named.
   if (offset === undefined) return new SociError(failure.code, message);
   const where = space === 'layer' ? 'the layer' : "the span's compressed bytes";
-  return new SociError(failure.code, failure.message(`byte ${offset} of ${where}`, offset, space), {
-    data: { offset },
-  });
+  const text = failure.message(`byte ${offset} of ${where}`, offset, space);
+  if (errno === undefined) return new SociError(failure.code, text, { data: { offset } });
+  const reason = getSystemErrorName(-errno);
+  return new SociError(failure.code, `${text}: ${reason}`, { data: { offset, reason } });
 }

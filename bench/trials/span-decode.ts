@@ -1,7 +1,7 @@
 /** Decoding all spans of a layer that is in memory, through the addon. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { decodeSpan, type EngineName, type SpanJob } from '../../lib/binding.js';
+import { decodeSpan, type EngineName, type GzipSpanJob } from '../../lib/binding.js';
 import { Ztoc } from '../../lib/index.js';
 
 export interface SpanDecodeParameters {
@@ -17,8 +17,10 @@ export interface SpanDecodeParameters {
   readonly passes: number;
 }
 
+type MemoryJob = GzipSpanJob & { readonly input: Uint8Array };
+
 interface Work {
-  readonly jobs: readonly SpanJob[];
+  readonly jobs: readonly MemoryJob[];
   /** Uncompressed bytes of all spans. */
   readonly bytes: number;
 }
@@ -29,9 +31,10 @@ function prepare({ layer, ztoc: path, engine, digests, concurrency, output }: Sp
   const spans = Array.from({ length: ztoc.spanCount }, (_, i) => ztoc.span(i));
   const lengths = spans.map(span => span.uncompressedEnd - span.uncompressedStart);
   const targets = Array.from({ length: concurrency }, () => new Uint8Array(Math.max(...lengths)).fill(1));
-  const jobs = spans.map((span, i): SpanJob => {
+  const jobs = spans.map((span, i): MemoryJob => {
     const length = lengths[i] as number;
     return {
+      codec: 'gzip',
       engine,
       start: 'raw',
       bits: span.bits,
@@ -45,10 +48,13 @@ function prepare({ layer, ztoc: path, engine, digests, concurrency, output }: Sp
   return { jobs, bytes: lengths.reduce((sum, length) => sum + length, 0) };
 }
 
-async function pass(all: readonly SpanJob[], { concurrency, digests }: SpanDecodeParameters): Promise<void> {
+async function pass(
+  all: readonly MemoryJob[],
+  { concurrency, digests }: SpanDecodeParameters,
+): Promise<void> {
   const worker = async (w: number) => {
     for (let i = w; i < all.length; i += concurrency) {
-      const job = all[i] as SpanJob;
+      const job = all[i] as MemoryJob;
       if (digests === 'node:crypto') createHash('sha256').update(job.input).digest();
       await decodeSpan(job);
     }

@@ -1,5 +1,10 @@
 #include "addon/decode_job.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -9,102 +14,175 @@
 #include "addon/arguments.h"
 #include "addon/environment.h"
 #include "addon/failure.h"
-#include "addon/pool_job.h"
+#include "addon/job_result.h"
 #include "addon/span_options.h"
-#include "core/sha256.h"
-#include "core/span_decoder.h"
 
 namespace soci::addon {
 namespace {
 
-// The properties of a job, pointing into JavaScript arrays.
+// Output is copied early in pieces of at least this: some 30 us of the JS
+// thread's time, and as much for waking it up.
+constexpr size_t kEarlyStep = size_t{512} << 10;
+
+}  // namespace
+
+// What script asks for, pointing into its arrays.
 struct SpanArguments {
-  SpanDecoder::Options options;
-  Bytes input;
+  SpanCodec codec = SpanCodec::kGzip;
+  SpanDecoder::Options start;
+  Bytes input;  // without `data`: the file
+  int fd = -1;
+  uint64_t offset = 0;
+  size_t length = 0;
+  bool pinned_input = false;
+  bool pinned_output = false;
+  bool resizable_output = false;
   Bytes output;
   Bytes digest;
-  uint64_t digest_offset = 0;
-  Napi::Value output_array;
+  size_t digest_offset = 0;
+  napi_value input_array = nullptr;  // if the job works on it in place
+  napi_value output_array = nullptr;
 
-  // May leave an exception pending.
+  // May leave an exception pending. Every property first, every pointer after:
+  // see span_options.h.
   void Read(Napi::Value job, Arguments* read) {
-    // Every property first, every pointer after: see span_options.h.
+    const auto get = [&](const char* name) {
+      return read->Property(job, name);
+    };
+    const Napi::Value raw = get("raw");
+    const Napi::Value stored = get("input");
+    const Napi::Value file = get("fd");
+    const Napi::Value at = get("offset");
+    const Napi::Value size = get("length");
+    const Napi::Value pinned_in = get("pinnedInput");
+    const Napi::Value target = get("output");
+    const Napi::Value pinned_out = get("pinnedOutput");
+    const Napi::Value resizable_out = get("resizableOutput");
+    const Napi::Value expected = get("digest");
+    const Napi::Value from = get("digestOffset");
     const SpanOptions properties(job, read);
-    const Napi::Value input_array = read->Property(job, "input");
-    output_array = read->Property(job, "output");
-    const Napi::Value digest_array = read->Property(job, "digest");
-    const Napi::Value offset = read->Property(job, "digestOffset");
-    options = properties.Read(read);
-    input = read->ReadBytes(input_array, "input");
-    output = read->ReadBytes(output_array, "output");
-    digest = read->ReadOptionalBytes(digest_array, "digest");
-    digest_offset = read->ReadOffset(offset, "digestOffset");
+    if (read->ReadBool(raw, "raw")) {
+      codec = SpanCodec::kRaw;
+    } else {
+      start = properties.Read(read);
+    }
+    input = read->ReadOptionalBytes(stored, "input");
+    length = input.size;
+    if (input.data == nullptr) {
+      const uint64_t number = read->ReadOffset(file, "fd");
+      if (number > INT_MAX) read->Refuse("expected a file descriptor for fd");
+      fd = static_cast<int>(number);
+      offset = read->ReadOffset(at, "offset");
+      length = static_cast<size_t>(read->ReadOffset(size, "length"));
+    }
+    pinned_input = read->ReadBool(pinned_in, "pinnedInput");
+    output = read->ReadBytes(target, "output");
+    pinned_output = read->ReadBool(pinned_out, "pinnedOutput");
+    resizable_output = read->ReadBool(resizable_out, "resizableOutput");
+    digest = read->ReadOptionalBytes(expected, "digest");
     if (digest.data != nullptr && digest.size != Sha256::kDigestSize) {
       read->Refuse("expected 32 bytes for digest");
     }
-    if (digest_offset > input.size) {
+    digest_offset = static_cast<size_t>(read->ReadOffset(from, "digestOffset"));
+    if (digest_offset > length) {
       read->Refuse("expected digestOffset within input");
     }
+    if (pinned_input) input_array = stored;
+    output_array = target;
   }
 };
 
-class DecodeSpanJob final : public PoolJob {
- public:
-  DecodeSpanJob(JobQueue* queue, JobSlot* slot, const SpanArguments& arguments)
-      : PoolJob(queue, slot),
-        options_(arguments.options),
-        input_(arguments.input),
-        output_(arguments.output),
-        digest_offset_(static_cast<size_t>(arguments.digest_offset)),
-        checked_(arguments.digest.data != nullptr) {
-    if (checked_) memcpy(digest_, arguments.digest.data, sizeof digest_);
-  }
+DecodeJob::DecodeJob(Environment* environment, JobSlot* slot)
+    : PoolJob(environment->decodes(), slot), environment_(environment) {}
 
-  // Moves everything that is read to memory of the job's own.
-  bool OwnInputs() {
-    const size_t window = options_.window == nullptr ? 0 : kWindowSize;
-    if (!memory_.Reserve(input_.size + window)) return false;
-    memcpy(memory_.data(), input_.data, input_.size);
-    input_.data = memory_.data();
-    if (window != 0) {
-      uint8_t* copy = memory_.data() + input_.size;
-      memcpy(copy, options_.window, window);
-      options_.window = copy;
+DecodeJob::~DecodeJob() {
+  environment_->early_copies()->Remove(this);
+  if (fd_ >= 0) close(fd_);
+}
+
+Status DecodeJob::Own(Napi::Env env, const SpanArguments& arguments) {
+  span_.codec = arguments.codec;
+  span_.start = arguments.start;
+  span_.checked = arguments.digest.data != nullptr;
+  if (span_.checked) {
+    memcpy(span_.digest, arguments.digest.data, sizeof span_.digest);
+  }
+  span_.digest_offset = arguments.digest_offset;
+  ScratchPool* const scratch = environment_->scratch();
+  const bool in_place = arguments.pinned_input;
+  const size_t window = span_.start.window == nullptr ? 0 : kWindowSize;
+  const size_t stored = in_place ? 0 : arguments.length;
+  if (stored > SIZE_MAX - window) return Status::At(Code::kNoMemory, 0);
+  if (stored + window > 0) {
+    room_ = scratch->Take(env, stored + window);
+    if (room_.data() == nullptr) return Status::At(Code::kNoMemory, 0);
+  }
+  if (window > 0) {
+    memcpy(room_.data() + stored, span_.start.window, window);
+    span_.start.window = room_.data() + stored;
+  }
+  if (arguments.input.data == nullptr) {
+    // So that script may close its own, and open something else under its
+    // number.
+    fd_ = fcntl(arguments.fd, F_DUPFD_CLOEXEC, 0);
+    if (fd_ < 0) return Status::System(Code::kInputRead, errno, 0);
+    span_.stored = StoredBytes::InFile(fd_, arguments.offset, stored);
+  } else if (in_place) {
+    span_.stored =
+        StoredBytes::InMemory(arguments.input.data, arguments.input.size);
+  } else {
+    uint8_t* const copy = room_.data();
+    if (stored > 0) memcpy(copy, arguments.input.data, stored);
+    static const uint8_t nothing = 0;
+    span_.stored =
+        StoredBytes::InMemory(copy == nullptr ? &nothing : copy, stored);
+  }
+  output_ = arguments.output.data;
+  output_size_ = arguments.output.size;
+  if (arguments.pinned_output) return Status::Ok();
+  copied_ = scratch->Take(env, output_size_);
+  output_ = copied_.data();
+  if (output_ == nullptr) return Status::At(Code::kNoMemory, 0);
+  if (!arguments.resizable_output && output_size_ > kEarlyStep) {
+    span_.start.progress = this;
+    environment_->early_copies()->Add(this);
+  }
+  return Status::Ok();
+}
+
+Status DecodeJob::Execute(const std::atomic<bool>* aborted) {
+  return span_.Decode(room_.data(), output_, output_size_, aborted);
+}
+
+void DecodeJob::Filled(size_t bytes) {
+  filled_.store(bytes, std::memory_order_release);
+  if (bytes - announced_ < kEarlyStep || bytes == output_size_) return;
+  announced_ = bytes;
+  environment_->Signal();
+}
+
+bool DecodeJob::CopyFilled(napi_env env) {
+  constexpr size_t kOutput = 0;  // among the held values
+  const size_t filled = filled_.load(std::memory_order_acquire);
+  uint8_t* const array = ArrayOf(env, Held(env, kOutput), output_size_);
+  if (array == nullptr) return false;
+  memcpy(array + copied_size_, output_ + copied_size_, filled - copied_size_);
+  copied_size_ = filled;
+  return true;
+}
+
+napi_value DecodeJob::Result(napi_env env, Status* status) {
+  if (copied_.data() != nullptr) {
+    filled_.store(output_size_, std::memory_order_relaxed);
+    if (!CopyFilled(env)) {
+      *status = Status::At(Code::kMisuse, 0);
+      return nullptr;
     }
-    return true;
   }
-
- private:
-  Status Execute(const std::atomic<bool>* aborted) override {
-    if (checked_) {
-      Sha256 hash;
-      uint8_t found[Sha256::kDigestSize];
-      hash.Update(input_.data + digest_offset_, input_.size - digest_offset_);
-      hash.Final(found);
-      if (memcmp(found, digest_, sizeof found) != 0) {
-        return Status::At(Code::kDigest, digest_offset_);
-      }
-    }
-    return soci::DecodeSpan(options_, input_.data, input_.size, output_.data,
-                            output_.size, aborted);
-  }
-
-  napi_value Result(napi_env env, Status* /*status*/) override {
-    napi_value undefined = nullptr;
-    napi_get_undefined(env, &undefined);
-    return undefined;
-  }
-
-  SpanDecoder::Options options_;
-  Bytes input_;
-  Bytes output_;
-  size_t digest_offset_;
-  bool checked_;
-  uint8_t digest_[Sha256::kDigestSize];
-  JobMemory memory_;
-};
-
-}  // namespace
+  napi_value undefined = nullptr;
+  napi_get_undefined(env, &undefined);
+  return undefined;
+}
 
 Napi::Value DecodeSpan(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -120,13 +198,14 @@ Napi::Value DecodeSpan(const Napi::CallbackInfo& info) {
   SpanArguments arguments;
   arguments.Read(info[0], &read);
   if (!read.ok()) return {};
-  std::unique_ptr<DecodeSpanJob> job(new (std::nothrow) DecodeSpanJob(
-      Environment::Of(env)->decodes(), slot, arguments));
-  if (job == nullptr || !job->OwnInputs()) {
-    return ThrowStatus(env, Status::At(Code::kNoMemory, 0));
-  }
-  return {env,
-          PoolJob::Queue(env, std::move(job), {arguments.output_array, flag})};
+  std::unique_ptr<DecodeJob> job(new (std::nothrow)
+                                     DecodeJob(Environment::Of(env), slot));
+  const Status owned = job == nullptr ? Status::At(Code::kNoMemory, 0)
+                                      : job->Own(env, arguments);
+  if (!owned.ok()) return ThrowStatus(env, owned);
+  return {env, PoolJob::Queue(
+                   env, std::move(job),
+                   {arguments.output_array, arguments.input_array, flag})};
 }
 
 Napi::Value SetDecodeConcurrency(const Napi::CallbackInfo& info) {

@@ -29,7 +29,7 @@ void Environment::Executed(PoolJob* job) {
     last_executed_ = job;
   }
   // Node waits for the shift we are in before it closes the function.
-  signal_.NonBlockingCall();
+  Signal();
 }
 
 void Environment::EndExecuted(napi_env env) {
@@ -48,7 +48,9 @@ void Environment::EndExecuted(napi_env env) {
 void Environment::OnSignal(Napi::Env env, Napi::Function /*callback*/,
                            Environment* environment, void* /*data*/) {
   // Without an environment the function is being closed, at its end.
-  if (env != nullptr) environment->EndExecuted(env);
+  if (env == nullptr) return;
+  environment->EndExecuted(env);
+  environment->early_copies_.Copy(env);
 }
 
 }  // namespace soci::addon

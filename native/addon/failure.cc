@@ -34,6 +34,10 @@ const char* CodeName(Code code) {
       return "LIMIT";
     case Code::kDigest:
       return "DIGEST";
+    case Code::kInputShort:
+      return "INPUT_SHORT";
+    case Code::kInputRead:
+      return "INPUT_READ";
     case Code::kNoMemory:
       return "NO_MEMORY";
     case Code::kMisuse:
@@ -60,6 +64,12 @@ napi_value MakeError(napi_env env, Status status) {
       napi_create_double(env, static_cast<double>(status.offset), &offset) !=
           napi_ok ||
       napi_set_named_property(env, error, "offset", offset) != napi_ok) {
+    return nullptr;
+  }
+  if (status.system_error == 0) return error;
+  napi_value number = nullptr;
+  if (napi_create_int32(env, status.system_error, &number) != napi_ok ||
+      napi_set_named_property(env, error, "errno", number) != napi_ok) {
     return nullptr;
   }
   return error;

@@ -1,5 +1,6 @@
 // A failure of the core as a JavaScript error: with `code` ('GZIP_HEADER', …),
-// which lib/binding.ts maps to ERR_SOCI_… codes and words, and `offset`.
+// which lib/binding.ts maps to ERR_SOCI_… codes and words, `offset`, and
+// `errno` where the system refused.
 //
 // Raw Node-API: jobs end with these errors while an environment is torn down,
 // where every call may fail; node-addon-api answers that by throwing, and ends

@@ -10,6 +10,7 @@
 
 #include "addon/arguments.h"
 #include "addon/external_memory.h"
+#include "addon/job_memory.h"
 #include "addon/pool_job.h"
 #include "addon/tagged_wrap.h"
 #include "core/layer_indexer.h"

@@ -28,7 +28,7 @@ napi_value MakeBytes(napi_env env, size_t size, uint8_t** data) {
   return nullptr;
 }
 
-bool CopyTo(napi_env env, napi_value array, const uint8_t* data, size_t size) {
+uint8_t* ArrayOf(napi_env env, napi_value array, size_t size) {
   napi_typedarray_type type = napi_int8_array;
   size_t length = 0;
   void* memory = nullptr;
@@ -36,10 +36,10 @@ bool CopyTo(napi_env env, napi_value array, const uint8_t* data, size_t size) {
       napi_get_typedarray_info(env, array, &type, &length, &memory, nullptr,
                                nullptr) != napi_ok ||
       type != napi_uint8_array || length < size) {
-    return false;
+    return nullptr;
   }
-  if (size > 0) memcpy(memory, data, size);
-  return true;
+  static uint8_t nothing = 0;
+  return memory == nullptr ? &nothing : static_cast<uint8_t*>(memory);
 }
 
 JobResult::JobResult(napi_env env) : env_(env) {

@@ -15,9 +15,9 @@ namespace soci::addon {
 // nullptr if it did, or if script is over.
 napi_value MakeBytes(napi_env env, size_t size, uint8_t** data);
 
-// Copies into a Uint8Array. False if it is shorter: it may have shrunk or be
-// detached since it was last looked at.
-bool CopyTo(napi_env env, napi_value array, const uint8_t* data, size_t size);
+// The memory of a Uint8Array. nullptr if it has fewer than `size` bytes: it may
+// have shrunk or be detached since it was last looked at.
+uint8_t* ArrayOf(napi_env env, napi_value array, size_t size);
 
 class JobResult {
  public:

@@ -6,10 +6,11 @@
 // it, or shrink a resizable one, and a strong reference to the array prevents
 // neither. So jobs work on memory that script cannot take away: inputs are
 // copied when a job is queued (which also means that the bytes whose digest was
-// checked are the bytes that are decoded), outputs are copied out when it has
-// ended, or lie in an array that lib/binding.ts made and shows to nobody
-// before, or that cannot be detached (lib/pinned-memory.ts). A 1 MiB copy costs
-// 1-2 % of the work on it.
+// checked are the bytes that are decoded), or read from a file by the job, or
+// lie in memory that cannot be detached (lib/pinned-memory.ts); outputs are
+// copied out when it has ended, or lie in such memory, or in an array that
+// lib/binding.ts made and shows to nobody before. A 1 MiB copy costs 1-2 % of
+// the work on it.
 //
 // Teardown. A worker may be terminated, or the process may exit, with jobs in
 // flight: Node waits for the shifts, then calls their completion with script
@@ -25,7 +26,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <initializer_list>
 #include <memory>
 #include <new>
@@ -135,22 +135,5 @@ std::unique_ptr<PoolJob> NewJob(Args&&... args) {
   return std::unique_ptr<PoolJob>(new (std::nothrow)
                                       T(std::forward<Args>(args)...));
 }
-
-// Memory of a job's own, which only grows; nothing is thrown when there is
-// none.
-class JobMemory {
- public:
-  // After this data() is not nullptr, not even for a size of 0.
-  bool Reserve(size_t size);
-  uint8_t* data() const { return data_.get(); }
-  size_t capacity() const { return capacity_; }
-
- private:
-  struct Free {
-    void operator()(uint8_t* data) const { free(data); }
-  };
-  std::unique_ptr<uint8_t, Free> data_;
-  size_t capacity_ = 0;
-};
 
 }  // namespace soci::addon

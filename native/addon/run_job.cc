@@ -1,6 +1,7 @@
 #include "addon/run_job.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "addon/job_result.h"
 
@@ -33,11 +34,12 @@ void RunJob::Executed(napi_env env, Status /*status*/) {
 
 napi_value RunJob::Result(napi_env env, Status* status) {
   constexpr size_t kOutput = 1;  // among the held values
-  if (!CopyTo(env, Held(env, kOutput), piece_.output.data,
-              progress_.produced)) {
+  uint8_t* const array = ArrayOf(env, Held(env, kOutput), progress_.produced);
+  if (array == nullptr) {
     *status = Status::At(Code::kMisuse, 0);
     return nullptr;
   }
+  memcpy(array, piece_.output.data, progress_.produced);
   JobResult result(env);
   result.Number("consumed", progress_.consumed);
   result.Number("skipped", progress_.skipped);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "addon/external_memory.h"
+#include "addon/job_memory.h"
 #include "addon/pool_job.h"
 #include "addon/tagged_wrap.h"
 #include "core/span_decoder.h"

@@ -31,6 +31,7 @@ Status SpanDecoder::Start(const Options& options) {
     return Status::At(Code::kNoMemory, 0);
   }
   bits_ = options.bits;
+  observer_ = options.progress;
   has_window_ = options.window != nullptr;
   if (has_window_) std::memcpy(scratch_.get(), options.window, kWindowSize);
   total_in_ = 0;
@@ -79,6 +80,7 @@ SpanDecoder::Progress SpanDecoder::Run(const uint8_t* in, size_t in_len,
       LeaveOutput(to, turn.produced);
     } else {
       progress.produced += turn.produced;
+      if (observer_ != nullptr) observer_->Filled(progress.produced);
     }
     if (!turn.status.ok()) {
       progress.status = turn.status;

@@ -20,6 +20,16 @@
 
 namespace soci {
 
+// Is told, on the thread that decodes, how much of the output there is: what is
+// in front of that is final.
+class OutputProgress {
+ public:
+  virtual void Filled(size_t bytes) = 0;
+
+ protected:
+  ~OutputProgress() = default;
+};
+
 class SpanDecoder {
  public:
   struct Options {
@@ -33,6 +43,8 @@ class SpanDecoder {
     // kWindowSize bytes, oldest first, needed during Start only; nullptr: no
     // distance may reach before the span.
     const uint8_t* window = nullptr;
+    // Told every 64 KiB by Run, of the output of that Run; may be nullptr.
+    OutputProgress* progress = nullptr;
   };
 
   struct Progress {
@@ -90,6 +102,7 @@ class SpanDecoder {
   std::unique_ptr<uint8_t[]> scratch_;
   uint8_t bits_ = 0;
   bool has_window_ = false;
+  OutputProgress* observer_ = nullptr;
 
   GzipHeader header_;
   GzipTrailer trailer_;

@@ -82,8 +82,12 @@ t.test('its methods refuse foreign receivers', async t => {
   t.throws(() => (addon.SpanDecoder as unknown as (o: object) => void)(span), TypeError);
   const job = {
     ...span,
+    raw: false,
     input: new Uint8Array(1),
+    pinnedInput: false,
     output: new Uint8Array(1),
+    pinnedOutput: false,
+    resizableOutput: false,
     digest: undefined,
     digestOffset: 0,
   };
@@ -100,6 +104,8 @@ t.test('its methods refuse foreign receivers', async t => {
   t.throws(() => decodeSpan({ ...job, digestOffset: 2 }), TypeError);
   t.throws(() => decodeSpan({ ...job, input: new Uint16Array(1) }), TypeError);
   t.throws(() => decodeSpan({ ...job, engine: 'zlibzlib' }), TypeError);
+  t.throws(() => decodeSpan({ ...job, input: undefined }), TypeError);
+  t.throws(() => decodeSpan({ ...job, input: undefined, fd: 2 ** 32, offset: 0, length: 1 }), TypeError);
   t.throws(
     () =>
       decodeSpan({

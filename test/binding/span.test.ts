@@ -2,6 +2,8 @@
  * Decoding of single spans behind lib/binding.ts: whole in one job and piece by
  * piece, from a checkpoint and from a member's header.
  */
+import { closeSync, openSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
 import {
@@ -10,6 +12,7 @@ import {
   createSpanDecoder,
   decodeSpan,
   type EngineName,
+  type GzipSpanJob,
   type NativeSpanDecoder,
   type SpanDecoderOptions,
   type SpanJob,
@@ -36,12 +39,13 @@ function startOf(span: SmallSpan): SpanDecoderOptions {
 
 const ENGINES: readonly EngineName[] = ['zlib', 'fast'];
 
-function jobOf(span: SmallSpan, output: Uint8Array | number = span.expected.length): SpanJob {
-  return { ...startOf(span), input: span.input, digest: span.digest, digestOffset: 0, output };
+function jobOf(span: SmallSpan, output: Uint8Array | number = span.expected.length): GzipSpanJob {
+  return { codec: 'gzip', ...startOf(span), input: span.input, digest: span.digest, digestOffset: 0, output };
 }
 
 /** The whole layer as one span that starts before its gzip header. */
-const WHOLE: SpanJob = {
+const WHOLE: GzipSpanJob = {
+  codec: 'gzip',
   engine: 'zlib',
   start: 'gzip',
   bits: 0,
@@ -106,7 +110,7 @@ t.test('pinned memory is decoded into where it is, and cannot be detached meanwh
 });
 
 /** So many zeros that nothing else takes as long; to be aborted. */
-const ENDLESS: SpanJob = {
+const ENDLESS: GzipSpanJob = {
   ...WHOLE,
   input: gzipSync(Buffer.alloc(256 * MIB), { level: 1 }),
   digest: undefined,
@@ -139,6 +143,124 @@ t.test('as many spans as there are threads are decoded at once, in the order of 
   for (const threads of [0, -1, 0.5, Number.NaN]) {
     t.throws(() => setDecodeConcurrency(threads), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
   }
+});
+
+t.test('a span is read from a file by the job, whatever becomes of the descriptor', async t => {
+  const span = spanAt(1);
+  const file = path.join(t.testdir({}), 'layer');
+  writeFileSync(file, Buffer.concat([Buffer.alloc(777), span.input]));
+  const length = span.input.length;
+  const fd = openSync(file, 'r');
+  const fromFile = (offset: number, more: Partial<GzipSpanJob> = {}) =>
+    decodeSpan({ ...jobOf(span), ...more, input: { fd, offset, length } });
+  t.ok(span.expected.equals(await fromFile(777)));
+  await t.rejects(fromFile(776), { code: 'ERR_SOCI_SPAN_DIGEST' });
+  const output = new Uint8Array(span.expected.length);
+  await t.rejects(fromFile(778, { output }), {
+    code: 'ERR_SOCI_SOURCE_SHORT',
+    data: { offset: length - 1 },
+  });
+  t.ok(output.every(byte => byte === 0));
+  await t.rejects(fromFile(777, { digestOffset: length + 1 }), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
+  const started = fromFile(777);
+  closeSync(fd);
+  t.ok(span.expected.equals(await started), 'closed after the call');
+  await t.rejects(fromFile(777), { code: 'ERR_SOCI_SOURCE_IO', data: { reason: 'EBADF' } });
+  const directory = openSync(t.testdirName, 'r');
+  await t.rejects(decodeSpan({ ...jobOf(span), input: { fd: directory, offset: 0, length: 1 } }), {
+    code: 'ERR_SOCI_SOURCE_IO',
+    data: { reason: 'EISDIR', offset: 0 },
+    stack: /span\.test/,
+  });
+  closeSync(directory);
+  for (const input of [
+    {},
+    { fd: -1, offset: 0, length: 1 },
+    { fd: 0, offset: -1, length: 1 },
+    { fd: 0, offset: 0 },
+  ]) {
+    await t.rejects(decodeSpan({ ...jobOf(span), input } as GzipSpanJob), {
+      code: 'ERR_SOCI_INVALID_ARGUMENT',
+    });
+  }
+});
+
+t.test('a raw span is its input, once its digest is right', async t => {
+  const input = TAR.subarray(1000, 100_000);
+  const raw: SpanJob = { codec: 'raw', input, digest: sha256(input), digestOffset: 0, output: input.length };
+  t.ok(input.equals(await decodeSpan(raw)));
+  t.ok(input.subarray(0, 10).equals(await decodeSpan({ ...raw, output: 10 })), 'or the beginning of it');
+  t.equal((await decodeSpan({ ...raw, input: new Uint8Array(0), digest: undefined, output: 0 })).length, 0);
+  await t.rejects(decodeSpan({ ...raw, output: input.length + 1 }), { code: 'ERR_SOCI_SPAN_LENGTH' });
+  const output = new Uint8Array(input.length);
+  await t.rejects(decodeSpan({ ...raw, digest: sha256(TAR), output }), { code: 'ERR_SOCI_SPAN_DIGEST' });
+  t.ok(output.every(byte => byte === 0));
+  await t.rejects(decodeSpan({ ...raw, codec: 'zstd' } as unknown as SpanJob), {
+    code: 'ERR_SOCI_INVALID_ARGUMENT',
+  });
+});
+
+t.test('pinned input is used where it is, other input is copied at once', async t => {
+  const span = spanAt(1);
+  const pinned = (allocatePinned(span.input.length) as Uint8Array).subarray(0, span.input.length);
+  pinned.set(span.input);
+  t.ok(span.expected.equals(await decodeSpan({ ...jobOf(span), input: pinned })));
+
+  // While one job has the only thread, others have not begun.
+  const controller = new AbortController();
+  const endless = decodeSpan(ENDLESS, { signal: controller.signal });
+  const copied = Uint8Array.from(span.input);
+  const inPlace = decodeSpan({ ...jobOf(span), input: pinned });
+  const ofCopy = decodeSpan({ ...jobOf(span), input: copied });
+  pinned.fill(0);
+  copied.fill(0);
+  controller.abort();
+  await t.rejects(endless, { name: 'AbortError' });
+  await t.rejects(inPlace, { code: 'ERR_SOCI_SPAN_DIGEST' });
+  t.ok(span.expected.equals(await ofCopy));
+});
+
+t.test('large outputs of all kinds are filled', async t => {
+  const body = patterned(5 * MIB + 123);
+  const input = gzipSync(body, { level: 1 });
+  const job: GzipSpanJob = { ...WHOLE, engine: 'fast', input, digest: sha256(input) };
+  const Resizable = ArrayBuffer as unknown as new (
+    length: number,
+    options: { maxByteLength: number },
+  ) => ArrayBuffer;
+  for (const buffer of [
+    new ArrayBuffer(body.length),
+    new SharedArrayBuffer(body.length),
+    new Resizable(body.length, { maxByteLength: 2 * body.length }),
+  ]) {
+    const output = new Uint8Array(buffer);
+    const several = Array.from({ length: 3 }, () => decodeSpan({ ...job, output: body.length }));
+    t.equal(await decodeSpan({ ...job, output }), output);
+    t.ok(body.equals(output));
+    for (const other of several) t.ok(body.equals(await other));
+  }
+});
+
+t.test('an output that shrinks and grows again while the job runs holds all of the span', async t => {
+  const body = patterned(5 * MIB);
+  const Resizable = ArrayBuffer as unknown as new (
+    length: number,
+    options: { maxByteLength: number },
+  ) => ArrayBuffer & { resize(length: number): void };
+  const buffer = new Resizable(body.length, { maxByteLength: body.length });
+  const output = new Uint8Array(buffer);
+  const decoded = decodeSpan({ ...WHOLE, input: gzipSync(body, { level: 1 }), digest: undefined, output });
+  let over = false;
+  decoded.finally(() => {
+    over = true;
+  });
+  while (!over) {
+    buffer.resize(0);
+    buffer.resize(body.length);
+    await new Promise(resolve => setImmediate(resolve));
+    if (over) break;
+  }
+  t.ok(body.equals(await decoded));
 });
 
 t.test('calls that wait end at once when their signal fires, and leave the others alone', async t => {

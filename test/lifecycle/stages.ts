@@ -6,7 +6,7 @@
  */
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -19,11 +19,11 @@ import {
   createIndexer,
   createSpanDecoder,
   decodeSpan,
+  type GzipSpanJob,
   type IndexerOptions,
   type NativeIndexer,
   type ScanResult,
   type SpanDecoderOptions,
-  type SpanJob,
 } from '../../lib/binding.js';
 import type { SociError } from '../../lib/errors.js';
 import { AbortedError } from '../../lib/native-failure.js';
@@ -35,6 +35,17 @@ const gc = globalThis.gc ?? (() => {});
 const BODY = Buffer.alloc(8 * MIB);
 const LAYER = gzipSync(BODY, { level: 1 });
 
+/** The same in a file without a name. */
+const LAYER_FD = (() => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'seekable-oci-'));
+  const fd = openSync(path.join(directory, 'layer'), 'w+');
+  rmSync(directory, { recursive: true });
+  writeSync(fd, LAYER);
+  return fd;
+})();
+
+const RAW = { codec: 'raw', digest: undefined, digestOffset: 0 } as const;
+
 const GZIP: IndexerOptions = {
   compression: 'gzip',
   spanSize: MIB,
@@ -44,8 +55,8 @@ const GZIP: IndexerOptions = {
 };
 const START: SpanDecoderOptions = { engine: 'zlib', start: 'gzip', bits: 0, window: undefined };
 
-function spanJob(input: Uint8Array = LAYER, output: Uint8Array | number = BODY.length): SpanJob {
-  return { ...START, input, digest: undefined, digestOffset: 0, output };
+function spanJob(input: Uint8Array = LAYER, output: Uint8Array | number = BODY.length): GzipSpanJob {
+  return { ...START, codec: 'gzip', input, digest: undefined, digestOffset: 0, output };
 }
 
 async function scan(indexer: NativeIndexer, chunk: Uint8Array = LAYER): Promise<ScanResult> {
@@ -71,6 +82,8 @@ function startEverything(): Promise<unknown>[] {
     decodeSpan(spanJob(), { signal: new AbortController().signal }),
     decodeSpan(spanJob(LAYER, new Uint8Array(BODY.length))),
     decodeSpan(spanJob(LAYER, allocatePinned(BODY.length)?.subarray(0, BODY.length))),
+    decodeSpan({ ...spanJob(), input: { fd: LAYER_FD, offset: 0, length: LAYER.length } }),
+    decodeSpan({ ...RAW, input: Buffer.alloc(4 * MIB), output: new Uint8Array(4 * MIB) }),
     finishing.finish(),
     scan(createIndexer(GZIP)),
     ...scanAhead(),
@@ -267,6 +280,18 @@ const stages: Record<string, () => unknown> = {
       freeMemoryOf(whole);
       freeMemoryOf(piece);
       await assertAllRefused(pending);
+    }
+  },
+
+  async 'output-freed-after-some-of-it-was-copied'() {
+    for (let i = 0; i < 4; i++) {
+      const whole = new Uint8Array(BODY.length);
+      whole.fill(1);
+      const pending = decodeSpan(spanJob(LAYER, whole));
+      // Zeros arrive while the job runs, or with its end.
+      while (whole[0] === 1) await nextTurn();
+      freeMemoryOf(whole);
+      await pending.catch((error: SociError) => assert.equal(error.code, 'ERR_SOCI_INVALID_ARGUMENT'));
     }
   },
 

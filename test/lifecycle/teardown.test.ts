@@ -61,6 +61,7 @@ survives('abort-during');
 survives('abort-after');
 survives('input-freed-during-work');
 survives('output-freed-during-work');
+survives('output-freed-after-some-of-it-was-copied');
 survives('input-transferred-to-a-worker-that-exits');
 survives('output-resized-during-work');
 survives('collected-during-work');

@@ -129,7 +129,7 @@ function beforeHeader(engine: EngineName): SpanStart {
 
 function startAt(place: SpanDecoderOptions): SpanStart {
   return {
-    decode: (job: WholeSpan, options) => decodeSpan({ ...place, ...job }, options),
+    decode: (job: WholeSpan, options) => decodeSpan({ ...place, ...job, codec: 'gzip' }, options),
     open: () => createSpanDecoder(place),
   };
 }
