@@ -33,6 +33,20 @@ export {
   type TarRangeOptions,
 } from './layer/layer.js';
 export type { LayerFile, ReadResult } from './layer/layer-file.js';
+export {
+  CHANNEL_NAMES,
+  type ChannelEvents,
+  type ChannelName,
+  type HttpRequestEvent,
+  type IndexStepEvent,
+  type ProgressEvent,
+  type SpanCacheHitEvent,
+  type SpanDecodeEvent,
+  type SpanFetchEvent,
+  subscribe,
+} from './observe/channels.js';
+export { type CollectedMetrics, collectMetrics, type MetricsSnapshot } from './observe/collected-metrics.js';
+export { attachMetrics, type Metrics } from './observe/metrics.js';
 export type { CredentialProvider, CredentialRequest, Credentials } from './registry/credentials.js';
 export type { Descriptor } from './registry/descriptor.js';
 export type { HostCapability, HostOptions, MirrorOptions, TlsOptions } from './registry/endpoint.js';
@@ -125,7 +139,7 @@ export type { ZtocCache, ZtocKey } from './soci/ztoc-cache.js';
 export { BufferSource } from './source/buffer-source.js';
 export { FileSource } from './source/file-source.js';
 export type { GivenSource } from './source/given-source.js';
-export type { HttpRequestEvent, HttpStats, HttpTimeouts } from './source/http-exchange.js';
+export type { HttpStats, HttpTimeouts } from './source/http-exchange.js';
 export type { RetryPolicy } from './source/http-retry.js';
 export { HttpSource, type HttpSourceOptions } from './source/http-source.js';
 export { HttpTransport, type HttpTransportOptions, type RequestHeaders } from './source/http-transport.js';

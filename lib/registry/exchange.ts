@@ -3,12 +3,10 @@
  * blobs (those go through HttpSource). No retries, no redirects, no
  * credentials: the layers above add them.
  */
-import { channel } from 'node:diagnostics_channel';
-
 import { type Dispatcher, errors } from 'undici';
 
 import { SociError } from '../errors.js';
-import type { HttpRequestEvent } from '../source/http-exchange.js';
+import { publish } from '../observe/channels.js';
 import { redactUrl } from '../source/redact.js';
 
 export interface ExchangeRequest {
@@ -35,20 +33,20 @@ export const DEFAULT_EXCHANGE_TIMEOUTS: ExchangeTimeouts = {
   body: 120_000,
 };
 
-/** The channel of HttpSource: whoever counts requests wants to see all of them. */
-const requestChannel = channel('seekable-oci:http:request');
-
-function publish(
+function publishRequest(
   request: ExchangeRequest,
   status: number | undefined,
   bytes: number,
   startedAt: number,
 ): void {
-  if (requestChannel.hasSubscribers) {
-    const ms = performance.now() - startedAt;
-    const event: HttpRequestEvent = { url: redactUrl(request.url), range: undefined, status, bytes, ms };
-    requestChannel.publish(event);
-  }
+  publish('seekable-oci:http:request', () => ({
+    method: request.method,
+    url: redactUrl(request.url),
+    range: undefined,
+    status,
+    bytes,
+    ms: performance.now() - startedAt,
+  }));
 }
 
 const TIMEOUTS = new Set(['UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT']);
@@ -140,7 +138,7 @@ export class ExchangeAnswer {
       throw networkError(this.request, error);
     } finally {
       clearTimeout(timer);
-      publish(this.request, this.status, length, this.#startedAt);
+      publishRequest(this.request, this.status, length, this.#startedAt);
     }
     return Buffer.concat(chunks, length);
   }
@@ -195,7 +193,7 @@ export async function exchangeOnce(
     });
     return new ExchangeAnswer(request, data, timeouts.body, startedAt);
   } catch (error) {
-    publish(request, undefined, 0, startedAt);
+    publishRequest(request, undefined, 0, startedAt);
     request.signal?.throwIfAborted();
     throw networkError(request, error);
   }

@@ -4,9 +4,9 @@
  * as fast, and every timer starts and stops exactly where it should (undici's
  * own are coarse and also run for replies nobody is waiting for).
  */
-import { channel } from 'node:diagnostics_channel';
 import type { Dispatcher } from 'undici';
 import { SociError } from '../errors.js';
+import { publish } from '../observe/channels.js';
 import { type HttpPhase, httpError, networkError, timeoutError } from './http-error.js';
 import { redactUrl } from './redact.js';
 
@@ -65,18 +65,8 @@ export interface HttpReply {
   destroy(): void;
 }
 
-/** One event per request that was sent, when its body has ended or failed. */
-export interface HttpRequestEvent {
-  readonly url: string;
-  readonly range: string | undefined;
-  readonly status: number | undefined;
-  readonly bytes: number;
-  readonly ms: number;
-}
-
 const QUEUE_LIMIT = 256 * 1024;
 const DISCARD_LIMIT = 4 * 1024;
-const requestChannel = channel('seekable-oci:http:request');
 
 /** @throws SociError ERR_SOCI_HTTP_NETWORK, …_TIMEOUT, or the signal's reason. */
 export function exchange(dispatcher: Dispatcher, options: ExchangeOptions): Promise<HttpReply> {
@@ -341,16 +331,14 @@ class Exchange implements Dispatcher.DispatchHandler, HttpReply {
     this.#stopPhase();
     clearTimeout(this.#totalTimer);
     this.#options.signal.removeEventListener('abort', this.#onAbort);
-    if (requestChannel.hasSubscribers) {
-      const event: HttpRequestEvent = {
-        url: redactUrl(this.url),
-        range: this.#options.headers['range'],
-        status: this.status === 0 ? undefined : this.status,
-        bytes: this.#received,
-        ms: performance.now() - this.#startedAt,
-      };
-      requestChannel.publish(event);
-    }
+    publish('seekable-oci:http:request', () => ({
+      method: 'GET',
+      url: redactUrl(this.url),
+      range: this.#options.headers['range'],
+      status: this.status === 0 ? undefined : this.status,
+      bytes: this.#received,
+      ms: performance.now() - this.#startedAt,
+    }));
   }
 }
 

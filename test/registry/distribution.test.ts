@@ -1,13 +1,12 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 
 import t from 'tap';
-
+import type { HttpRequestEvent } from '../../lib/observe/channels.js';
 import { sha256Digest } from '../../lib/registry/digest.js';
 import { OCI_INDEX } from '../../lib/registry/media-types.js';
 import { parsePlatform } from '../../lib/registry/platform.js';
 import { listImages, selectManifest } from '../../lib/registry/platform-selection.js';
 import { BufferSource } from '../../lib/source/buffer-source.js';
-import type { HttpRequestEvent } from '../../lib/source/http-exchange.js';
 import {
   blobOf,
   collect,

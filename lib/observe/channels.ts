@@ -1,0 +1,121 @@
+/**
+ * Everything that can be watched while the library works: one list of
+ * `node:diagnostics_channel` channels and what is published on each. Whoever
+ * publishes writes the event as a function, which is not even called as long as
+ * nobody listens. Events are plain values without secrets: URLs are redacted,
+ * content is named by its digest.
+ */
+import { type Channel, channel } from 'node:diagnostics_channel';
+
+/** One request that was sent, published when the body of its reply has ended or failed. */
+export interface HttpRequestEvent {
+  readonly method: string;
+  /** Without userinfo and query values. */
+  readonly url: string;
+  /** The Range header. */
+  readonly range: string | undefined;
+  /** Undefined when no reply came. */
+  readonly status: number | undefined;
+  /** Of the reply's body. */
+  readonly bytes: number;
+  /** From the call to the end of the body, the wait for a free connection included. */
+  readonly ms: number;
+}
+
+/** One read that spans were fetched with; neighbouring spans share one. */
+export interface SpanFetchEvent {
+  /** What the layer's source is called. */
+  readonly source: string;
+  readonly lane: 'demand' | 'prefetch' | 'background';
+  /** Offset in the layer as it is stored. */
+  readonly offset: number;
+  /** Bytes asked for. */
+  readonly bytes: number;
+  readonly ms: number;
+  /** Whether they arrived; an aborted read has not. */
+  readonly outcome: 'fetched' | 'failed';
+}
+
+/** A span, or a block of a huge one, that was decoded. */
+export interface SpanDecodeEvent {
+  /** What the layer's source is called. */
+  readonly source: string;
+  readonly span: number;
+  /** Decoded. */
+  readonly bytes: number;
+  /** From asking to having it, the wait for a thread included. */
+  readonly ms: number;
+}
+
+/** A span, or a block of a huge one, that was in memory already. */
+export interface SpanCacheHitEvent {
+  /** What the layer's source is called. */
+  readonly source: string;
+  readonly span: number;
+  /** Decoded. */
+  readonly bytes: number;
+}
+
+/** One step of creating, converting, pushing or copying indexes. */
+export interface IndexStepEvent {
+  /** The `type` of the IndexEvent that `onEvent` gets. */
+  readonly type: string;
+  /** Digest of the layer, blob, manifest or image that the step is about. */
+  readonly digest: string;
+}
+
+/** Where a piece of long work stands. */
+export interface ProgressEvent {
+  readonly phase: 'build' | 'unpack' | 'index' | 'push';
+  /** Digest of the content that is worked on. */
+  readonly digest: string;
+  /** So far; a second pass starts from 0 again. */
+  readonly bytes: number;
+  readonly size: number;
+}
+
+/** The channels by their names. */
+export interface ChannelEvents {
+  readonly 'seekable-oci:http:request': HttpRequestEvent;
+  readonly 'seekable-oci:span:fetch': SpanFetchEvent;
+  readonly 'seekable-oci:span:decode': SpanDecodeEvent;
+  readonly 'seekable-oci:span:cache-hit': SpanCacheHitEvent;
+  readonly 'seekable-oci:soci:index': IndexStepEvent;
+  readonly 'seekable-oci:progress': ProgressEvent;
+}
+
+export type ChannelName = keyof ChannelEvents;
+
+/** Node keeps channels by name as long as somebody holds them. */
+const CHANNELS: { readonly [Name in ChannelName]: Channel } = {
+  'seekable-oci:http:request': channel('seekable-oci:http:request'),
+  'seekable-oci:span:fetch': channel('seekable-oci:span:fetch'),
+  'seekable-oci:span:decode': channel('seekable-oci:span:decode'),
+  'seekable-oci:span:cache-hit': channel('seekable-oci:span:cache-hit'),
+  'seekable-oci:soci:index': channel('seekable-oci:soci:index'),
+  'seekable-oci:progress': channel('seekable-oci:progress'),
+};
+
+export const CHANNEL_NAMES = Object.keys(CHANNELS) as readonly ChannelName[];
+
+/** @param event called only if somebody listens */
+export function publish<Name extends ChannelName>(name: Name, event: () => ChannelEvents[Name]): void {
+  const target = CHANNELS[name];
+  if (target.hasSubscribers) target.publish(event());
+}
+
+/**
+ * Calls `listener` synchronously with every event of this process; what it throws becomes an uncaught exception.
+ *
+ * @returns ends it
+ */
+export function subscribe<Name extends ChannelName>(
+  name: Name,
+  listener: (event: ChannelEvents[Name]) => void,
+): () => void {
+  const onMessage = (message: unknown): void => listener(message as ChannelEvents[Name]);
+  CHANNELS[name].subscribe(onMessage);
+  return () => {
+    CHANNELS[name].unsubscribe(onMessage);
+  };
+}
