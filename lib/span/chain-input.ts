@@ -4,7 +4,8 @@
  * decoder. A span may leave bytes that gave no output; they come first.
  */
 import type { Fetcher } from './fetcher.js';
-import { fileFeed, type HugeReadOptions, type HugeSpans, hugeRequests } from './huge-span.js';
+import { fileFeed, type HugeSpans, hugeRequests } from './huge-span.js';
+import type { Work } from './lanes.js';
 import type { LayerSpans } from './layer-spans.js';
 import { nextStep, planSteps, runRange, type SpanState } from './plan.js';
 import { type InputFeed, memoryFeed } from './sliced-decoder.js';
@@ -44,25 +45,25 @@ export class ChainInput {
   }
 
   /** Hands the next span, a huge one, to the decoder. */
-  async addHuge(span: Span, options: HugeReadOptions): Promise<void> {
+  async addHuge(span: Span, work: Work): Promise<void> {
     const from = this.#layer.table.fetchStart(span.index);
-    const file = await this.#huge.get(span.index).compressed(options);
+    const file = await this.#huge.get(span.index).compressed(work);
     if (this.#fedTo >= from) this.#feeds.push(fileFeed(file, this.#fedTo - from));
     else {
-      const header = await this.#fetcher.fetch(this.#fedTo, from, options);
+      const header = await this.#fetch(this.#fedTo, from, work);
       this.#feeds.push(memoryFeed(header), fileFeed(file));
     }
     this.#added(span);
   }
 
   /** Hands the next span to the decoder, fetched together with those after it up to `target` of the tar stream. */
-  async add(span: Span, target: number, options: HugeReadOptions): Promise<void> {
+  async add(span: Span, target: number, work: Work): Promise<void> {
     const { name, counters } = this.#layer;
-    const run = await this.#runOf(span, target, options);
+    const run = await this.#runOf(span, target, work);
     const bytes = await verifiedFetch(counters, async again => {
       const from = Math.min(this.#fedTo, span.compressedStart);
       const fetched = again
-        ? await this.#fetcher.fetch(from, span.compressedEnd, options)
+        ? await this.#fetch(from, span.compressedEnd, work)
         : run.bytes.subarray(from - run.start, span.compressedEnd - run.start);
       await checkSpanDigest(name, span, fetched.subarray(span.compressedStart - from));
       return fetched.subarray(this.#fedTo - from);
@@ -96,7 +97,7 @@ export class ChainInput {
     return { requests, bytes };
   }
 
-  async #runOf(span: Span, target: number, options: HugeReadOptions): Promise<Run> {
+  async #runOf(span: Span, target: number, work: Work): Promise<Run> {
     const { table } = this.#layer;
     if (this.#run !== undefined && span.index < this.#run.end) return this.#run;
     const last = table.spanOf(Math.max(target - 1, span.uncompressedStart)) + 1;
@@ -105,8 +106,12 @@ export class ChainInput {
     const range = runRange(table, span.index, end);
     // The header in front of span 0 belongs to no span, but a decoder without a checkpoint begins there.
     const start = span.index === 0 ? 0 : range.start;
-    this.#run = { start, end, bytes: await this.#fetcher.fetch(start, range.end, options) };
+    this.#run = { start, end, bytes: await this.#fetch(start, range.end, work) };
     return this.#run;
+  }
+
+  #fetch(start: number, end: number, { signal, urgency }: Work): Promise<Uint8Array> {
+    return this.#fetcher.fetch(start, end, { signal, lane: urgency.lane });
   }
 
   #added(span: Span): void {

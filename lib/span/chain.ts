@@ -6,18 +6,18 @@
  * block) it leaves the SHA-256 of its bytes, which whatever is decoded from a
  * checkpoint later must have too. No byte leaves before the chain has passed it.
  */
-import { abortable } from '../async/abortable.js';
-import { KeyedWork } from '../async/keyed-work.js';
+import { Turns } from '../async/turns.js';
 import type { SpanStart } from '../ztoc/codec/span-codec.js';
 import { type ChainInput, RUN_LIMITS } from './chain-input.js';
-import { BLOCK_BYTES, type HugeReadOptions } from './huge-span.js';
-import { Urgency } from './lanes.js';
+import { BLOCK_BYTES } from './huge-span.js';
+import type { Work } from './lanes.js';
 import type { LayerSpans } from './layer-spans.js';
 import type { Lease } from './memory-budget.js';
 import type { ProvenBlocks } from './proven-blocks.js';
 import { SlicedDecoder } from './sliced-decoder.js';
 import { inSpan } from './span-decoding.js';
 import { decodedLength } from './span-table.js';
+import { UrgentWork, type Wish } from './urgent-work.js';
 import { checkNextWindow, WINDOW_BYTES, windowAfter } from './windows.js';
 
 const NOTHING = new Uint8Array(0);
@@ -38,8 +38,10 @@ export class Chain {
   readonly #input: ChainInput;
   readonly #proven: ProvenBlocks;
   readonly #decoder: SlicedDecoder;
-  /** There is one decoder, so there is one step at a time, which its readers share. */
-  readonly #steps = new KeyedWork<'step', void>();
+  /** The step under way, which its readers share. */
+  readonly #steps = new UrgentWork<'step', void>();
+  /** There is one decoder: a step that its readers left is over before the next one begins. */
+  readonly #turns = new Turns();
   #place: Place = { span: 0, block: 0, position: 0, window: new Uint8Array(WINDOW_BYTES) };
   /** What is decoded of the next block; an abort leaves it half filled. */
   #piece: { readonly bytes: Uint8Array; filled: number } | undefined;
@@ -55,13 +57,15 @@ export class Chain {
   }
 
   /** Proves the tar stream up to `end`; what is proven already costs nothing. */
-  async advanceTo(end: number, { signal, lane }: HugeReadOptions): Promise<void> {
+  async advanceTo(end: number, wish: Wish): Promise<void> {
     this.#target = Math.max(this.#target, end);
     while (this.#place.position < end) {
-      // A step that its readers left is finished or cancelled before the next one begins.
-      if (this.#steps.get('step') === undefined) await abortable(this.#steps.finished(), signal);
-      if (this.#place.position >= end) return;
-      await this.#steps.join('step', signal, workSignal => this.#advance({ signal: workSignal, lane }));
+      await this.#steps.join('step', wish, work =>
+        this.#turns.run(async () => {
+          // The step before may have come to its end although nobody waited for it any more.
+          if (this.#place.position < end) await this.#advance(work);
+        }),
+      );
     }
   }
 
@@ -76,27 +80,26 @@ export class Chain {
   }
 
   /** Decodes and proves one span, or one block of a huge one. */
-  async #advance(options: HugeReadOptions): Promise<void> {
+  async #advance(work: Work): Promise<void> {
     const { table, name, context, counters } = this.#layer;
-    const { signal } = options;
+    const { signal } = work;
     const { block, position, window } = this.#place;
     const span = table.span(this.#place.span);
     const huge = this.#layer.isHuge(span);
     const start = block * BLOCK_BYTES;
     const length = huge ? Math.min(BLOCK_BYTES, decodedLength(span) - start) : decodedLength(span);
-    const urgency = new Urgency(options.lane);
     let lease: Lease | undefined;
     try {
       // A huge span's download has a lease of its own: nobody waits for one while holding another.
-      if (huge && !this.#input.has(span)) await this.#input.addHuge(span, options);
-      lease = await context.memory.acquire(length + RUN_LIMITS.requestBytes, { signal, urgency });
-      if (!this.#input.has(span)) await this.#input.add(span, this.#target, options);
+      if (huge && !this.#input.has(span)) await this.#input.addHuge(span, work);
+      lease = await context.memory.acquire(length + RUN_LIMITS.requestBytes, work);
+      if (!this.#input.has(span)) await this.#input.add(span, this.#target, work);
       this.#piece ??= { bytes: new Uint8Array(length), filled: 0 };
       const { bytes, filled } = this.#piece;
-      this.#piece.filled = await this.#decoder.fill(bytes, { filled, signal, urgency });
+      this.#piece.filled = await this.#decoder.fill(bytes, { ...work, filled });
       signal.throwIfAborted();
       await this.#proven.add(span.index, bytes);
-      context.cache.set(this.#layer.key(span.index, block), bytes);
+      context.cache.set(this.#layer.key(span.index, huge ? block : undefined), bytes);
       counters.decodedSpans++;
       counters.decodedBytes += length;
       this.#piece = undefined;

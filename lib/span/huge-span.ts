@@ -6,17 +6,16 @@
  * that reading on does not begin again from the span's start.
  */
 import { createHash } from 'node:crypto';
-import { KeyedWork } from '../async/keyed-work.js';
 import { SharedOnce } from '../async/once.js';
 import { Turns } from '../async/turns.js';
 import type { TemporaryFile } from '../files/temporary-file.js';
-import type { Lane } from '../source/range-source.js';
 import type { Fetcher } from './fetcher.js';
-import { Urgency } from './lanes.js';
+import { Urgency, type Work } from './lanes.js';
 import type { LayerSpans } from './layer-spans.js';
 import { type InputFeed, SLICE_BYTES, SlicedDecoder } from './sliced-decoder.js';
 import { inSpan } from './span-decoding.js';
 import { decodedLength, type Span } from './span-table.js';
+import { UrgentWork, type Wish } from './urgent-work.js';
 import { requireDigest, verifiedFetch } from './verified-fetch.js';
 import { checkNextWindow, WINDOW_BYTES, windowAfter } from './windows.js';
 
@@ -25,12 +24,6 @@ export const BLOCK_BYTES = SLICE_BYTES;
 
 /** One request on the way to the temporary file. */
 const CHUNK_BYTES = 4 * 1024 * 1024;
-
-/** How a huge span is read. */
-export interface HugeReadOptions {
-  readonly signal: AbortSignal;
-  readonly lane: Lane;
-}
 
 /** The requests that fetching `bytes` of a huge span takes. */
 export function hugeRequests(bytes: number): number {
@@ -71,10 +64,11 @@ export class HugeSpan {
   readonly #layer: LayerSpans;
   readonly #fetcher: Fetcher;
   readonly #span: Span;
-  readonly #blocks = new KeyedWork<number, Uint8Array>();
+  readonly #blocks = new UrgentWork<number, Uint8Array>();
   /** Decoding goes one block at a time. */
   readonly #turns = new Turns();
   readonly #file: SharedOnce<TemporaryFile>;
+  /** Of the download: that of the most urgent of those who ever waited for it. */
   readonly #urgency = new Urgency('background');
   #decoder: SlicedDecoder | undefined;
   /** The last 32 KiB in front of the decoder. */
@@ -95,7 +89,7 @@ export class HugeSpan {
   }
 
   /** Block `block` of the span: `BLOCK_BYTES` of the tar stream, the last one less. Not to be changed. */
-  async block(block: number, { signal, lane }: HugeReadOptions): Promise<Uint8Array> {
+  async block(block: number, wish: Wish): Promise<Uint8Array> {
     const { context, counters } = this.#layer;
     const key = this.#layer.key(this.#span.index, block);
     const cached = context.cache.get(key);
@@ -103,18 +97,23 @@ export class HugeSpan {
       counters.cacheHits++;
       return cached;
     }
-    this.#urgency.raise(lane);
-    return this.#blocks.join(block, signal, async workSignal => {
-      const bytes = await this.#turns.run(() => this.#decodeBlock(block, workSignal));
+    return this.#blocks.join(block, wish, async work => {
+      const bytes = await this.#turns.run(() => this.#decodeBlock(block, work));
       context.cache.set(key, bytes);
       return bytes;
     });
   }
 
   /** The verified compressed bytes, from `fetchStart` on. */
-  async compressed({ signal, lane }: HugeReadOptions): Promise<TemporaryFile> {
-    this.#urgency.raise(lane);
-    return this.#file.get(signal);
+  async compressed({ signal, urgency }: Work): Promise<TemporaryFile> {
+    const follow = (): void => this.#urgency.raise(urgency.lane);
+    const unwatch = urgency.watch(follow);
+    follow();
+    try {
+      return await this.#file.get(signal);
+    } finally {
+      unwatch();
+    }
   }
 
   /** Gives the temporary file back, once nothing uses it any more. */
@@ -124,10 +123,11 @@ export class HugeSpan {
     await this.#file.value?.close();
   }
 
-  async #decodeBlock(block: number, signal: AbortSignal): Promise<Uint8Array> {
+  async #decodeBlock(block: number, work: Work): Promise<Uint8Array> {
     const { table, name, counters, context, proven } = this.#layer;
     const span = this.#span;
-    const file = await this.#file.get(signal);
+    const { signal, urgency } = work;
+    const file = await this.compressed(work);
     const start = block * BLOCK_BYTES;
     const length = Math.min(BLOCK_BYTES, decodedLength(span) - start);
     const place = table.spanStart(span.index, context.settings.engine);
@@ -141,10 +141,10 @@ export class HugeSpan {
       const skipped = new Uint8Array(decoder.position < start ? BLOCK_BYTES : 0);
       while (decoder.position < start) {
         signal.throwIfAborted();
-        await this.#fill(decoder, skipped);
+        await this.#fill(decoder, skipped, urgency);
       }
       const bytes = new Uint8Array(length);
-      await this.#fill(decoder, bytes);
+      await this.#fill(decoder, bytes, urgency);
       await proven?.check(name, span.index, block, bytes);
       if (start + length === decodedLength(span)) {
         checkNextWindow(table, name, span.index, this.#window, new Uint8Array(0));
@@ -160,8 +160,8 @@ export class HugeSpan {
   }
 
   /** Never stops inside a block, so that the decoder always stands between two. */
-  async #fill(decoder: SlicedDecoder, bytes: Uint8Array): Promise<void> {
-    await decoder.fill(bytes, { signal: new AbortController().signal, urgency: this.#urgency });
+  async #fill(decoder: SlicedDecoder, bytes: Uint8Array, urgency: Urgency): Promise<void> {
+    await decoder.fill(bytes, { signal: new AbortController().signal, urgency });
     this.#window = new Uint8Array(windowAfter(this.#window, bytes));
   }
 

@@ -36,6 +36,12 @@ export class Urgency {
   }
 }
 
+/** How a piece of work is done: until its signal fires, and as urgently as those who wait for it want it. */
+export interface Work {
+  readonly signal: AbortSignal;
+  readonly urgency: Urgency;
+}
+
 /** How one waits at a gate. */
 export interface Waiting {
   readonly signal?: AbortSignal | undefined;

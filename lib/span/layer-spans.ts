@@ -25,21 +25,19 @@ export class LayerSpans {
   readonly context: ReadContext;
   readonly counters: ReadCounters;
   readonly proven: ProvenBlocks | undefined;
-  readonly #content: string;
+  #content: string | undefined;
+  readonly #own: string;
   readonly #maxSpanBytes: number;
 
   constructor(options: LayerSpansOptions) {
-    const { table, context, proven } = options;
+    const { table, context } = options;
     this.name = options.name;
     this.table = table;
     this.context = context;
     this.counters = options.counters;
-    this.proven = proven;
+    this.proven = options.proven;
     this.#maxSpanBytes = context.settings.maxSpanBytes;
-    // A ztoc says the digests of all compressed bytes and holds all windows: whoever has the same one decodes the
-    // same. A chain proves more than that, so it takes nothing from those who do not.
-    const policy = proven === undefined ? 'neighbours' : 'chain';
-    this.#content = table.digest === undefined ? context.uniqueName() : `${table.digest}:${policy}`;
+    this.#own = context.uniqueName();
   }
 
   /** Whether a span is too large for memory. A layer keeps to the setting that it was opened with. */
@@ -47,8 +45,26 @@ export class LayerSpans {
     return Math.max(compressedLength(span), decodedLength(span)) > this.#maxSpanBytes;
   }
 
-  /** Block `block` of a huge span; an ordinary one is block 0. */
-  key(span: number, block = 0): SpanKey {
-    return `${this.#content}:${span}:${block}`;
+  /** What span `index` is called as a whole, or block `block` of it where it is huge: others may hold it otherwise. */
+  key(index: number, block?: number): SpanKey {
+    const content = this.#isCovered(index) ? this.#sharedContent() : this.#own;
+    return block === undefined ? `${content}:${index}` : `${content}:${index}/${block}`;
+  }
+
+  /** Whether a span's digest covers all that it is decoded from: a header in front of it may be anybody's. */
+  #isCovered(index: number): boolean {
+    return index > 0 || this.table.fetchStart(index) === this.table.span(index).compressedStart;
+  }
+
+  /**
+   * A ztoc says the digests of all compressed bytes and holds all windows: whoever has the same one decodes the
+   * same. A chain proves more than that, so it takes nothing from those who do not. Not asked for before something
+   * is read: a ztoc that was built or given has not been hashed yet.
+   */
+  #sharedContent(): string {
+    const { digest } = this.table;
+    const policy = this.proven === undefined ? 'neighbours' : 'chain';
+    this.#content ??= digest === undefined ? this.#own : `${digest}:${policy}`;
+    return this.#content;
   }
 }

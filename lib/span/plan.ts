@@ -34,6 +34,28 @@ export function spansOf(table: SpanTable, start: number, end: number): { first: 
   return { first: table.spanOf(start), end: table.spanOf(end - 1) + 1 };
 }
 
+/** Consecutive spans, `end` exclusive, of which some may have been dealt with. */
+export interface Interval {
+  first: number;
+  readonly end: number;
+}
+
+/** The spans of ascending ranges of the tar stream as intervals without overlap, touching ones merged. */
+export function spanIntervals(
+  table: SpanTable,
+  ranges: readonly { readonly start: number; readonly end: number }[],
+): Interval[] {
+  const intervals: Interval[] = [];
+  for (const range of ranges) {
+    const { first, end } = spansOf(table, range.start, range.end);
+    const last = intervals.at(-1);
+    if (first === end) continue;
+    if (last === undefined || first > last.end) intervals.push({ first, end });
+    else intervals[intervals.length - 1] = { first: last.first, end: Math.max(last.end, end) };
+  }
+  return intervals;
+}
+
 /**
  * What to do about the spans from `from` on, not going beyond `to`. Only
  * missing spans are joined. A run has at least one span, whatever the limits.

@@ -5,20 +5,24 @@
  * the window of the next one.
  */
 
+import { checkChoice } from '../arguments.js';
 import { AbortScope } from '../async/abort-scope.js';
 import type { SharedWork } from '../async/shared-work.js';
 import { SociError } from '../errors.js';
 import { completeSource, type GivenSource } from '../source/given-source.js';
-import type { ReadOptions } from '../source/range-source.js';
+import type { Lane, ReadOptions } from '../source/range-source.js';
 import { Chain } from './chain.js';
 import { ChainInput } from './chain-input.js';
 import { Fetcher, newCounters, type ReadCounters, type ReadStats } from './fetcher.js';
-import { BLOCK_BYTES, type HugeReadOptions, HugeSpans, hugeRequests } from './huge-span.js';
+import { HugeSpans } from './huge-span.js';
+import { LANES } from './lanes.js';
 import { LayerSpans } from './layer-spans.js';
-import { nextStep, planSteps, type RunLimits, runRange, type SpanState, type Step, spansOf } from './plan.js';
+import { type Step, spanIntervals, spansOf } from './plan.js';
+import { PlannedRead, type PlannedReadOptions } from './planned-read.js';
+import { Planner, type ReadCost } from './planner.js';
 import { ProvenBlocks } from './proven-blocks.js';
 import { defaultContext, type ReadContext } from './read-context.js';
-import { blocksOf, copyInto, type ReadPart } from './read-part.js';
+import type { ReadPart } from './read-part.js';
 import type { PassMemory } from './reused-memory.js';
 import { SpanLoader } from './span-loader.js';
 import { decodedLength, type SpanTable } from './span-table.js';
@@ -44,26 +48,22 @@ export interface LentBytes {
 }
 
 /** What a read would cost now. */
-export interface ReadPlan {
+export interface ReadPlan extends ReadCost {
   /** The spans touched, `end` exclusive; equal when none is. */
   readonly firstSpan: number;
   readonly endSpan: number;
-  readonly requests: number;
-  /** Compressed bytes to fetch. */
-  readonly bytes: number;
-  /** Of the spans touched, how many are decoded already or on their way. */
-  readonly cachedSpans: number;
 }
 
 export class SpanReader {
   readonly #name: string;
   readonly #table: SpanTable;
-  readonly #context: ReadContext;
   readonly #counters: ReadCounters = newCounters();
   readonly #layer: LayerSpans;
   readonly #chain: Chain | undefined;
   readonly #loader: SpanLoader;
   readonly #huge: HugeSpans;
+  readonly #planner: Planner;
+  readonly #planned: PlannedReadOptions;
   readonly #reads = new AbortScope();
   /** Set once the ztoc has been caught lying: nothing it says is used after that. */
   #forged: SociError | undefined;
@@ -76,22 +76,22 @@ export class SpanReader {
   constructor(given: GivenSource, table: SpanTable, options: SpanReaderOptions = {}) {
     const source = completeSource(given);
     const { verifyWindows = 'neighbours', context = defaultContext } = options;
-    if (!['neighbours', 'chain'].includes(verifyWindows)) {
-      throw new SociError(
-        'ERR_SOCI_INVALID_ARGUMENT',
-        `Expected 'neighbours' or 'chain' for verifyWindows but received ${String(verifyWindows)}`,
-        { data: { received: verifyWindows } },
-      );
-    }
+    checkChoice('verifyWindows', verifyWindows, ['neighbours', 'chain']);
     this.#name = source.name;
     this.#table = table;
-    this.#context = context;
     const fromStart = verifyWindows === 'chain' ? table.codec.fromLayerStart : undefined;
     const proven = fromStart && new ProvenBlocks();
     this.#layer = new LayerSpans({ name: source.name, table, context, counters: this.#counters, proven });
     const fetcher = new Fetcher(source, this.#counters);
     this.#huge = new HugeSpans(this.#layer, fetcher);
     this.#loader = new SpanLoader(this.#layer, fetcher);
+    this.#planner = new Planner(this.#layer, this.#loader, this.#huge);
+    this.#planned = {
+      layer: this.#layer,
+      planner: this.#planner,
+      loader: this.#loader,
+      huge: this.#huge,
+    };
     if (fromStart !== undefined && proven !== undefined) {
       const input = new ChainInput(this.#layer, fetcher, this.#huge);
       this.#chain = new Chain(this.#layer, input, proven, fromStart(context.settings.engine));
@@ -144,11 +144,12 @@ export class SpanReader {
       this.#counters.askedBytes += target.length;
     }
     this.#throwIfUnusable();
+    const lane = laneOf(options);
     const read = this.#reads.begin(options.signal);
     try {
-      const how = { signal: read.signal, lane: options.lane ?? 'demand' };
-      await this.#chain?.advanceTo(end, how);
-      await this.#readPlanned(parts, how);
+      const wish = { signal: read.signal, lane };
+      await this.#chain?.advanceTo(end, wish);
+      await new PlannedRead(this.#planned, parts, wish).run();
     } catch (error) {
       // Those who still wait for a span of this read leave, and nothing is copied any more.
       read.abort(error);
@@ -177,28 +178,13 @@ export class SpanReader {
 
   /** What reading these ranges of the tar stream would cost; fetches nothing. */
   plan(ranges: readonly { readonly start: number; readonly end: number }[]): ReadPlan {
-    const intervals = this.#intervals(ranges);
+    const intervals = spanIntervals(this.#table, ranges);
     const firstSpan = intervals[0]?.first ?? 0;
     const endSpan = intervals.at(-1)?.end ?? 0;
     const chained = this.#chain?.cost(endSpan);
     // What the chain decodes on its way is cached, so that the read itself fetches nothing more.
     if (chained !== undefined) return { firstSpan, endSpan, ...chained, cachedSpans: 0 };
-    let requests = 0;
-    let bytes = 0;
-    let cachedSpans = 0;
-    const limits = this.#runLimits();
-    for (const { first, end } of intervals) {
-      for (const step of planSteps(this.#table, first, end, index => this.#stateOf(index), limits)) {
-        const huge = step.state === 'huge' && this.#huge.isPresent(step.first);
-        if (step.state === 'cached' || step.state === 'in-flight' || huge) cachedSpans++;
-        else {
-          const range = runRange(this.#table, step.first, step.end);
-          requests += step.state === 'huge' ? hugeRequests(range.end - range.start) : 1;
-          bytes += range.end - range.start;
-        }
-      }
-    }
-    return { firstSpan, endSpan, requests, bytes, cachedSpans };
+    return { firstSpan, endSpan, ...this.#planner.cost(intervals) };
   }
 
   /**
@@ -206,20 +192,7 @@ export class SpanReader {
    * about `bytes` of them, `end` at most: how streams divide a file.
    */
   pieceEnd(start: number, end: number, bytes: number): number {
-    const table = this.#table;
-    let index = table.spanOf(start);
-    if (this.#layer.isHuge(table.span(index))) {
-      const from = table.span(index).uncompressedStart;
-      const block = Math.floor((start + bytes - from) / BLOCK_BYTES) * BLOCK_BYTES;
-      return Math.min(end, table.span(index).uncompressedEnd, Math.max(from + block, start + 1));
-    }
-    let at = table.span(index).uncompressedEnd;
-    while (at < end && ++index < table.spanCount) {
-      const span = table.span(index);
-      if (span.uncompressedEnd - start > bytes || this.#layer.isHuge(span)) break;
-      at = Math.max(at, span.uncompressedEnd);
-    }
-    return Math.min(at, end);
+    return this.#planner.pieceEnd(start, end, bytes);
   }
 
   /** Reads under way reject with ERR_SOCI_CLOSED; settles when nothing of them is left. Twice is no error. */
@@ -239,10 +212,10 @@ export class SpanReader {
     this.#checkRange(start, end);
     this.#throwIfUnusable();
     const range = spansOf(this.#table, start, end);
-    const limits = this.#runLimits();
+    laneOf(options);
     const parts: Promise<LentBytes>[] = [];
     for (let first = range.first; first < range.end; ) {
-      const step = nextStep(this.#table, first, range.end, index => this.#stateOf(index), limits);
+      const step = this.#planner.next(first, range.end);
       const from = Math.max(start, this.#table.span(first).uncompressedStart);
       const to = Math.min(end, this.#table.span(step.end - 1).uncompressedEnd);
       const loaded = step.state === 'missing' && this.#chain === undefined;
@@ -276,7 +249,7 @@ export class SpanReader {
         throw this.#failed(error);
       }
     };
-    const load = { use: lent, lane: options.lane ?? 'demand' };
+    const load = { use: lent, lane: laneOf(options) };
     const parts = this.#loader.load(step.first, step.end, load).map(one);
     Promise.allSettled(parts).then(() => read.end());
     return parts;
@@ -286,98 +259,6 @@ export class SpanReader {
   #failed(error: unknown): unknown {
     if (error instanceof SociError && error.code === 'ERR_SOCI_WINDOW_MISMATCH') this.#forged ??= error;
     return error;
-  }
-
-  async #readPlanned(parts: readonly ReadPart[], how: HugeReadOptions): Promise<void> {
-    const queue = this.#intervals(
-      parts.map(part => ({ start: part.start, end: part.start + part.target.length })),
-    );
-    let missing = parts.reduce((sum, part) => sum + part.target.length, 0);
-    const copy = (from: number, bytes: Uint8Array): void => {
-      if (!how.signal.aborted) missing -= copyInto(parts, from, bytes);
-    };
-    const limits = this.#runLimits();
-    const worker = async (): Promise<void> => {
-      for (let interval = queue[0]; interval !== undefined; interval = queue[0]) {
-        how.signal.throwIfAborted();
-        const { first, end } = interval;
-        const step = nextStep(this.#table, first, end, index => this.#stateOf(index), limits);
-        if (step.end < end) interval.first = step.end;
-        else queue.shift();
-        await this.#perform(step, parts, copy, how);
-      }
-    };
-    const spans = queue.reduce((sum, { first, end }) => sum + end - first, 0);
-    await Promise.all(
-      Array.from({ length: Math.min(this.#context.settings.readConcurrency, spans) }, worker),
-    );
-    if (missing !== 0) {
-      throw new SociError('ERR_SOCI_SPAN_LENGTH', `${missing} bytes of the tar stream are in no span`, {
-        data: { missing },
-      });
-    }
-  }
-
-  async #perform(
-    step: Step,
-    parts: readonly ReadPart[],
-    copy: (from: number, bytes: Uint8Array) => void,
-    { signal, lane }: HugeReadOptions,
-  ): Promise<void> {
-    const { uncompressedStart: from } = this.#table.span(step.first);
-    switch (step.state) {
-      case 'cached': {
-        const bytes = this.#context.cache.get(this.#layer.key(step.first));
-        this.#counters.cacheHits++;
-        if (bytes !== undefined) copy(from, bytes);
-        return;
-      }
-      case 'in-flight': {
-        this.#counters.sharedSpans++;
-        const bytes = await this.#loader.join(step.first, lane)?.wait(signal);
-        if (bytes !== undefined) copy(from, bytes);
-        return;
-      }
-      case 'missing': {
-        const works = this.#loader.load(step.first, step.end, { use: 'keep', lane });
-        const one = async (work: SharedWork<Uint8Array>, index: number): Promise<void> =>
-          copy(this.#table.span(step.first + index).uncompressedStart, await work.wait(signal));
-        await Promise.all(works.map(one));
-        return;
-      }
-      case 'huge': {
-        const huge = this.#huge.get(step.first);
-        for (const block of blocksOf(this.#table.span(step.first), parts)) {
-          copy(from + block * BLOCK_BYTES, await huge.block(block, { signal, lane }));
-        }
-        return;
-      }
-    }
-  }
-
-  #stateOf(index: number): SpanState {
-    if (this.#layer.isHuge(this.#table.span(index))) return 'huge';
-    if (this.#loader.has(index)) return 'in-flight';
-    return this.#context.cache.has(this.#layer.key(index)) ? 'cached' : 'missing';
-  }
-
-  #runLimits(): RunLimits {
-    const { maxRequestBytes, memoryBytes } = this.#context.settings;
-    // A quarter, so that the requests of one read can be under way together.
-    return { requestBytes: maxRequestBytes, decodedBytes: Math.floor(memoryBytes / 4) };
-  }
-
-  /** The spans of ascending ranges as intervals without overlap, touching ones merged. */
-  #intervals(ranges: readonly { readonly start: number; readonly end: number }[]): Interval[] {
-    const intervals: Interval[] = [];
-    for (const range of ranges) {
-      const { first, end } = spansOf(this.#table, range.start, range.end);
-      const last = intervals.at(-1);
-      if (first === end) continue;
-      if (last !== undefined && first <= last.end) last.end = Math.max(last.end, end);
-      else intervals.push({ first, end });
-    }
-    return intervals;
   }
 
   #checkRange(start: number, end: number): void {
@@ -402,11 +283,12 @@ export class SpanReader {
   }
 }
 
-function owned(bytes: Uint8Array): LentBytes {
-  return { bytes, release: () => {} };
+/** @throws SociError ERR_SOCI_INVALID_ARGUMENT */
+function laneOf({ lane = 'demand' }: ReadOptions): Lane {
+  checkChoice('lane', lane, LANES);
+  return lane;
 }
 
-interface Interval {
-  first: number;
-  end: number;
+function owned(bytes: Uint8Array): LentBytes {
+  return { bytes, release: () => {} };
 }

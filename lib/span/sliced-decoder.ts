@@ -7,7 +7,7 @@ import type { NativeSpanDecoder } from '../binding.js';
 import { SociError } from '../errors.js';
 import type { SpanStart } from '../ztoc/codec/span-codec.js';
 import type { DecodePool } from './decode-pool.js';
-import type { Urgency } from './lanes.js';
+import type { Work } from './lanes.js';
 
 /** Bounds a job to a few milliseconds. */
 export const SLICE_BYTES = 1024 * 1024;
@@ -25,11 +25,9 @@ export function memoryFeed(bytes: Uint8Array): InputFeed {
   };
 }
 
-export interface FillOptions {
+export interface FillOptions extends Work {
   /** Bytes of the output that are there already. */
   readonly filled?: number;
-  readonly signal: AbortSignal;
-  readonly urgency: Urgency;
 }
 
 export class SlicedDecoder {

@@ -11,7 +11,7 @@ import { LRUCache } from 'lru-cache';
 export const ENTRY_BYTES = 512;
 
 /** A span of one ztoc, as far as one policy trusts it; of a huge span one block. See LayerSpans. */
-export type SpanKey = `${string}:${number}:${number}`;
+export type SpanKey = `${string}:${number}` | `${string}:${number}/${number}`;
 
 export class SpanCache {
   #entries: LRUCache<SpanKey, Uint8Array> | undefined;

@@ -4,7 +4,7 @@
  * where it is not, and without any decoding for an uncompressed layer.
  */
 import { SociError, type SociErrorOptions } from '../errors.js';
-import type { Urgency } from './lanes.js';
+import type { Work } from './lanes.js';
 import type { LayerSpans } from './layer-spans.js';
 import { memoryFeed, SlicedDecoder } from './sliced-decoder.js';
 import { digestBytes, digestMismatch, sha256 } from './span-digest.js';
@@ -19,9 +19,7 @@ export function isOneJob(span: Span): boolean {
   return Math.max(compressedLength(span), decodedLength(span)) <= ONE_JOB_BYTES;
 }
 
-export interface SpanDecodingOptions {
-  readonly signal: AbortSignal;
-  readonly urgency: Urgency;
+export interface SpanDecodingOptions extends Work {
   /** What to decode into, of the span's length; uncompressed spans do without. */
   readonly memory?: Uint8Array | undefined;
 }

@@ -3,7 +3,6 @@
  * under way are found here, and a reader that leaves cancels only what nobody
  * else waits for. One who joins makes what is under way as urgent as he is.
  */
-import { KeyedWork } from '../async/keyed-work.js';
 import { SharedWork } from '../async/shared-work.js';
 import type { Lane } from '../source/range-source.js';
 import type { Fetcher } from './fetcher.js';
@@ -14,6 +13,7 @@ import { runRange } from './plan.js';
 import type { ReusedMemory, SpanBlock } from './reused-memory.js';
 import { decodeWholeSpan, isOneJob, type SpanDecodingOptions } from './span-decoding.js';
 import { decodedLength, type Span } from './span-table.js';
+import { UrgentWork } from './urgent-work.js';
 import { verifiedFetch } from './verified-fetch.js';
 import { checkNextWindow } from './windows.js';
 
@@ -34,8 +34,7 @@ export interface LoadOptions {
 export class SpanLoader {
   readonly #layer: LayerSpans;
   readonly #fetcher: Fetcher;
-  readonly #inFlight = new KeyedWork<number, Uint8Array>();
-  readonly #urgencies = new WeakMap<SharedWork<Uint8Array>, Urgency>();
+  readonly #inFlight = new UrgentWork<number, Uint8Array>();
 
   constructor(layer: LayerSpans, fetcher: Fetcher) {
     this.#layer = layer;
@@ -44,14 +43,12 @@ export class SpanLoader {
 
   /** Whether a span is on its way. */
   has(index: number): boolean {
-    return this.#inFlight.get(index) !== undefined;
+    return this.#inFlight.has(index);
   }
 
   /** The load of a span that is under way, from now on as urgent as `lane` at least. */
   join(index: number, lane: Lane): SharedWork<Uint8Array> | undefined {
-    const work = this.#inFlight.get(index);
-    if (work !== undefined) this.#urgencies.get(work)?.raise(lane);
-    return work;
+    return this.#inFlight.raise(index, lane);
   }
 
   /** Settles when nothing is under way. */
@@ -74,25 +71,23 @@ export class SpanLoader {
       lease = await context.memory.acquire(range.end - range.start + decoded, { signal, urgency });
       return this.#fetcher.fetch(range.start, range.end, { signal, lane: urgency.lane, memory });
     });
-    const works = spans.map(span => {
-      const work = this.#inFlight.start(span.index, async signal => {
+    const works = spans.map(span =>
+      this.#inFlight.start(span.index, urgency, async work => {
         try {
-          const run = await fetched.wait(signal);
+          const run = await fetched.wait(work.signal);
           const input = run.subarray(
             table.fetchStart(span.index) - range.start,
             span.compressedEnd - range.start,
           );
           const room = lent?.block.part(span.index - first);
-          const output = await this.#decode(span, input, { signal, urgency, memory: room });
+          const output = await this.#decode(span, input, { ...work, memory: room });
           if (use === 'keep') context.cache.set(this.#layer.key(span.index), output);
           return output;
         } finally {
           lease?.release(decodedLength(span));
         }
-      });
-      this.#urgencies.set(work, urgency);
-      return work;
-    });
+      }),
+    );
     this.#inFlight.track(
       Promise.all([fetched, ...works].map(work => work.finished())).then(([run]) => {
         lease?.release();

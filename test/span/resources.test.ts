@@ -11,7 +11,7 @@ import { gate } from './counting-source.js';
 import { noise } from './sample-layers.js';
 
 function key(content: string, span: number): SpanKey {
-  return `${content}:${span}:0`;
+  return `${content}:${span}`;
 }
 
 t.test('configure', async t => {

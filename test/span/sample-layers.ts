@@ -1,8 +1,11 @@
 /** Layers made on the spot, with their ztocs, and ways to forge those. */
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { gzipSync } from 'node:zlib';
 import tar from 'tar-stream';
 import { buildZtoc } from '../../lib/ztoc/build.js';
+import { encodeGzipZinfo } from '../../lib/ztoc/codec/gzip-zinfo.js';
+import { encodeZtoc } from '../../lib/ztoc/encode.js';
 import { Ztoc } from '../../lib/ztoc/ztoc.js';
 
 export interface Sample {
@@ -119,4 +122,31 @@ export function forgeText(ztoc: Ztoc, from: string, to: string): Ztoc {
 /** The ztoc with the digest of one span replaced. */
 export function forgeDigest(ztoc: Ztoc, span: number): Ztoc {
   return forgeText(ztoc, ztoc.span(span).digest, `sha256:${'0'.repeat(64)}`);
+}
+
+/** The ztoc as a first-generation writer would have made it: no checkpoint 0, span 0 from byte 10 on. */
+export function asVersion1({ tar, layer, ztoc }: Sample): Sample {
+  const spans = Array.from({ length: ztoc.spanCount }, (_, i) => ztoc.span(i));
+  const checkpoints = spans.map(({ index, compressedStart, uncompressedStart, bits }) => ({
+    in: compressedStart + (bits === 0 ? 0 : 1),
+    out: uncompressedStart,
+    bits,
+    window: ztoc.window(index) as Uint8Array,
+  }));
+  const end = spans[0]?.compressedEnd;
+  const first = `sha256:${createHash('sha256').update(layer.subarray(10, end)).digest('hex')}`;
+  const entries = [...ztoc.entries()].map(({ fields }) => fields);
+  const bytes = encodeZtoc({
+    version: ztoc.version,
+    buildToolIdentifier: ztoc.buildToolIdentifier,
+    algorithm: ztoc.codec.algorithm,
+    compressedSize: ztoc.compressedSize,
+    uncompressedSize: ztoc.uncompressedSize,
+    maxSpanId: spans.length - 1,
+    spanDigests: spans.map(({ digest }, i) => (i === 0 ? first : digest)),
+    checkpoints: encodeGzipZinfo(ztoc.spanSize, checkpoints, 1),
+    entryCount: entries.length,
+    entryAt: index => entries[index] as (typeof entries)[number],
+  });
+  return { tar, layer, ztoc: Ztoc.decode(bytes) };
 }
