@@ -6,6 +6,7 @@
 
 import { SharedOnce } from '../async/once.js';
 import { SociError } from '../errors.js';
+import { type LayerContent, LayerEntries, type LayerEntriesOptions } from '../layer/layer-entries.js';
 import { openUnpacked, type UnpackOptions, unpackLayer } from '../plain/unpack.js';
 import type { UnpackBudget } from '../plain/unpack-budget.js';
 import type { Descriptor } from '../registry/descriptor.js';
@@ -19,9 +20,8 @@ import { buildZtoc, DEFAULT_SPAN_SIZE } from '../ztoc/build.js';
 import { BUILD_TOOL_IDENTIFIER } from '../ztoc/build-tool.js';
 import { Ztoc } from '../ztoc/ztoc.js';
 import type { ImageLimits, ImageProgress, MissingZtoc } from './image-options.js';
-import { type LayerContent, LayerData, type LayerDataOptions } from './layer-data.js';
 
-export interface ImageLayerOptions extends LayerDataOptions {
+export interface ImageLayerOptions extends LayerEntriesOptions {
   readonly repository: Repository;
   readonly missingZtoc: MissingZtoc;
   readonly cache: ZtocCache;
@@ -33,6 +33,20 @@ export interface ImageLayerOptions extends LayerDataOptions {
   /** The caller named the index, so a ztoc of it that cannot be used is an error whatever `missingZtoc` says. */
   readonly indexNamed: boolean;
   readonly onProgress: ((progress: ImageProgress) => void) | undefined;
+}
+
+/** Where a layer's bytes come from, by the ztoc: of an index; built now or before; of the plain tar that it was unpacked to. */
+export type LayerOrigin = 'index' | 'cache' | 'built' | 'unpacked';
+
+interface FoundContent extends LayerContent {
+  readonly origin: LayerOrigin;
+}
+
+/** A layer whose files can be read. */
+export interface OpenedLayer {
+  readonly origin: LayerOrigin;
+  readonly entries: LayerEntries;
+  readonly source: RangeSource;
 }
 
 /** What the manifest, the config and the index say of a layer. */
@@ -59,7 +73,7 @@ const UNUSABLE_ZTOC: ReadonlySet<string> = new Set([
 export class ImageLayer {
   readonly description: LayerDescription;
   readonly #options: ImageLayerOptions;
-  readonly #data: SharedOnce<LayerData>;
+  readonly #data: SharedOnce<OpenedLayer>;
   #reason: string | undefined;
 
   constructor(description: LayerDescription, options: ImageLayerOptions) {
@@ -67,13 +81,13 @@ export class ImageLayer {
     this.#options = options;
     this.#reason = description.reason;
     this.#data = new SharedOnce(
-      async signal => new LayerData(await this.#open(signal), options),
-      data => void data.close(),
+      async signal => openedLayer(await this.#open(signal), options),
+      layer => void closeLayer(layer),
     );
   }
 
   /** The layer, once it has been opened. */
-  get opened(): LayerData | undefined {
+  get opened(): OpenedLayer | undefined {
     return this.#data.value;
   }
 
@@ -83,22 +97,22 @@ export class ImageLayer {
   }
 
   /** @throws SociError ERR_SOCI_NO_ZTOC unless layers without one are built; what building or fetching fails with */
-  open(signal: AbortSignal | undefined): Promise<LayerData> {
+  open(signal: AbortSignal | undefined): Promise<OpenedLayer> {
     return this.#data.get(signal);
   }
 
   async close(): Promise<void> {
     await this.#data.finished();
-    await this.#data.value?.close();
+    if (this.#data.value !== undefined) await closeLayer(this.#data.value);
   }
 
-  async #open(signal: AbortSignal): Promise<LayerContent> {
+  async #open(signal: AbortSignal): Promise<FoundContent> {
     const { repository } = this.#options;
     const { descriptor } = this.description;
     const ztoc = await this.#fromIndex(signal);
     if (ztoc !== undefined) {
       const source = await repository.openBlob(descriptor, { signal });
-      return { ztoc, source, origin: 'index', sparse: new Map() };
+      return { ztoc, source, origin: 'index' };
     }
     if (this.#options.missingZtoc !== 'build')
       throw missingZtoc(repository.name, this.description, this.#reason);
@@ -120,24 +134,26 @@ export class ImageLayer {
     }
   }
 
-  async #fromCache(signal: AbortSignal): Promise<LayerContent | undefined> {
+  async #fromCache(signal: AbortSignal): Promise<FoundContent | undefined> {
     const { cache, limits, repository } = this.#options;
     const { descriptor, diffId } = this.description;
     const bytes = await cache.get(this.#cacheKey(), { signal });
     const ztoc = bytes === undefined ? undefined : decodeCached(bytes, limits, descriptor.size);
     if (ztoc !== undefined) {
       const source = await repository.openBlob(descriptor, { signal });
-      return { ztoc, source, origin: 'cache', sparse: new Map() };
+      return { ztoc, source, origin: 'cache' };
     }
-    return diffId === undefined ? undefined : await openUnpacked(this.#unpacking(diffId, signal));
+    if (diffId === undefined) return undefined;
+    const unpacked = await openUnpacked(this.#unpacking(diffId, signal));
+    return unpacked && { ...unpacked, origin: 'unpacked' };
   }
 
   /** Reads the whole layer: builds its ztoc, or unpacks it. */
-  async #fromLayer(signal: AbortSignal): Promise<LayerContent> {
+  async #fromLayer(signal: AbortSignal): Promise<FoundContent> {
     const { repository } = this.#options;
     const { descriptor, diffId } = this.description;
     const source = await repository.openBlob(descriptor, { signal });
-    let content: LayerContent | undefined;
+    let content: FoundContent | undefined;
     try {
       if (layerCompression(descriptor.mediaType) !== 'zstd') content = await this.#build(source, signal);
       if (content !== undefined) return content;
@@ -148,14 +164,14 @@ export class ImageLayer {
           { data: { digest: descriptor.digest } },
         );
       }
-      return await unpackLayer(source, this.#unpacking(diffId, signal));
+      return { ...(await unpackLayer(source, this.#unpacking(diffId, signal))), origin: 'unpacked' };
     } finally {
       if (content === undefined) await source.close();
     }
   }
 
   /** Undefined for a layer that no ztoc can describe. */
-  async #build(source: RangeSource, signal: AbortSignal): Promise<LayerContent | undefined> {
+  async #build(source: RangeSource, signal: AbortSignal): Promise<FoundContent | undefined> {
     const { cache, limits } = this.#options;
     let ztoc: Ztoc;
     try {
@@ -174,7 +190,7 @@ export class ImageLayer {
       // A full disk costs the next process its time, not this one its ztoc.
       signal.throwIfAborted();
     }
-    return { ztoc, source, origin: 'built', sparse: new Map() };
+    return { ztoc, source, origin: 'built' };
   }
 
   #cacheKey() {
@@ -203,6 +219,19 @@ export class ImageLayer {
     const { digest, size } = descriptor;
     this.#options.onProgress?.({ phase, layer: position, digest, bytes, size });
   }
+}
+
+function openedLayer(content: FoundContent, options: LayerEntriesOptions): OpenedLayer {
+  const { origin, source } = content;
+  const { verifyWindows, context } = options;
+  // An unpacked tar's table was read from the headers themselves, and says less than a header can.
+  const verifyHeaders = options.verifyHeaders && origin !== 'unpacked';
+  return { origin, source, entries: new LayerEntries(content, { verifyHeaders, verifyWindows, context }) };
+}
+
+async function closeLayer({ entries, source }: OpenedLayer): Promise<void> {
+  await entries.close();
+  await source.close();
 }
 
 export function missingZtoc(

@@ -10,6 +10,8 @@ import { SharedOnce } from '../async/once.js';
 import { SociError } from '../errors.js';
 import { clampRange } from '../layer/file-range.js';
 import { FileStream } from '../layer/file-stream.js';
+import type { LayerEntries } from '../layer/layer-entries.js';
+import type { LayerEntries } from '../layer/layer-entries.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import type { PlatformManifest } from '../registry/platform-selection.js';
 import type { IndexSearch } from '../soci/find-index.js';
@@ -32,8 +34,7 @@ import type { ImageDirent, ImageStats } from './file-stats.js';
 import { glob } from './glob.js';
 import type { ImageConfig } from './image-config.js';
 import { type EncodingOptions, ImageFile, type RangeOptions } from './image-file.js';
-import type { ImageLayer } from './image-layer.js';
-import type { LayerData } from './layer-data.js';
+import type { ImageLayer, LayerOrigin } from './image-layer.js';
 
 /** As node:fs: more than this goes through a stream. */
 const MAX_READ_FILE_BYTES = 2 ** 31 - 1;
@@ -62,7 +63,7 @@ export interface ImageLayerInfo {
   /** The ztoc of the index. */
   readonly ztoc: ZtocDescriptor | undefined;
   /** How the layer was opened: with the index's ztoc, one built before or now, unpacked; undefined: not yet. */
-  readonly opened: LayerData['origin'] | undefined;
+  readonly opened: LayerOrigin | undefined;
   /** Why there is no ztoc, or why the one that there is was not used. */
   readonly reason: string | undefined;
   /** What reading the layer has cost so far. */
@@ -122,7 +123,7 @@ export class Image {
     return this.#parts.layers.map(layer => {
       const { descriptor, diffId, ztoc } = layer.description;
       const { opened, reason } = layer;
-      const stats = opened?.stats ?? newCounters();
+      const stats = opened?.entries.stats ?? newCounters();
       return { descriptor, diffId, ztoc, opened: opened?.origin, reason, stats };
     });
   }
@@ -131,7 +132,7 @@ export class Image {
   get stats(): ReadStats {
     const sum = newCounters();
     for (const layer of new Set(this.#parts.layers)) {
-      for (const [name, value] of Object.entries(layer.opened?.stats ?? {})) {
+      for (const [name, value] of Object.entries(layer.opened?.entries.stats ?? {})) {
         sum[name as keyof ReadStats] += value;
       }
     }
@@ -310,7 +311,7 @@ export class Image {
       const { layer, entry, size } = tree.file(path, 'open');
       const { start, end } = clampRange(size, options);
       const real = encodeName(tree.realPath(tree.lookup(path, true, 'open')), 'utf8');
-      const plan = this.#layer(layer).plan(entry, start, end);
+      const plan = this.#layer(layer).plan(entry, { start, end });
       const layerDigest = this.#parts.layers[layer]?.description.descriptor.digest ?? '';
       return { path: real, layer, layerDigest, size, ...plan };
     });
@@ -354,12 +355,16 @@ export class Image {
     const { layers, maxNames } = this.#parts;
     const distinct = [...new Set(layers)];
     await runBounded(distinct, CONCURRENCY, signal, (layer, abort) => layer.open(abort));
-    const data = await Promise.all(layers.map(layer => layer.open(signal)));
-    return await MergedTree.of(data, maxNames, signal);
+    const opened = await Promise.all(layers.map(layer => layer.open(signal)));
+    return await MergedTree.of(
+      opened.map(({ entries }) => entries),
+      maxNames,
+      signal,
+    );
   }
 
-  #layer(position: number): LayerData {
-    return this.#parts.layers[position]?.opened as LayerData;
+  #layer(position: number): LayerEntries {
+    return this.#parts.layers[position]?.opened?.entries as LayerEntries;
   }
 
   async #readInto(
@@ -369,7 +374,7 @@ export class Image {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     this.#checkOpen();
-    await this.#layer(layer).readInto(entry, target, start, signal);
+    await this.#layer(layer).readInto(entry, target, start, { signal });
   }
 
   async #readRange(file: FilePlace, options: RangeOptions, signal: AbortSignal | undefined): Promise<Buffer> {
@@ -400,7 +405,7 @@ export class Image {
         threads: this.#parts.context.settings.decodeConcurrency,
         read: (from, to, abort) =>
           this.#scope.run(abort, linked => this.#readRange(file, { start: from, end: to }, linked)),
-        pieceEnd: (from, bytes) => this.#layer(file.layer).pieceEnd(file.entry, from, end, bytes),
+        pieceEnd: (from, bytes) => this.#layer(file.layer).pieceEnd(file.entry, { start: from, end }, bytes),
       };
     }, options.signal);
     if (options.encoding) stream.setEncoding(options.encoding);

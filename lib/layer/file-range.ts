@@ -10,12 +10,18 @@ export interface GivenRange {
   readonly end?: number | undefined;
 }
 
+/** A range of a file as it is used: inside of it. */
+export interface FileRange {
+  readonly start: number;
+  readonly end: number;
+}
+
 /**
  * The range that was asked for, without what lies beyond the end.
  *
  * @throws SociError ERR_SOCI_INVALID_ARGUMENT
  */
-export function clampRange(size: number, range: GivenRange): { start: number; end: number } {
+export function clampRange(size: number, range: GivenRange): FileRange {
   const { start = 0, end = Math.max(start, size) } = range;
   if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || start < 0 || end < start) {
     throw new SociError(

@@ -24,7 +24,7 @@ export class HeaderCheck {
   readonly #checked = new Set<string>();
   readonly #enabled: boolean;
 
-  constructor(enabled: boolean) {
+  constructor({ enabled }: { readonly enabled: boolean }) {
     this.#enabled = enabled;
   }
 

@@ -115,7 +115,7 @@ export class Layer {
     this.#context = options.context ?? defaultContext;
     const { verifyWindows } = options;
     this.#reader = new SpanReader(source, ztoc, { verifyWindows, context: this.#context });
-    this.#headers = new HeaderCheck(options.verifyHeaders ?? true);
+    this.#headers = new HeaderCheck({ enabled: options.verifyHeaders ?? true });
     this.#paths = new PathWalker(ztoc);
     this.#closeSource = options.closeSource ?? false;
   }

@@ -6,6 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { SociError } from '../errors.js';
+import type { SparseMap } from '../layer/sparse-map.js';
 import { BUILD_TOOL_IDENTIFIER } from '../ztoc/build-tool.js';
 import { RAW } from '../ztoc/codec/raw.js';
 import { encodeTarZinfo } from '../ztoc/codec/tar-zinfo.js';
@@ -14,7 +15,6 @@ import { EntryStore } from '../ztoc/entry-store.js';
 import { resolveLimits, type ZtocLimits } from '../ztoc/limits.js';
 import { ZTOC_VERSION } from '../ztoc/schema.js';
 import { Ztoc } from '../ztoc/ztoc.js';
-import type { SparseMap } from './sparse-map.js';
 import { TarWalk } from './tar-walk.js';
 import type { UnpackBudget } from './unpack-budget.js';
 

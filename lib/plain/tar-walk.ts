@@ -8,13 +8,13 @@
  * every other rule is the one that it has.
  */
 import { SociError } from '../errors.js';
+import { SparseMap, type SparseRun } from '../layer/sparse-map.js';
 import { decodeByteString, fromByteString, quoteByteString } from '../tar/byte-string.js';
 import type { EntryFields } from '../tar/entry.js';
 import { BLOCK_SIZE, headerError, parseHeaderBlock } from '../tar/header-block.js';
 import { TarHeaderParser } from '../tar/header-parser.js';
 import { parseDecimal, parseNumeric } from '../tar/numeric.js';
 import { describesSparseFile, type PaxRecords, parsePaxRecords } from '../tar/pax.js';
-import { SparseMap, type SparseRun } from './sparse-map.js';
 
 export interface WalkedEntry {
   /** `offset` and `size` are those of the data in the tar; 0 bytes for types without data. */

@@ -11,7 +11,7 @@ import { createGunzip } from 'node:zlib';
 import { SociError } from '../errors.js';
 import { writeFileAtomically } from '../files/atomic-file.js';
 import type { TemporarySpace } from '../files/temporary-file.js';
-import type { LayerContent } from '../image/layer-data.js';
+import type { LayerContent } from '../layer/layer-entries.js';
 import { FileSource } from '../source/file-source.js';
 import type { RangeSource } from '../source/range-source.js';
 import { BLOCK_SIZE } from '../tar/header-block.js';
@@ -103,7 +103,7 @@ function named(error: unknown, layer: string): unknown {
 }
 
 function contentOf(source: RangeSource, table: PlainTarTable): LayerContent {
-  return { ...table, source, origin: 'unpacked' };
+  return { ...table, source };
 }
 
 function tarPath(folder: string, diffId: string): string {

@@ -6,7 +6,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { type FileErrorCode, fileError, SociError } from '../errors.js';
 import { deviceNumber, ImageDirent, ImageStats } from '../image/file-stats.js';
-import type { LayerData } from '../image/layer-data.js';
+import type { LayerEntries } from '../layer/layer-entries.js';
 import { toByteString } from '../tar/byte-string.js';
 import type { TocEntry } from '../tar/entry.js';
 import { type InodeOrigin, InodeTree, KIND, type Kind, NONE, ROOT } from './inode-tree.js';
@@ -35,14 +35,18 @@ const EXECUTE = 1;
 
 export class MergedTree {
   readonly #tree: InodeTree;
-  readonly #layers: readonly LayerData[];
+  readonly #layers: readonly LayerEntries[];
 
   /** @throws SociError ERR_SOCI_LIMIT for more than `maxNames` names */
-  static async of(layers: readonly LayerData[], maxNames: number, signal: AbortSignal): Promise<MergedTree> {
+  static async of(
+    layers: readonly LayerEntries[],
+    maxNames: number,
+    signal: AbortSignal,
+  ): Promise<MergedTree> {
     const tree = new InodeTree(maxNames);
     const overlay = new Overlay(tree);
-    for (const { toc } of layers) {
-      for (const _ of overlay.applyInSlices(toc, SLICE)) {
+    for (const { ztoc } of layers) {
+      for (const _ of overlay.applyInSlices(ztoc, SLICE)) {
         await setImmediate();
         signal.throwIfAborted();
       }
@@ -50,7 +54,7 @@ export class MergedTree {
     return new MergedTree(tree, layers);
   }
 
-  private constructor(tree: InodeTree, layers: readonly LayerData[]) {
+  private constructor(tree: InodeTree, layers: readonly LayerEntries[]) {
     this.#tree = tree;
     this.#layers = layers;
   }
@@ -184,21 +188,21 @@ export class MergedTree {
 
   readonly #readLink = (inode: number): string => {
     const { layer, entry } = this.#tree.origin(inode);
-    return this.#layer(layer).toc.entry(entry).fields.linkname;
+    return this.#layer(layer).ztoc.entry(entry).fields.linkname;
   };
 
   #origin(node: number): InodeOrigin {
     return this.#tree.origin(this.#tree.inode(node));
   }
 
-  #layer(position: number): LayerData {
-    return this.#layers[position] as LayerData;
+  #layer(position: number): LayerEntries {
+    return this.#layers[position] as LayerEntries;
   }
 
   /** Undefined for a directory that no layer declares. */
   #entry(node: number): TocEntry | undefined {
     const { layer, entry } = this.#origin(node);
-    return entry === NONE ? undefined : this.#layer(layer).toc.entry(entry);
+    return entry === NONE ? undefined : this.#layer(layer).ztoc.entry(entry);
   }
 
   #brokenLink(node: number, syscall: string, path: ImagePath): SociError {

@@ -11,7 +11,6 @@ const MOST_PARAMETERS = 5;
 /** Functions that still break the rule: none may be added, and each goes when its file is mended. */
 const STILL: readonly string[] = [
   'lib/image/glob.ts: enter',
-  'lib/layer/header-check.ts: constructor',
   'lib/layer/path-walk.ts: find',
   'lib/plain/tar-walk.ts: plainPax',
   'lib/plain/zstd-decoder.ts: decodeZstd',

@@ -1,0 +1,105 @@
+/**
+ * One layer by entry: `entry` is a place in its table of contents, and whoever
+ * asks has done the looking up. Files are read through the layer's spans, holes
+ * of sparse ones included; the tar header of each is held against the table of
+ * contents once, in the same plan as its data.
+ */
+import type { RangeSource, ReadOptions } from '../source/range-source.js';
+import type { ReadStats } from '../span/fetcher.js';
+import type { ReadContext } from '../span/read-context.js';
+import type { ReadPart } from '../span/read-part.js';
+import { type ReadPlan, SpanReader, type WindowVerification } from '../span/reader.js';
+import type { TocEntry } from '../tar/entry.js';
+import type { Ztoc } from '../ztoc/ztoc.js';
+import type { FileRange } from './file-range.js';
+import { HeaderCheck } from './header-check.js';
+import type { SparseMap } from './sparse-map.js';
+
+/** What a layer is read from. */
+export interface LayerContent {
+  readonly ztoc: Ztoc;
+  /** The bytes that the ztoc describes; whoever opened them closes them. */
+  readonly source: RangeSource;
+  /** By entry: files whose data have holes. */
+  readonly sparse?: ReadonlyMap<number, SparseMap> | undefined;
+}
+
+export interface LayerEntriesOptions {
+  /** Hold the tar header of every file that is read against the ztoc. */
+  readonly verifyHeaders: boolean;
+  readonly verifyWindows: WindowVerification | undefined;
+  readonly context: ReadContext;
+}
+
+export interface EntryReadOptions extends ReadOptions {
+  /** Other entries whose headers count too, as those of links on the way to the file. */
+  readonly proofs?: readonly TocEntry[] | undefined;
+}
+
+/** Decoded bytes of a sparse file that a stream asks for at once. */
+const SPARSE_PIECE_BYTES = 2 ** 20;
+
+export class LayerEntries {
+  readonly ztoc: Ztoc;
+  /** The tar stream that holds the entries. */
+  readonly tar: SpanReader;
+  readonly #headers: HeaderCheck;
+  readonly #sparse: ReadonlyMap<number, SparseMap> | undefined;
+
+  constructor({ ztoc, source, sparse }: LayerContent, options: LayerEntriesOptions) {
+    const { verifyHeaders, verifyWindows, context } = options;
+    this.ztoc = ztoc;
+    this.tar = new SpanReader(source, ztoc, { verifyWindows, context });
+    this.#headers = new HeaderCheck({ enabled: verifyHeaders });
+    this.#sparse = sparse;
+  }
+
+  get stats(): ReadStats {
+    return this.tar.stats;
+  }
+
+  /** Bytes of a file. */
+  size(entry: number): number {
+    return this.#sparse?.get(entry)?.size ?? this.ztoc.entry(entry).size;
+  }
+
+  /** Fills `target` from `offset` of the file; nothing at all still checks its header. */
+  async readInto(
+    entry: number,
+    target: Uint8Array,
+    offset: number,
+    options: EntryReadOptions = {},
+  ): Promise<void> {
+    const found = this.ztoc.entry(entry);
+    const headers = this.#headers.pending([found, ...(options.proofs ?? [])]);
+    const data: readonly ReadPart[] = this.#sparse?.get(entry)?.parts(target, offset) ?? [
+      { start: found.offset + offset, target },
+    ];
+    const parts = [...headers.parts, ...data].sort((a, b) => a.start - b.start);
+    await this.tar.readParts(parts, { signal: options.signal, lane: options.lane });
+    headers.compare();
+  }
+
+  /** What reading a range of a file would cost now. */
+  plan(entry: number, { start, end }: FileRange, proofs: readonly TocEntry[] = []): ReadPlan {
+    const found = this.ztoc.entry(entry);
+    const headers = this.#headers.pending([found, ...proofs]).parts;
+    const ranges = headers.map(part => ({ start: part.start, end: part.start + part.target.length }));
+    const data = this.#sparse?.get(entry)?.ranges(start, end) ?? [
+      { start: found.offset + start, end: found.offset + end },
+    ];
+    return this.tar.plan([...ranges, ...data].sort((a, b) => a.start - b.start));
+  }
+
+  /** Where a piece of about `bytes` bytes from the start of `range` ends, inside of it, so that no span is divided. */
+  pieceEnd(entry: number, { start, end }: FileRange, bytes: number): number {
+    if (this.#sparse?.has(entry)) return Math.min(end, start + Math.max(bytes, SPARSE_PIECE_BYTES));
+    const { offset } = this.ztoc.entry(entry);
+    return this.tar.pieceEnd(offset + start, offset + end, bytes) - offset;
+  }
+
+  /** Reads under way reject with ERR_SOCI_CLOSED; settles when nothing of them is left. Twice is no error. */
+  async close(): Promise<void> {
+    await this.tar.close();
+  }
+}
