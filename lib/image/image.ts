@@ -11,7 +11,6 @@ import { SociError } from '../errors.js';
 import { clampRange } from '../layer/file-range.js';
 import { FileStream } from '../layer/file-stream.js';
 import type { LayerEntries } from '../layer/layer-entries.js';
-import type { LayerEntries } from '../layer/layer-entries.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import type { PlatformManifest } from '../registry/platform-selection.js';
 import type { IndexSearch } from '../soci/find-index.js';
