@@ -113,6 +113,14 @@
       ],
       'conditions': [
         ['OS=="linux"', {
+          'sources': [
+            'native/addon/posix.cc',
+            'native/addon/posix_datagram.cc',
+            'native/addon/posix_descriptors.cc',
+            'native/addon/posix_lock.cc',
+            'native/addon/posix_mapping.cc',
+            'native/addon/posix_openat2.cc',
+          ],
           'ldflags': [
             '-Wl,-Bsymbolic', '-Wl,--exclude-libs,ALL', '-Wl,--gc-sections',
           ],

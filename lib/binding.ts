@@ -185,6 +185,20 @@ interface AddonAbortFlag {
   abort(): void;
 }
 
+/** What lib/posix.ts is made of. Numbers below 0 are negative errnos. */
+export interface PosixCalls {
+  openat2(directory: number, path: string, flags: number, mode: number, resolve: number): number;
+  lock(fd: number, mode: 'shared' | 'exclusive' | 'none'): number;
+  socketPair(): [number, number] | number;
+  sendDescriptors(socket: number, data: Uint8Array, descriptors: readonly number[]): number;
+  /** The bytes received, then the descriptors. */
+  receiveDescriptors(socket: number, buffer: Uint8Array): [number, ...number[]] | number;
+  sendDatagram(path: string, data: Uint8Array): number;
+  map(fd: number, offset: number, length: number): ArrayBuffer | number;
+  /** Detaches a buffer of `map`. */
+  unmap(buffer: ArrayBuffer): void;
+}
+
 interface Addon {
   readonly Indexer: new (options: object) => NativeIndexer;
   readonly SpanDecoder: new (options: AddonSpan) => NativeSpanDecoder;
@@ -192,6 +206,7 @@ interface Addon {
   decodeSpan(job: AddonSpanJob, flag: AddonAbortFlag | undefined): Promise<void>;
   setDecodeConcurrency(threads: number): void;
   readonly zlibVersion: string;
+  readonly posix?: PosixCalls;
 }
 
 const require = createRequire(import.meta.url);
@@ -240,6 +255,9 @@ const addon = loadAddon();
 
 /** Of the zlib that decodes: the one compiled with the addon, never Node's own. */
 export const zlibVersion: string = addon.zlibVersion;
+
+/** undefined but on Linux. */
+export const posixCalls: PosixCalls | undefined = addon.posix;
 
 /** On how many threads at once `decodeSpan` and span decoders work, further calls waiting; 1 at first. */
 export function setDecodeConcurrency(threads: number): void {

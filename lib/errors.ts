@@ -75,7 +75,20 @@ export type FileErrorCode =
   | 'ELOOP'
   | 'EBADF'
   | 'EACCES'
-  | 'EROFS';
+  | 'EROFS'
+  | 'EAGAIN'
+  | 'ECONNREFUSED'
+  | 'EEXIST'
+  | 'EIO'
+  | 'EMFILE'
+  | 'EMSGSIZE'
+  | 'ENAMETOOLONG'
+  | 'ENOSYS'
+  | 'ENOTSOCK'
+  | 'ENOTSUP'
+  | 'EPERM'
+  | 'EPIPE'
+  | 'EXDEV';
 
 export interface SociErrorOptions {
   data?: Readonly<Record<string, unknown>>;
@@ -148,7 +161,25 @@ const FILE_ERROR_TEXT: Readonly<Record<FileErrorCode, string>> = {
   EBADF: 'bad file descriptor',
   EACCES: 'permission denied',
   EROFS: 'read-only file system',
+  EAGAIN: 'resource temporarily unavailable',
+  ECONNREFUSED: 'connection refused',
+  EEXIST: 'file already exists',
+  EIO: 'i/o error',
+  EMFILE: 'too many open files',
+  EMSGSIZE: 'message too long',
+  ENAMETOOLONG: 'name too long',
+  ENOSYS: 'function not implemented',
+  ENOTSOCK: 'socket operation on non-socket',
+  ENOTSUP: 'operation not supported',
+  EPERM: 'operation not permitted',
+  EPIPE: 'broken pipe',
+  EXDEV: 'cross-device link not permitted',
 };
+
+/** Whether the package speaks of `name`, as the system spells it, by itself. */
+export function isFileErrorCode(name: string): name is FileErrorCode {
+  return Object.hasOwn(FILE_ERROR_TEXT, name);
+}
 
 /** An error with the fields and wording of node:fs, e.g. `ENOENT: no such file or directory, open 'etc/x'`. */
 export function fileError(code: FileErrorCode, syscall: string, path: string, detail?: string): SociError {

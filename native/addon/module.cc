@@ -8,6 +8,7 @@
 #include "addon/decode_job.h"
 #include "addon/environment.h"
 #include "addon/indexer.h"
+#include "addon/posix.h"
 #include "addon/span_decoder.h"
 
 namespace soci::addon {
@@ -26,6 +27,9 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   // Of the zlib that is linked, which is the one compiled with the addon unless
   // another library's has taken its place.
   exports.Set("zlibVersion", zlibVersion());
+#if defined(__linux__)
+  exports.Set("posix", posix::Define(env));
+#endif
   return exports;
 }
 

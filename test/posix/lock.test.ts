@@ -1,0 +1,69 @@
+/** Locks of open files, within a process and between processes. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { lock, tryLock, unlock } from '../../lib/posix.js';
+import { linuxOnly } from './linux-only.js';
+
+const POSIX = fileURLToPath(new URL('../../lib/posix.js', import.meta.url));
+
+t.test('two open files of one process', linuxOnly, async t => {
+  const file = path.join(t.testdir({ file: '' }), 'file');
+  const [a, b, c] = [0, 1, 2].map(() => openSync(file, 'r+')) as [number, number, number];
+  t.ok(tryLock(a, 'exclusive'));
+  t.ok(tryLock(a, 'exclusive'), 'held already');
+  t.notOk(tryLock(b, 'shared'));
+  t.ok(tryLock(a, 'shared'), 'converted');
+  t.ok(tryLock(b, 'shared'));
+  t.notOk(tryLock(c, 'exclusive'));
+  closeSync(c);
+  t.notOk(tryLock(a, 'exclusive'), 'which a process lock would have lost to the close of c');
+  unlock(b);
+  t.ok(tryLock(a, 'exclusive'));
+
+  const waiting = lock(b, 'exclusive');
+  unlock(a);
+  await waiting;
+  t.notOk(tryLock(a, 'shared'));
+  const controller = new AbortController();
+  const aborted = lock(a, 'shared', { signal: controller.signal });
+  const reason = new Error('enough');
+  controller.abort(reason);
+  await t.rejects(aborted, reason);
+  await t.rejects(lock(a, 'shared', { signal: controller.signal }), reason);
+  closeSync(b);
+  await lock(a, 'exclusive');
+  closeSync(a);
+});
+
+t.test('another process, which is killed', linuxOnly, async t => {
+  const file = path.join(t.testdir({ file: '' }), 'file');
+  const script = `
+    import { openSync } from 'node:fs';
+    import { tryLock } from ${JSON.stringify(POSIX)};
+    console.log(tryLock(openSync(process.argv[1], 'r+'), 'exclusive'));
+    setInterval(() => {}, 1000);`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script, file], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [said] = (await once(child.stdout, 'data')) as [Buffer];
+  t.equal(said.toString(), 'true\n');
+  const fd = openSync(file, 'r+');
+  t.notOk(tryLock(fd, 'shared'));
+  child.kill('SIGKILL');
+  await lock(fd, 'exclusive');
+  closeSync(fd);
+});
+
+t.test('what cannot be locked', linuxOnly, async t => {
+  const file = path.join(t.testdir({ file: '' }), 'file');
+  const fd = openSync(file, 'r');
+  t.throws(() => tryLock(fd, 'exclusive'), { code: 'EBADF', syscall: 'fcntl' }, 'not open for writing');
+  t.throws(() => tryLock(fd, 'both' as 'shared'), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
+  closeSync(fd);
+  t.throws(() => tryLock(fd, 'shared'), { code: 'EBADF' });
+  t.throws(() => unlock(fd), { code: 'EBADF' });
+});
