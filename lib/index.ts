@@ -50,7 +50,6 @@ export { attachMetrics, type Metrics } from './observe/metrics.js';
 export type { CredentialProvider, CredentialRequest, Credentials } from './registry/credentials.js';
 export type { Descriptor } from './registry/descriptor.js';
 export type { HostCapability, HostOptions, MirrorOptions, TlsOptions } from './registry/endpoint.js';
-export type { ExchangeTimeouts } from './registry/exchange.js';
 export {
   type ImageLocation,
   type OpenedLocation,
@@ -84,7 +83,7 @@ export type {
   ReferrersOptions,
   Repository,
 } from './registry/repository.js';
-export { type RegistryOptions, RegistryTransport } from './registry/transport.js';
+export { type RegistryOptions, type RegistryTimeouts, RegistryTransport } from './registry/transport.js';
 export type {
   BuildIndexOptions,
   BuiltIndexes,
@@ -139,10 +138,11 @@ export type { ZtocCache, ZtocKey } from './soci/ztoc-cache.js';
 export { BufferSource } from './source/buffer-source.js';
 export { FileSource } from './source/file-source.js';
 export type { GivenSource } from './source/given-source.js';
-export type { HttpStats, HttpTimeouts } from './source/http-exchange.js';
-export type { RetryPolicy } from './source/http-retry.js';
-export { HttpSource, type HttpSourceOptions } from './source/http-source.js';
-export { HttpTransport, type HttpTransportOptions, type RequestHeaders } from './source/http-transport.js';
+export { HttpSource, type HttpSourceOptions } from './source/http/http-source.js';
+export { HttpTransport, type HttpTransportOptions } from './source/http/http-transport.js';
+export type { HeadersRequest, HttpStats, RequestHeaders } from './source/http/message.js';
+export type { RetryPolicy } from './source/http/retry-policy.js';
+export type { HttpTimeouts } from './source/http/timeouts.js';
 export type { AbortableOptions, Lane, RangeSource, ReadOptions } from './source/range-source.js';
 export type { ReadStats } from './span/fetcher.js';
 export { configure, ReadContext, settings } from './span/read-context.js';

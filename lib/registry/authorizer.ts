@@ -9,14 +9,19 @@ import { SociError } from '../errors.js';
 import { type Challenge, parseChallenges } from './challenge.js';
 import type { CredentialProvider, Credentials } from './credentials.js';
 import type { Endpoint } from './endpoint.js';
+import { checkRealm } from './realm.js';
 import { coversScopes, mergeScopes } from './scope.js';
-import { basicAuthorization, fetchToken, type SendOnce, type Token } from './token-server.js';
-import { checkRealm } from './trusted-url.js';
+import { basicAuthorization, fetchToken, type SendToTokenServer, type Token } from './token-server.js';
 
 export interface AuthorizationRequest {
   readonly repository: string;
   readonly scopes: readonly string[];
-  readonly signal: AbortSignal | undefined;
+  readonly signal: AbortSignal;
+}
+
+interface CredentialsNeeded extends AuthorizationRequest {
+  /** Those that the provider gave last were refused. */
+  readonly refused: boolean;
 }
 
 export interface Refusal {
@@ -40,14 +45,14 @@ const MAX_REPOSITORIES = 1000;
 export class Authorizer {
   readonly #endpoint: Endpoint;
   readonly #provider: CredentialProvider;
-  readonly #send: SendOnce;
+  readonly #send: SendToTokenServer;
   readonly #fetches = new KeyedWork<string, CachedToken>();
   /** Per repository, newest first. */
   readonly #tokens = new Map<string, CachedToken[]>();
   #scheme: Scheme | undefined;
 
   /** @param send One request to this endpoint or its token server; may retry what is transient. */
-  constructor(endpoint: Endpoint, provider: CredentialProvider, send: SendOnce) {
+  constructor(endpoint: Endpoint, provider: CredentialProvider, send: SendToTokenServer) {
     this.#endpoint = endpoint;
     this.#provider = provider;
     this.#send = send;
@@ -59,7 +64,7 @@ export class Authorizer {
       case undefined:
         return undefined;
       case 'basic':
-        return await this.#basic(request, false);
+        return await this.#basic({ ...request, refused: false });
       default:
         return await this.#bearer(request, mergeScopes(request.scopes));
     }
@@ -87,7 +92,7 @@ export class Authorizer {
       return undefined;
     }
     if (this.#scheme.kind === 'basic') {
-      const value = await this.#basic(request, refusal.sent !== undefined);
+      const value = await this.#basic({ ...request, refused: refusal.sent !== undefined });
       return value === refusal.sent ? undefined : value;
     }
     this.#drop(request.repository, refusal.sent);
@@ -96,15 +101,12 @@ export class Authorizer {
     return value === refusal.sent ? undefined : value;
   }
 
-  async #credentials(
-    { repository, signal }: AuthorizationRequest,
-    refused: boolean,
-  ): Promise<Credentials | undefined> {
+  async #credentials({ repository, signal, refused }: CredentialsNeeded): Promise<Credentials | undefined> {
     return await this.#provider({ registry: this.#endpoint.account, repository, refused, signal });
   }
 
-  async #basic(request: AuthorizationRequest, refused: boolean): Promise<string | undefined> {
-    const credentials = await this.#credentials(request, refused);
+  async #basic(request: CredentialsNeeded): Promise<string | undefined> {
+    const credentials = await this.#credentials(request);
     return credentials?.username === undefined ? undefined : basicAuthorization(credentials);
   }
 
@@ -136,7 +138,7 @@ export class Authorizer {
     let credentials: Credentials | undefined;
     let unreadable: unknown;
     try {
-      credentials = await this.#credentials(request, false);
+      credentials = await this.#credentials({ ...request, refused: false });
     } catch (error) {
       // Public images need no credentials, so a broken helper must not stand in their way.
       if (!(error instanceof SociError && error.code === 'ERR_SOCI_CREDENTIALS')) {
@@ -157,7 +159,8 @@ export class Authorizer {
       if (unreadable !== undefined) {
         throw unreadable;
       }
-      const newer = credentials === undefined ? undefined : await this.#credentials(request, true);
+      const newer =
+        credentials === undefined ? undefined : await this.#credentials({ ...request, refused: true });
       if (newer === undefined || JSON.stringify(newer) === JSON.stringify(credentials)) {
         throw error;
       }

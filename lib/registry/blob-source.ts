@@ -3,10 +3,11 @@
  * credentials, over the first endpoint that has the blob. Mirrors are tried in
  * order and left for good when they fail.
  */
-import { SociError, type SociErrorCode } from '../errors.js';
-import { HttpSource } from '../source/http-source.js';
+import { SociError } from '../errors.js';
+import { HttpSource } from '../source/http/http-source.js';
 import { FilledSource, type ReadOptions } from '../source/range-source.js';
-import type { Endpoint } from './endpoint.js';
+import { type Endpoint, endpointUrl } from './endpoint.js';
+import { registryCode } from './registry-error.js';
 import { repositoryScope } from './scope.js';
 import type { RegistryTransport } from './transport.js';
 
@@ -21,13 +22,8 @@ function wordedAsRegistry(error: unknown): unknown {
   if (!(error instanceof SociError) || error.code !== 'ERR_SOCI_HTTP_STATUS') {
     return error;
   }
-  const codes: Readonly<Record<number, SociErrorCode>> = {
-    401: 'ERR_SOCI_REGISTRY_DENIED',
-    403: 'ERR_SOCI_REGISTRY_DENIED',
-    404: 'ERR_SOCI_REGISTRY_NOT_FOUND',
-  };
-  const code = codes[Number(error.data['status'])];
-  return code === undefined
+  const code = registryCode(Number(error.data['status']));
+  return code === error.code
     ? error
     : new SociError(code, error.message, { data: error.data, cause: error.cause });
 }
@@ -97,16 +93,13 @@ export class RegistryBlobSource extends FilledSource {
     let source = this.#sources.get(endpoint);
     if (source === undefined) {
       const { repository, digest, size } = this.#blob;
-      const url = new URL(`${repository}/blobs/${digest}`, endpoint.root);
-      if (endpoint.mirror && endpoint.root.host !== endpoint.registry) {
-        url.searchParams.set('ns', endpoint.registry);
-      }
-      source = HttpSource.open(url, {
-        size,
-        headers: this.#transport.blobHeaders(endpoint, repository, [repositoryScope(repository, 'pull')]),
-        transport: this.#transport.blobTransport(endpoint),
-        retry: this.#transport.retryPolicy(endpoint),
+      const { transport, headers } = this.#transport.reach(endpoint, {
+        repository,
+        scopes: [repositoryScope(repository, 'pull')],
       });
+      const url = endpointUrl(endpoint, `${repository}/blobs/${digest}`);
+      const retry = this.#transport.retryPolicy(endpoint);
+      source = HttpSource.open(url, { size, headers, transport, retry });
       this.#sources.set(endpoint, source);
     }
     return source;

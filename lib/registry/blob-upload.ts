@@ -4,14 +4,15 @@
  * chunks that resume where the registry says it stands.
  */
 import { SociError } from '../errors.js';
+import { locationOf } from '../source/http/location.js';
+import type { HttpReply } from '../source/http/message.js';
+import { isTemporary } from '../source/http/temporary.js';
 import type { Descriptor } from './descriptor.js';
 import type { Endpoint } from './endpoint.js';
-import type { ExchangeAnswer } from './exchange.js';
 import { protocolError } from './registry-error.js';
 import type { BlobContent, PushBlobOptions, PushResult } from './repository.js';
 import { repositoryScope } from './scope.js';
 import type { RegistryCall, RegistryTransport } from './transport.js';
-import { checkLocation } from './trusted-url.js';
 import { VerifiedSource } from './verified-source.js';
 
 export interface UploadOptions extends PushBlobOptions {
@@ -62,10 +63,10 @@ export class BlobUpload {
         return 'mounted';
       }
       // The registry did not mount and opened an upload instead.
-      await this.#upload(this.#location(answer));
+      await this.#upload(locationOf(answer));
       return 'uploaded';
     }
-    await this.#upload(this.#location((await this.#open({}, []))!));
+    await this.#upload(locationOf((await this.#open({}, []))!));
     return 'uploaded';
   }
 
@@ -73,7 +74,7 @@ export class BlobUpload {
   async #open(
     query: Readonly<Record<string, string>>,
     scopes: readonly string[],
-  ): Promise<ExchangeAnswer | undefined> {
+  ): Promise<HttpReply | undefined> {
     const search = new URLSearchParams(query).toString();
     const mounting = search !== '';
     try {
@@ -104,7 +105,7 @@ export class BlobUpload {
         return chunkSize === undefined ? await this.#whole(upload) : await this.#chunked(upload, chunkSize);
       } catch (error) {
         this.#options.signal?.throwIfAborted();
-        if (!(error instanceof SociError) || attempt === WHOLE_ATTEMPTS || !isWorthAnother(error)) {
+        if (attempt === WHOLE_ATTEMPTS || !isWorthAnother(error)) {
           throw error;
         }
         if (error.data['status'] === 413) {
@@ -112,7 +113,7 @@ export class BlobUpload {
         }
       }
       // The failed upload's state is unknown: a new one is begun.
-      upload = this.#location((await this.#open({}, []))!);
+      upload = locationOf((await this.#open({}, []))!);
     }
   }
 
@@ -151,12 +152,12 @@ export class BlobUpload {
       const end = Math.min(size, offset + chunk);
       try {
         const answer = await this.#patch(location, offset, end);
-        location = this.#location(answer);
+        location = locationOf(answer);
         offset = end;
         this.#options.onProgress?.(offset);
       } catch (error) {
         this.#options.signal?.throwIfAborted();
-        if (!(error instanceof SociError) || ++failures === CHUNK_ATTEMPTS || !isWorthAnother(error)) {
+        if (++failures === CHUNK_ATTEMPTS || !isWorthAnother(error)) {
           throw error;
         }
         ({ location, offset } = await this.#status(location));
@@ -165,7 +166,7 @@ export class BlobUpload {
     await this.#finish(location, { headers: { 'content-length': '0' } });
   }
 
-  async #patch(location: URL, start: number, end: number): Promise<ExchangeAnswer> {
+  async #patch(location: URL, start: number, end: number): Promise<HttpReply> {
     const content = this.#content;
     const body =
       content instanceof Uint8Array
@@ -197,13 +198,9 @@ export class BlobUpload {
     const last = Number(range?.[1] ?? 0);
     const offset = last === 0 ? 0 : last + 1;
     if (offset > this.#descriptor.size) {
-      throw protocolError(
-        'GET',
-        answer.url,
-        `the upload has ${offset} bytes, the blob only ${this.#descriptor.size}`,
-      );
+      throw protocolError(answer, `the upload has ${offset} bytes, the blob only ${this.#descriptor.size}`);
     }
-    return { location: this.#location(answer), offset };
+    return { location: locationOf(answer), offset };
   }
 
   async #finish(location: URL, message: Pick<RegistryCall, 'headers' | 'body'>): Promise<void> {
@@ -221,22 +218,17 @@ export class BlobUpload {
     const digest = answer.header('docker-content-digest');
     if (digest !== undefined && digest !== this.#descriptor.digest) {
       throw protocolError(
-        'PUT',
-        answer.url,
+        answer,
         `stored as ${JSON.stringify(digest.slice(0, 100))}, expected ${this.#descriptor.digest}`,
       );
     }
-  }
-
-  #location(answer: ExchangeAnswer): URL {
-    return checkLocation(answer.header('location'), answer.url);
   }
 
   get #scopes(): readonly string[] {
     return [repositoryScope(this.#repository, 'push')];
   }
 
-  #call(call: Omit<RegistryCall, 'repository' | 'signal'>): Promise<ExchangeAnswer> {
+  #call(call: Omit<RegistryCall, 'repository' | 'signal'>): Promise<HttpReply> {
     return this.#transport.send(this.#endpoint, {
       ...call,
       repository: this.#repository,
@@ -245,13 +237,8 @@ export class BlobUpload {
   }
 }
 
-/** A network failure, an overloaded server, or a body that some proxy finds too large. */
-function isWorthAnother(error: SociError): boolean {
-  const status = error.data['status'];
-  return (
-    error.code === 'ERR_SOCI_HTTP_NETWORK' ||
-    error.code === 'ERR_SOCI_HTTP_TIMEOUT' ||
-    (typeof status === 'number' &&
-      (status === 408 || status === 413 || status === 416 || status === 429 || status >= 500))
-  );
+/** What may pass by itself, a body that some proxy finds too large, or an upload that stands elsewhere. */
+function isWorthAnother(error: unknown): error is SociError {
+  const status = error instanceof SociError ? error.data['status'] : undefined;
+  return isTemporary(error) || status === 413 || status === 416;
 }

@@ -7,11 +7,13 @@
 import type { LookupFunction } from 'node:net';
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
 
-import { Agent, Dispatcher, ProxyAgent } from 'undici';
+import { type Dispatcher, ProxyAgent } from 'undici';
 
-import { forbiddenHost } from '../source/forbidden-host.js';
-import type { TlsOptions } from './endpoint.js';
-import { guardedLookup } from './guarded-lookup.js';
+import type { Connections } from '../source/http/guarded-connections.js';
+import { guardedLookup } from '../source/http/guarded-lookup.js';
+import { HttpAgent } from '../source/http/http-agent.js';
+import type { HttpTarget } from '../source/http/target.js';
+import type { Endpoint, TlsOptions } from './endpoint.js';
 import { type Environment, proxyFor } from './proxy.js';
 
 interface ConnectOptions {
@@ -23,8 +25,9 @@ interface ConnectOptions {
 
 const MAX_CONNECTIONS = 32;
 
-function secureContext(tls: TlsOptions, withClient: boolean): SecureContext | undefined {
-  const client = withClient ? tls.clientCertificate : undefined;
+type Client = TlsOptions['clientCertificate'];
+
+function secureContext(tls: TlsOptions, client?: Client): SecureContext | undefined {
   if (tls.ca === undefined && client === undefined) {
     return undefined;
   }
@@ -35,21 +38,20 @@ function secureContext(tls: TlsOptions, withClient: boolean): SecureContext | un
   });
 }
 
-export class EndpointConnections extends Dispatcher {
+export class EndpointConnections implements Connections {
   readonly #home: URL;
   readonly #env: Environment;
   readonly #own: ConnectOptions;
   readonly #foreign: ConnectOptions;
-  readonly #agents = new Map<string, Dispatcher>();
+  readonly #agents = new Map<string, Agent>();
 
   /** @param connectTimeout Milliseconds until TCP and TLS stand. */
-  constructor(home: URL, tls: TlsOptions, connectTimeout: number, env: Environment = process.env) {
-    super();
-    this.#home = home;
+  constructor({ root, tls }: Endpoint, connectTimeout: number, env: Environment = process.env) {
+    this.#home = root;
     this.#env = env;
-    const base = { timeout: connectTimeout, lookup: guardedLookup(home) };
-    const own = secureContext(tls, true);
-    const foreign = secureContext(tls, false);
+    const base = { timeout: connectTimeout, lookup: guardedLookup(root) };
+    const own = secureContext(tls, tls.clientCertificate);
+    const foreign = secureContext(tls);
     this.#own = {
       ...base,
       ...(own === undefined ? {} : { secureContext: own }),
@@ -58,35 +60,29 @@ export class EndpointConnections extends Dispatcher {
     this.#foreign = { ...base, ...(foreign === undefined ? {} : { secureContext: foreign }) };
   }
 
-  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    const origin = new URL(String(options.origin));
-    const own = origin.hostname === this.#home.hostname;
-    const forbidden = forbiddenHost(origin, this.#home);
-    if (forbidden !== undefined) {
-      throw new Error(`${origin.host} is ${forbidden}`);
-    }
-    return this.#agent(own, proxyFor(origin, this.#env)).dispatch(options, handler);
-  }
-
-  override async close(): Promise<void> {
-    await Promise.all([...this.#agents.values()].map(agent => agent.close()));
-  }
-
-  override async destroy(): Promise<void> {
-    await Promise.all([...this.#agents.values()].map(agent => agent.destroy()));
-  }
-
-  #agent(own: boolean, proxy: URL | undefined): Dispatcher {
+  dispatcherFor({ url }: HttpTarget): Dispatcher {
+    const own = url.hostname === this.#home.hostname;
+    const proxy = proxyFor(url, this.#env);
     const key = `${own} ${proxy?.href ?? ''}`;
     let agent = this.#agents.get(key);
     if (agent === undefined) {
-      const connect = own ? this.#own : this.#foreign;
-      agent =
-        proxy === undefined
-          ? new Agent({ connections: MAX_CONNECTIONS, connect })
-          : new ProxyAgent({ uri: proxy.href, connections: MAX_CONNECTIONS, requestTls: connect });
+      agent = agentFor(own ? this.#own : this.#foreign, proxy);
       this.#agents.set(key, agent);
     }
-    return agent;
+    return agent.dispatcher;
   }
+
+  async destroy(): Promise<void> {
+    await Promise.all(Array.from(this.#agents.values(), agent => agent.destroy()));
+  }
+}
+
+type Agent = Pick<HttpAgent, 'destroy'> & { readonly dispatcher: Dispatcher };
+
+function agentFor(connect: ConnectOptions, proxy: URL | undefined): Agent {
+  if (proxy === undefined) {
+    return new HttpAgent(MAX_CONNECTIONS, connect);
+  }
+  const dispatcher = new ProxyAgent({ uri: proxy.href, connections: MAX_CONNECTIONS, requestTls: connect });
+  return { dispatcher, destroy: () => dispatcher.destroy() };
 }

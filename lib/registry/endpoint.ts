@@ -3,7 +3,7 @@
  * registry itself, each with its own transport security.
  */
 import { invalidArgument } from '../errors.js';
-import { isLoopbackHost } from '../source/forbidden-host.js';
+import { isLoopbackHost } from '../source/http/forbidden-host.js';
 import { registryHost } from './reference.js';
 
 export interface TlsOptions {
@@ -98,4 +98,18 @@ export function endpointsOf(registry: string, options: HostOptions): Endpoint[] 
     ...(options.mirrors ?? []).map(mirror => endpoint(mirror, registry, 'mirror')),
     endpoint(server, registry, 'registry'),
   ];
+}
+
+/**
+ * The URL of something that `endpoint` serves.
+ *
+ * @param target Relative to the API root; a URL that the endpoint gave is taken as it is.
+ */
+export function endpointUrl(endpoint: Endpoint, target: string | URL): URL {
+  const url = new URL(target, endpoint.root);
+  // containerd's way of telling a mirror for several registries which one is meant.
+  if (endpoint.mirror && typeof target === 'string' && endpoint.root.host !== endpoint.registry) {
+    url.searchParams.set('ns', endpoint.registry);
+  }
+  return url;
 }

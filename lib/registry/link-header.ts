@@ -1,5 +1,5 @@
 /** `Link: <…>; rel="next"` (RFC 8288), by which registries page their lists. */
-import type { ExchangeAnswer } from './exchange.js';
+import type { HttpReply } from '../source/http/message.js';
 import { protocolError } from './registry-error.js';
 
 /**
@@ -7,7 +7,7 @@ import { protocolError } from './registry-error.js';
  *
  * @throws SociError ERR_SOCI_REGISTRY_PROTOCOL when it is not on the same origin: the token would follow it.
  */
-export function nextPage(answer: ExchangeAnswer): URL | undefined {
+export function nextPage(answer: Pick<HttpReply, 'header' | 'method' | 'url'>): URL | undefined {
   for (const link of (answer.header('link') ?? '').split(/,(?=\s*<)/)) {
     const match = /^\s*<([^>]*)>(.*)$/s.exec(link);
     if (match === null || !isNext(match[2]!)) {
@@ -15,7 +15,7 @@ export function nextPage(answer: ExchangeAnswer): URL | undefined {
     }
     const base = answer.url.href;
     if (!URL.canParse(match[1]!, base) || new URL(match[1]!, base).origin !== answer.url.origin) {
-      throw protocolError('GET', answer.url, 'its Link to the next page leads to another host');
+      throw protocolError(answer, 'its Link to the next page leads to another host');
     }
     return new URL(match[1]!, base);
   }

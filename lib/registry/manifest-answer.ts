@@ -1,8 +1,8 @@
 /** From a registry's answer to a manifest that is what was asked for, by the digest of its bytes. */
 import { SociError } from '../errors.js';
+import type { HttpReply } from '../source/http/message.js';
 import type { Descriptor } from './descriptor.js';
 import { isDigest, sha256Digest, verifyContent } from './digest.js';
-import type { ExchangeAnswer } from './exchange.js';
 import { MAX_MANIFEST_BYTES, parseManifest } from './manifest.js';
 import { essence } from './media-types.js';
 import type { ManifestContent } from './repository.js';
@@ -14,7 +14,7 @@ import type { ManifestContent } from './repository.js';
  * @throws SociError ERR_SOCI_DIGEST_MISMATCH, ERR_SOCI_MANIFEST, ERR_SOCI_LIMIT
  */
 export async function readManifestAnswer(
-  answer: ExchangeAnswer,
+  answer: HttpReply,
   name: string,
   target: string,
   wanted: Descriptor | undefined,

@@ -5,7 +5,7 @@
 import { BlockList, isIP } from 'node:net';
 
 import { invalidArgument } from '../errors.js';
-import { isLoopbackHost } from '../source/forbidden-host.js';
+import { isLoopbackHost } from '../source/http/forbidden-host.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -7,9 +7,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { SociError } from '../errors.js';
+import type { HttpReply } from '../source/http/message.js';
 import type { Descriptor } from './descriptor.js';
 import type { Endpoint } from './endpoint.js';
-import type { ExchangeAnswer } from './exchange.js';
 import { nextPage } from './link-header.js';
 import { type ImageIndex, MAX_MANIFEST_BYTES, parseManifest } from './manifest.js';
 import { essence, OCI_INDEX } from './media-types.js';
@@ -66,7 +66,7 @@ interface Page {
   readonly bytes: number;
 }
 
-async function readPage(answer: ExchangeAnswer): Promise<Page | undefined> {
+async function readPage(answer: HttpReply): Promise<Page | undefined> {
   // Content-Type decides: a login page with status 200 is no answer to the question.
   if (essence(answer.header('content-type')) !== OCI_INDEX) {
     await answer.discard();
@@ -105,7 +105,7 @@ export async function listReferrers(
         },
       );
     }
-    let answer: ExchangeAnswer;
+    let answer: HttpReply;
     try {
       answer = await transport.send(endpoint, {
         method: 'GET',
@@ -129,7 +129,7 @@ export async function listReferrers(
       if (number === 0) {
         return undefined;
       }
-      throw protocolError('GET', answer.url, 'a later page of the referrers is no image index');
+      throw protocolError(answer, 'a later page of the referrers is no image index');
     }
     found.push(...page.index.manifests);
     bytes += page.bytes;

@@ -3,12 +3,11 @@
  * codes and messages of the distribution specification. A registry's own words
  * are cut, stripped of control characters and of the secrets in URLs.
  */
-import { STATUS_CODES } from 'node:http';
-
-import { SociError, type SociErrorCode } from '../errors.js';
-import { parseRetryAfter } from '../source/http-retry.js';
-import { redactUrl } from '../source/redact.js';
-import type { ExchangeAnswer } from './exchange.js';
+import type { SociError, SociErrorCode } from '../errors.js';
+import { httpError, type RequestLine, statusText } from '../source/http/http-error.js';
+import type { HttpReply, Interceptor } from '../source/http/message.js';
+import { redactUrl } from '../source/http/redact.js';
+import { askedWait } from '../source/http/reply-check.js';
 import { sentSecrets } from './sent-secrets.js';
 
 export interface RegistryErrorEntry {
@@ -20,6 +19,8 @@ export interface RegistryErrorEntry {
 const WANTS_TLS = /HTTP request (?:was sent )?to (?:an )?HTTPS (?:server|port)/i;
 const MAX_ENTRIES = 5;
 const MAX_MESSAGE = 300;
+/** Bytes of an error's body that are worth reading. */
+const EXCERPT = 64 * 1024;
 
 function plain(value: unknown, limit: number, secrets: readonly string[]): string {
   const text = typeof value === 'string' ? value : '';
@@ -60,7 +61,8 @@ export function parseErrorBody(body: Uint8Array, secrets: readonly string[]): Re
   }
 }
 
-function codeOf(status: number): SociErrorCode {
+/** What a status that is no answer means of a registry. */
+export function registryCode(status: number): SociErrorCode {
   switch (status) {
     case 401:
     case 403:
@@ -74,29 +76,40 @@ function codeOf(status: number): SociErrorCode {
 }
 
 /**
- * The error for an answer that is not what was hoped for. `data`: url, status, errors, retryAfter (ms).
- *
- * @param body As much of the answer's as is worth reading for it.
+ * The error for a reply that is no answer; reads or closes its body. `data`: url, status, errors, retryAfter (ms),
+ * temporary.
  */
-export function statusError(answer: ExchangeAnswer, body: Uint8Array): SociError {
-  const { request, status } = answer;
-  const { method } = request;
-  const errors = parseErrorBody(body, sentSecrets(request));
-  const shown = redactUrl(answer.url);
-  const phrase = STATUS_CODES[status] ?? '';
+export async function statusError(reply: HttpReply): Promise<SociError> {
+  const { request, status } = reply;
+  const errors = parseErrorBody(await excerpt(reply), sentSecrets(request));
   const details = errors.map(({ code, message }) => [code, message].filter(part => part !== '').join(': '));
-  const wait = parseRetryAfter(answer.header('retry-after'));
-  return new SociError(
-    codeOf(status),
-    `${method} ${shown}: ${`${status} ${phrase}`.trim()}${details.length === 0 ? '' : ` (${details.join('; ')})`}`,
-    { data: { url: shown, status, errors, ...(wait === undefined ? {} : { retryAfter: wait }) } },
-  );
+  const said = details.length === 0 ? '' : ` (${details.join('; ')})`;
+  const data = { status, errors, ...askedWait(reply) };
+  return httpError(registryCode(status), reply, `${statusText(status)}${said}`, data);
+}
+
+/** Makes errors of replies whose status is no answer to what was asked. */
+export function answersOnly(isAnswer: (status: number) => boolean): Interceptor {
+  return next => async request => {
+    const reply = await next(request);
+    if (isAnswer(reply.status)) {
+      return reply;
+    }
+    throw await statusError(reply);
+  };
+}
+
+/** The start of a body that only explains: if it cannot be had, there is no explanation. */
+async function excerpt(reply: HttpReply): Promise<Uint8Array> {
+  try {
+    return await reply.bytes(EXCERPT);
+  } catch {
+    reply.request.signal.throwIfAborted();
+    return new Uint8Array();
+  }
 }
 
 /** An answer that breaks the protocol: a missing header, a wrong type, a body of the wrong size. */
-export function protocolError(method: string, url: URL, detail: string): SociError {
-  const shown = redactUrl(url);
-  return new SociError('ERR_SOCI_REGISTRY_PROTOCOL', `${method} ${shown}: ${detail}`, {
-    data: { url: shown },
-  });
+export function protocolError(at: RequestLine, detail: string): SociError {
+  return httpError('ERR_SOCI_REGISTRY_PROTOCOL', at, detail);
 }

@@ -1,12 +1,12 @@
 /** A repository of a registry, reached over the distribution API. */
-import { SociError } from '../errors.js';
+import { invalidArgument, SociError } from '../errors.js';
+import type { HttpReply } from '../source/http/message.js';
 import type { AbortableOptions, RangeSource } from '../source/range-source.js';
 import { RegistryBlobSource } from './blob-source.js';
 import { BlobUpload } from './blob-upload.js';
 import type { Descriptor } from './descriptor.js';
 import { isDigest, requireSha256, sha256Digest, verifyContent } from './digest.js';
 import type { Endpoint, HostCapability } from './endpoint.js';
-import type { ExchangeAnswer } from './exchange.js';
 import { artifactTypeOf, MAX_MANIFEST_BYTES, parseManifest } from './manifest.js';
 import { readManifestAnswer } from './manifest-answer.js';
 import { essence, isIndexType, isManifestType, MANIFEST_ACCEPT, OCI_INDEX } from './media-types.js';
@@ -51,10 +51,7 @@ export class RegistryRepository implements Repository {
   ) {
     const { chunkSize } = options;
     if (chunkSize !== undefined && (!Number.isSafeInteger(chunkSize) || chunkSize < 1)) {
-      throw new SociError(
-        'ERR_SOCI_INVALID_ARGUMENT',
-        `chunkSize must be a number of bytes, got ${chunkSize}`,
-      );
+      throw invalidArgument('chunkSize', 'a number of bytes from 1 on', chunkSize);
     }
     this.#transport = transport;
     this.#options = options;
@@ -82,7 +79,7 @@ export class RegistryRepository implements Repository {
       return (await this.getManifest(target, options)).descriptor;
     }
     if (isDigest(target) && digest !== target) {
-      throw protocolError('HEAD', answer.url, `asked for ${target}, Docker-Content-Digest says ${digest}`);
+      throw protocolError(answer, `asked for ${target}, Docker-Content-Digest says ${digest}`);
     }
     return { mediaType, digest, size };
   }
@@ -180,11 +177,7 @@ export class RegistryRepository implements Repository {
     const answer = await this.#put(options.tag ?? digest, bytes, mediaType, options.signal);
     const stored = answer.header('docker-content-digest');
     if (stored !== undefined && stored !== digest) {
-      throw protocolError(
-        'PUT',
-        answer.url,
-        `stored as ${JSON.stringify(stored.slice(0, 100))}, expected ${digest}`,
-      );
+      throw protocolError(answer, `stored as ${JSON.stringify(stored.slice(0, 100))}, expected ${digest}`);
     }
     const artifactType = artifactTypeOf(manifest);
     const descriptor: Descriptor = {
@@ -295,7 +288,7 @@ export class RegistryRepository implements Repository {
     bytes: Uint8Array,
     mediaType: string,
     signal: AbortSignal | undefined,
-  ): Promise<ExchangeAnswer> {
+  ): Promise<HttpReply> {
     const answer = await this.#send(await this.#pushEndpoint(), {
       method: 'PUT',
       url: this.#manifestPath(this.#target(target)),
@@ -371,14 +364,14 @@ export class RegistryRepository implements Repository {
   async #pull(
     capability: HostCapability,
     call: Omit<RegistryCall, 'repository' | 'scopes'>,
-  ): Promise<ExchangeAnswer> {
+  ): Promise<HttpReply> {
     return await this.#eachEndpoint(capability, call.signal, endpoint => this.#send(endpoint, call));
   }
 
   #send(
     endpoint: Endpoint,
     call: Omit<RegistryCall, 'repository' | 'scopes'> & { readonly scopes?: readonly string[] },
-  ): Promise<ExchangeAnswer> {
+  ): Promise<HttpReply> {
     const scopes = call.scopes ?? [repositoryScope(this.repository, 'pull')];
     return this.#transport.send(endpoint, { ...call, scopes, repository: this.repository });
   }

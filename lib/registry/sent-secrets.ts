@@ -2,13 +2,13 @@
  * What of a request must not come back in a message. Servers and proxies like to
  * quote the header or the token that they refuse, and messages end up in logs.
  */
-import type { ExchangeRequest } from './exchange.js';
+import type { HttpRequest } from '../source/http/message.js';
 
 /** Shorter ones are parts of ordinary words: hiding them would garble messages, and tell what they are. */
 const MIN_LENGTH = 4;
 
 /** The credentials in a request, in the forms that a server sees. */
-export function sentSecrets({ headers, body }: Pick<ExchangeRequest, 'headers' | 'body'>): string[] {
+export function sentSecrets({ headers, body }: Pick<HttpRequest, 'headers' | 'body'>): string[] {
   const [scheme = '', value = ''] = (headers['authorization'] ?? '').split(' ', 2);
   const secrets = [value];
   if (scheme.toLowerCase() === 'basic') {

@@ -1,5 +1,6 @@
 /** The tags of a repository, page by page. */
 import { SociError } from '../errors.js';
+import type { RequestLine } from '../source/http/http-error.js';
 import type { Endpoint } from './endpoint.js';
 import { nextPage } from './link-header.js';
 import { isTag } from './reference.js';
@@ -11,23 +12,23 @@ const MAX_PAGES = 1000;
 const MAX_TAGS = 1_000_000;
 const MAX_PAGE_BYTES = 8 * 1024 * 1024;
 
-function parseTags(body: Uint8Array, url: URL): string[] {
+function parseTags(body: Uint8Array, at: RequestLine): string[] {
   let answer: unknown;
   try {
     answer = JSON.parse(new TextDecoder().decode(body));
   } catch {
-    throw protocolError('GET', url, 'the list of tags is not JSON');
+    throw protocolError(at, 'the list of tags is not JSON');
   }
   // Go writes a nil slice as null.
   const tags = (answer as { readonly tags?: unknown } | null)?.tags ?? [];
   if (!Array.isArray(tags)) {
-    throw protocolError('GET', url, 'the list of tags has no array of tags');
+    throw protocolError(at, 'the list of tags has no array of tags');
   }
   // Their grammar also bounds their length: a million of them fit into memory.
   const odd = tags.find(tag => typeof tag !== 'string' || !isTag(tag));
   if (odd !== undefined) {
     const shown = JSON.stringify(odd).slice(0, 100);
-    throw protocolError('GET', url, `the list of tags has ${shown}, which is no tag`);
+    throw protocolError(at, `the list of tags has ${shown}, which is no tag`);
   }
   return tags as string[];
 }
@@ -63,7 +64,7 @@ export async function listTags(
       expect: [200],
       signal,
     });
-    for (const tag of parseTags(await answer.bytes(MAX_PAGE_BYTES), answer.url)) {
+    for (const tag of parseTags(await answer.bytes(MAX_PAGE_BYTES), answer)) {
       tags.add(tag);
     }
     url = nextPage(answer);

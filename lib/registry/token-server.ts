@@ -3,9 +3,10 @@
  * basic credentials or none, or an OAuth2 POST when there is an identity token.
  */
 import { SociError } from '../errors.js';
-import { redactUrl } from '../source/redact.js';
+import type { HttpReply, HttpRequest } from '../source/http/message.js';
+import { redactUrl } from '../source/http/redact.js';
+import { basic } from '../source/http/target.js';
 import type { Credentials } from './credentials.js';
-import type { ExchangeAnswer, ExchangeRequest } from './exchange.js';
 import { statusError } from './registry-error.js';
 
 export interface Token {
@@ -23,7 +24,14 @@ export interface TokenRequest {
   readonly signal: AbortSignal;
 }
 
-export type SendOnce = (request: ExchangeRequest) => Promise<ExchangeAnswer>;
+/** What is sent to a token server. */
+export interface TokenMessage extends Pick<HttpRequest, 'method' | 'headers' | 'signal'> {
+  readonly url: URL;
+  readonly body?: Uint8Array;
+}
+
+/** Sends it, not following redirects; may repeat what is temporary. */
+export type SendToTokenServer = (message: TokenMessage) => Promise<HttpReply>;
 
 const CLIENT_ID = 'seekable-oci';
 const MAX_ANSWER = 1024 * 1024;
@@ -35,11 +43,10 @@ const DEFAULT_LIFETIME = 60;
 const MAX_LIFETIME = 24 * 3600;
 
 export function basicAuthorization(credentials: Credentials): string {
-  const pair = `${credentials.username ?? ''}:${credentials.password ?? ''}`;
-  return `Basic ${Buffer.from(pair, 'utf8').toString('base64')}`;
+  return basic(credentials.username ?? '', credentials.password ?? '');
 }
 
-function tokenGet({ realm, service, scopes, credentials, signal }: TokenRequest): ExchangeRequest {
+function tokenGet({ realm, service, scopes, credentials, signal }: TokenRequest): TokenMessage {
   const url = new URL(realm);
   if (service !== undefined) {
     url.searchParams.set('service', service);
@@ -59,7 +66,7 @@ function tokenGet({ realm, service, scopes, credentials, signal }: TokenRequest)
   };
 }
 
-function tokenPost({ realm, service, scopes, credentials, signal }: TokenRequest): ExchangeRequest {
+function tokenPost({ realm, service, scopes, credentials, signal }: TokenRequest): TokenMessage {
   const form = new URLSearchParams({
     grant_type: 'refresh_token',
     client_id: CLIENT_ID,
@@ -101,13 +108,12 @@ function parseToken(body: Uint8Array, url: URL, sentAt: number): Token {
  * @throws SociError ERR_SOCI_REGISTRY_DENIED when the server refuses, ERR_SOCI_REGISTRY_AUTH when its answer
  *   makes no sense.
  */
-export async function fetchToken(request: TokenRequest, send: SendOnce): Promise<Token> {
+export async function fetchToken(request: TokenRequest, send: SendToTokenServer): Promise<Token> {
   const sentAt = Date.now();
   const message = request.credentials?.identityToken === undefined ? tokenGet(request) : tokenPost(request);
   const answer = await send(message);
   if (answer.status !== 200) {
-    const excerpt = await answer.excerpt(64 * 1024);
-    const error = statusError(answer, excerpt);
+    const error = await statusError(answer);
     // What a token server does not find, or redirects, is no token all the same.
     throw error.code === 'ERR_SOCI_REGISTRY_NOT_FOUND' || (answer.status >= 300 && answer.status < 400)
       ? new SociError('ERR_SOCI_REGISTRY_AUTH', `Token server: ${error.message}`, { data: error.data })

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import t from 'tap';
 
 import { openLayer } from '../../lib/layer/layer.js';
-import { HttpSource } from '../../lib/source/http-source.js';
+import { HttpSource } from '../../lib/source/http/http-source.js';
 import { buildZtoc } from '../../lib/ztoc/build.js';
 import { verifyZtoc } from '../../lib/ztoc/verify.js';
 import { Ztoc } from '../../lib/ztoc/ztoc.js';

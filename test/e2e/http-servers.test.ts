@@ -10,7 +10,7 @@ import t, { type Test } from 'tap';
 import { Agent } from 'undici';
 
 import { openLayer } from '../../lib/layer/layer.js';
-import { HttpSource, type HttpSourceOptions } from '../../lib/source/http-source.js';
+import { HttpSource, type HttpSourceOptions } from '../../lib/source/http/http-source.js';
 import { buildZtoc } from '../../lib/ztoc/build.js';
 import { collect, fixturePath, QUICK, sampleBytes } from '../registry/fixture.js';
 import { tarOf } from '../soci/sample-image.js';

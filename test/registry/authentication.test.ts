@@ -6,8 +6,9 @@ import { inspect } from 'node:util';
 import t from 'tap';
 import { SociError } from '../../lib/errors.js';
 import type { CredentialProvider, CredentialRequest } from '../../lib/registry/credentials.js';
-import { guardedLookup } from '../../lib/registry/guarded-lookup.js';
-import { checkLocation, checkRealm } from '../../lib/registry/trusted-url.js';
+import { checkRealm } from '../../lib/registry/realm.js';
+import { guardedLookup } from '../../lib/source/http/guarded-lookup.js';
+import { locationOf } from '../../lib/source/http/location.js';
 import type { RegistryRequest, Reply } from '../../lib/testing/testing.js';
 import {
   blobOf,
@@ -226,6 +227,8 @@ t.test('token servers that are not to be asked', t => {
   );
   t.equal(checkRealm('http://127.0.0.1:9/token', loopback).href, 'http://127.0.0.1:9/token');
 
+  const checkLocation = (location: string | undefined, url: URL): URL =>
+    locationOf({ method: 'POST', url, header: () => location });
   t.throws(() => checkLocation('http://cdn.example/x', registry), { code: 'ERR_SOCI_HTTP_REDIRECT' });
   t.throws(() => checkLocation('https://169.254.169.254/', registry), { code: 'ERR_SOCI_HTTP_REDIRECT' });
   t.throws(() => checkLocation('https://localhost/', registry), { code: 'ERR_SOCI_HTTP_REDIRECT' });

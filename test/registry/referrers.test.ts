@@ -1,9 +1,9 @@
 import t from 'tap';
 import type { Descriptor } from '../../lib/registry/descriptor.js';
-import type { ExchangeAnswer } from '../../lib/registry/exchange.js';
 import { nextPage } from '../../lib/registry/link-header.js';
 import { OCI_INDEX } from '../../lib/registry/media-types.js';
 import { referrersTag } from '../../lib/registry/referrers.js';
+import type { HttpReply } from '../../lib/source/http/message.js';
 import {
   encodeIndex,
   failure,
@@ -202,7 +202,7 @@ t.test('links to the next page', t => {
     const answer = {
       header: () => link,
       url: new URL('https://r.example/v2/a/tags/list'),
-    } as unknown as ExchangeAnswer;
+    } as unknown as HttpReply;
     return nextPage(answer)?.href;
   };
   t.equal(next('</v2/a/tags/list?last=b&n=2>; rel="next"'), 'https://r.example/v2/a/tags/list?last=b&n=2');

@@ -4,8 +4,8 @@
  */
 import { createServer, type Socket } from 'node:net';
 import t, { type Test } from 'tap';
-import { HttpSource } from '../../lib/source/http-source.js';
-import { HttpTransport } from '../../lib/source/http-transport.js';
+import { HttpSource } from '../../lib/source/http/http-source.js';
+import { HttpTransport } from '../../lib/source/http/http-transport.js';
 import { type Fault, FaultyServer } from '../helpers/http-server.js';
 
 const BODY = new Uint8Array(8 * 1024 * 1024);

@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import t, { type Test } from 'tap';
-import { HttpSource, type HttpSourceOptions } from '../../lib/source/http-source.js';
+import { HttpSource, type HttpSourceOptions } from '../../lib/source/http/http-source.js';
 import { type Fault, FaultyServer, type ServedObject } from '../helpers/http-server.js';
 
 const BODY = new Uint8Array(randomBytes(1_000_000));

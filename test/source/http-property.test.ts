@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import t from 'tap';
 import { ERROR_CODES, SociError } from '../../lib/errors.js';
-import { HttpSource } from '../../lib/source/http-source.js';
+import { HttpSource } from '../../lib/source/http/http-source.js';
 import { type Fault, FaultyServer } from '../helpers/http-server.js';
 
 const BODY = new Uint8Array(randomBytes(200_000));

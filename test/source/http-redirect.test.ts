@@ -7,8 +7,9 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { inspect } from 'node:util';
 import t, { type Test } from 'tap';
 import { MockAgent } from 'undici';
-import { HttpSource, type HttpSourceOptions } from '../../lib/source/http-source.js';
-import { type HeadersRequest, HttpTransport } from '../../lib/source/http-transport.js';
+import { HttpSource, type HttpSourceOptions } from '../../lib/source/http/http-source.js';
+import { HttpTransport } from '../../lib/source/http/http-transport.js';
+import type { HeadersRequest } from '../../lib/source/http/message.js';
 import { FaultyServer } from '../helpers/http-server.js';
 
 const BODY = new Uint8Array(randomBytes(100_000));

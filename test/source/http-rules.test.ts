@@ -4,18 +4,26 @@
  */
 import fc from 'fast-check';
 import t from 'tap';
-import { SociError, type SociErrorCode } from '../../lib/errors.js';
-import { parseContentRange } from '../../lib/source/content-range.js';
+import type { SociError, SociErrorCode } from '../../lib/errors.js';
+import { parseContentRange } from '../../lib/source/http/content-range.js';
+import { httpError } from '../../lib/source/http/http-error.js';
+import { isRedirect, locationOf } from '../../lib/source/http/location.js';
+import { redactUrl, shownValue } from '../../lib/source/http/redact.js';
+import { Retries } from '../../lib/source/http/retry.js';
 import {
   backoff,
   DEFAULT_RETRY_POLICY,
-  isTransient,
   parseRetryAfter,
-  Retries,
   retryPolicy,
-} from '../../lib/source/http-retry.js';
-import { followRedirect, isRedirect, parseTarget } from '../../lib/source/http-target.js';
-import { redactUrl, shownValue } from '../../lib/source/redact.js';
+} from '../../lib/source/http/retry-policy.js';
+import { type HttpTarget, parseTarget, redirected } from '../../lib/source/http/target.js';
+import { isTemporary } from '../../lib/source/http/temporary.js';
+
+const AT = { method: 'GET', url: new URL('http://host.example/x') };
+
+function followRedirect(from: HttpTarget, location: string | undefined): HttpTarget {
+  return redirected(from, locationOf({ method: 'GET', url: from.url, header: () => location }));
+}
 
 t.test('Content-Range', async t => {
   t.same(parseContentRange('bytes 0-0/1'), { range: { start: 0, end: 1 }, total: 1 });
@@ -158,15 +166,15 @@ t.test('where requests may go', async t => {
 
 t.test('what is retried', async t => {
   const failure = (code: SociErrorCode, data: Record<string, unknown> = {}): SociError =>
-    new SociError(code, 'failed', { data });
+    httpError(code, AT, 'failed', data);
   for (const status of [408, 429, 500, 502, 503, 504, 507, 522]) {
-    t.equal(isTransient(failure('ERR_SOCI_HTTP_STATUS', { status })), true, `status ${status}`);
+    t.equal(isTemporary(failure('ERR_SOCI_HTTP_STATUS', { status })), true, `status ${status}`);
   }
   for (const status of [204, 301, 400, 401, 403, 404, 410, 416, 501, 505]) {
-    t.equal(isTransient(failure('ERR_SOCI_HTTP_STATUS', { status })), false, `status ${status}`);
+    t.equal(isTemporary(failure('ERR_SOCI_HTTP_STATUS', { status })), false, `status ${status}`);
   }
   for (const reason of ['ECONNRESET', 'ECONNREFUSED', 'EAI_AGAIN', 'UND_ERR_SOCKET', 'ETIMEDOUT']) {
-    t.equal(isTransient(failure('ERR_SOCI_HTTP_NETWORK', { reason })), true, reason);
+    t.equal(isTemporary(failure('ERR_SOCI_HTTP_NETWORK', { reason })), true, reason);
   }
   for (const reason of [
     undefined,
@@ -177,13 +185,13 @@ t.test('what is retried', async t => {
     'HPE_INVALID_CONSTANT',
     'UND_ERR_HEADERS_OVERFLOW',
   ]) {
-    t.equal(isTransient(failure('ERR_SOCI_HTTP_NETWORK', { reason })), false, String(reason));
+    t.equal(isTemporary(failure('ERR_SOCI_HTTP_NETWORK', { reason })), false, String(reason));
   }
-  t.equal(isTransient(failure('ERR_SOCI_HTTP_TIMEOUT')), true);
-  t.equal(isTransient(failure('ERR_SOCI_SOURCE_SHORT')), true);
-  t.equal(isTransient(failure('ERR_SOCI_SOURCE_CHANGED')), false);
-  t.equal(isTransient(failure('ERR_SOCI_HTTP_RANGE')), false);
-  t.equal(isTransient(new Error('ECONNRESET')), false);
+  t.equal(isTemporary(failure('ERR_SOCI_HTTP_TIMEOUT')), true);
+  t.equal(isTemporary(failure('ERR_SOCI_SOURCE_SHORT')), true);
+  t.equal(isTemporary(failure('ERR_SOCI_SOURCE_CHANGED')), false);
+  t.equal(isTemporary(failure('ERR_SOCI_HTTP_RANGE')), false);
+  t.equal(isTemporary(new Error('ECONNRESET')), false);
 });
 
 t.test('how long it waits', async t => {
@@ -211,14 +219,14 @@ t.test('how long it waits', async t => {
 t.test('when it gives up', async t => {
   const quick = retryPolicy({ retries: 2, minDelay: 0, maxRetryAfter: 1000 });
   const { signal } = new AbortController();
-  const busy = new SociError('ERR_SOCI_HTTP_STATUS', 'GET x: 503', { data: { status: 503 } });
+  const busy = httpError('ERR_SOCI_HTTP_STATUS', AT, '503', { status: 503 });
 
   const retries = new Retries(quick, signal);
   await retries.pause(busy, 0);
   await retries.pause(busy, 0);
   await t.rejects(retries.pause(busy, 0), {
     code: 'ERR_SOCI_HTTP_STATUS',
-    message: 'GET x: 503 (gave up after 3 attempts)',
+    message: 'GET http://host.example/x: 503 (gave up after 3 attempts)',
     data: { status: 503, attempts: 3 },
   });
 
@@ -227,9 +235,7 @@ t.test('when it gives up', async t => {
   await progressing.pause(busy, 20 * 1024 * 1024 + 1);
   await t.rejects(progressing.pause(busy, 20 * 1024 * 1024 + 2), /gave up/, 'a few bytes are no progress');
 
-  const patient = new SociError('ERR_SOCI_HTTP_STATUS', 'GET x: 429', {
-    data: { status: 429, retryAfter: 1001 },
-  });
+  const patient = httpError('ERR_SOCI_HTTP_STATUS', AT, '429', { status: 429, retryAfter: 1001 });
   await t.rejects(new Retries(quick, signal).pause(patient, 0), /asks to wait 2 s/);
 
   const final = new Error('another error');

@@ -11,7 +11,7 @@ import { SliceSource } from '../../lib/registry/slice-source.js';
 import { BufferSource } from '../../lib/source/buffer-source.js';
 import { FileSource } from '../../lib/source/file-source.js';
 import { completeSource } from '../../lib/source/given-source.js';
-import { HttpSource } from '../../lib/source/http-source.js';
+import { HttpSource } from '../../lib/source/http/http-source.js';
 import type { RangeSource } from '../../lib/source/range-source.js';
 import { FaultyServer } from '../helpers/http-server.js';
 

@@ -1,18 +1,18 @@
 /**
- * The name look-ups of an endpoint and of whatever it sends us to. A name that
+ * The name look-ups of a caller's host and of whatever it sends us to. A name that
  * somebody else chose may point anywhere, and elsewhere the next time it is
  * asked for, so what it resolves to decides, at the moment of connecting.
  */
 import { type LookupAddress, lookup } from 'node:dns';
 import type { LookupFunction } from 'node:net';
 
-import { isLinkLocalAddress, isLoopbackHost } from '../source/forbidden-host.js';
+import { isLinkLocalAddress, isLoopbackHost } from './forbidden-host.js';
 
 /**
- * Refuses link-local addresses for every name, and this machine's own for names other than the endpoint's,
- * unless the endpoint is on this machine too.
+ * Refuses link-local addresses for every name, and this machine's own for names other than the caller's,
+ * unless the caller's host is on this machine too.
  *
- * @param home The endpoint's URL.
+ * @param home What the caller named.
  */
 export function guardedLookup(home: URL, resolve: typeof lookup = lookup): LookupFunction {
   return (hostname, options, callback) => {
@@ -27,7 +27,7 @@ export function guardedLookup(home: URL, resolve: typeof lookup = lookup): Looku
       } else if (error || own === undefined || isLoopbackHost(home.hostname)) {
         callback(error, found as string, family);
       } else {
-        // The registry's name may be one of this machine's.
+        // The caller's name may be one of this machine's.
         resolve(home.hostname, { all: true }, (_, homes = []) => {
           const local = homes.some(({ address }) => isLoopbackHost(address));
           if (local) callback(null, found as string, family);

@@ -5,85 +5,40 @@
  * own are coarse and also run for replies nobody is waiting for).
  */
 import type { Dispatcher } from 'undici';
-import { SociError } from '../errors.js';
-import { publish } from '../observe/channels.js';
+import { SociError } from '../../errors.js';
 import { type HttpPhase, httpError, networkError, timeoutError } from './http-error.js';
-import { redactUrl } from './redact.js';
-
-export interface HttpTimeouts {
-  /** ms until a TCP (and TLS) connection stands. */
-  readonly connect: number;
-  /** ms from sending the request to the reply's header. */
-  readonly headers: number;
-  /** ms without a byte of the body while somebody waits for one. */
-  readonly bodyIdle: number;
-  /** ms for a ranged request as a whole, so that a dripping server ends too. Not for whole-object streams. */
-  readonly request: number;
-}
-
-/** Counted while it happens; body bytes include those of error replies. */
-export interface HttpStats {
-  requests: number;
-  bytes: number;
-  retries: number;
-  redirects: number;
-}
-
-export interface ExchangeOptions {
-  readonly url: URL;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly signal: AbortSignal;
-  readonly timeouts: HttpTimeouts;
-  readonly limitTotalTime: boolean;
-  readonly stats: HttpStats;
-}
-
-/** A reply whose header has arrived. Its body must be read, discarded or destroyed. */
-export interface HttpReply {
-  readonly url: URL;
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  /** A header's value; values of a repeated header joined with ', ' (RFC 9110 §5.3). */
-  header(name: string): string | undefined;
-  /**
-   * Writes the body to the start of `target`; resolves at the body's end, which
-   * may come before `target` is full.
-   *
-   * @param onBytes called with the length of each piece once it is in `target`
-   * @throws SociError ERR_SOCI_HTTP_RANGE, with the connection destroyed, when the body is longer.
-   */
-  readInto(target: Uint8Array, onBytes: (length: number) => void): Promise<void>;
-  /** The body with backpressure: at most 256 KiB wait in memory. */
-  chunks(): AsyncGenerator<Uint8Array, void, undefined>;
-  /**
-   * Lets a short rest of the body arrive, so that the connection can be used
-   * again; destroys it otherwise. Waits only if the body is there already, for
-   * the connection to be free.
-   */
-  discard(): Promise<void>;
-  /** Closes the connection unless the body has ended. */
-  destroy(): void;
-}
+import type { HttpMethod, HttpReply, HttpRequest, ReplyHeaders } from './message.js';
+import { contentLength } from './reply-check.js';
+import { timedBody } from './request-body.js';
+import type { HttpTimeouts } from './timeouts.js';
 
 const QUEUE_LIMIT = 256 * 1024;
 const DISCARD_LIMIT = 4 * 1024;
 
 /** @throws SociError ERR_SOCI_HTTP_NETWORK, …_TIMEOUT, or the signal's reason. */
-export function exchange(dispatcher: Dispatcher, options: ExchangeOptions): Promise<HttpReply> {
-  if (options.signal.aborted) return Promise.reject(options.signal.reason);
+export function exchange(
+  dispatcher: Dispatcher,
+  request: HttpRequest,
+  timeouts: HttpTimeouts,
+): Promise<HttpReply> {
+  if (request.signal.aborted) return Promise.reject(request.signal.reason);
   return new Promise((resolve, reject) => {
-    const handler = new Exchange(options, resolve, reject);
+    const handler = new Exchange(request, timeouts, { resolve, reject });
     handler.start(dispatcher);
   });
 }
 
-class Exchange implements Dispatcher.DispatchHandler, HttpReply {
-  readonly url: URL;
-  status = 0;
-  headers: Readonly<Record<string, string | string[] | undefined>> = {};
+interface Settle {
+  resolve(reply: HttpReply): void;
+  reject(error: unknown): void;
+}
 
-  readonly #options: ExchangeOptions;
-  readonly #startedAt = performance.now();
+class Exchange implements Dispatcher.DispatchHandler, HttpReply {
+  readonly request: HttpRequest;
+  status = 0;
+  headers: ReplyHeaders = {};
+
+  readonly #timeouts: HttpTimeouts;
   readonly #onAbort: () => void;
   #controller: Dispatcher.DispatchController | undefined;
   #received = 0;
@@ -95,43 +50,52 @@ class Exchange implements Dispatcher.DispatchHandler, HttpReply {
   /** …and the connection can take the next request. */
   #ended = false;
   #failure: { readonly error: unknown } | undefined;
-  #reply: { resolve(reply: HttpReply): void; reject(error: unknown): void } | undefined;
+  #reply: Settle | undefined;
   #sink: ((chunk: Uint8Array) => void) | undefined;
   #waiter: (() => void) | undefined;
   #phaseTimer: NodeJS.Timeout | undefined;
   #totalTimer: NodeJS.Timeout | undefined;
 
-  constructor(
-    options: ExchangeOptions,
-    resolve: (reply: HttpReply) => void,
-    reject: (error: unknown) => void,
-  ) {
-    this.url = options.url;
-    this.#options = options;
-    this.#reply = { resolve, reject };
-    this.#onAbort = () => this.#fail(options.signal.reason);
+  constructor(request: HttpRequest, timeouts: HttpTimeouts, settle: Settle) {
+    this.request = request;
+    this.#timeouts = timeouts;
+    this.#reply = settle;
+    this.#onAbort = () => this.#fail(request.signal.reason);
   }
 
   start(dispatcher: Dispatcher): void {
-    const { url, signal, headers, stats, timeouts } = this.#options;
+    const { method, headers, body, signal } = this.request;
     signal.addEventListener('abort', this.#onAbort, { once: true });
-    stats.requests += 1;
-    const path = url.pathname + url.search;
+    // A reply may come before all of the body was sent: from then on, the phase is another.
+    const replyIsDue = (): boolean => this.status === 0 && !this.#failure;
+    const clock = {
+      start: () => replyIsDue() && this.#startPhase('headers', this.#timeouts.headers),
+      stop: () => replyIsDue() && this.#stopPhase(),
+    };
     try {
       dispatcher.dispatch(
         {
-          origin: url.origin,
-          path,
-          method: 'GET',
+          origin: this.url.origin,
+          path: this.url.pathname + this.url.search,
+          method,
           headers: { ...headers },
+          body: body === undefined ? null : (timedBody(body, clock) as Uint8Array),
           headersTimeout: 0,
           bodyTimeout: 0,
         },
         this,
       );
     } catch (error) {
-      this.#fail(networkError(url, error as Error, undefined, timeouts.connect));
+      this.#fail(networkError(this, error as Error, undefined, this.#timeouts.connect));
     }
+  }
+
+  get method(): HttpMethod {
+    return this.request.method;
+  }
+
+  get url(): URL {
+    return this.request.target.url;
   }
 
   header(name: string): string | undefined {
@@ -147,24 +111,18 @@ class Exchange implements Dispatcher.DispatchHandler, HttpReply {
       controller.abort(asError(this.#failure.error));
       return;
     }
-    const { timeouts, limitTotalTime } = this.#options;
-    this.#startPhase('headers', timeouts.headers);
-    if (limitTotalTime) {
-      clearTimeout(this.#totalTimer);
-      this.#totalTimer = setTimeout(() => this.#timedOut('request', timeouts.request), timeouts.request);
-    }
+    this.#startPhase('headers', this.#timeouts.headers);
+    // How long a body may take on its way out depends on its length.
+    if (this.request.body === undefined) this.#startTotal();
   }
 
-  onResponseStart(
-    _controller: Dispatcher.DispatchController,
-    status: number,
-    headers: Readonly<Record<string, string | string[] | undefined>>,
-  ): void {
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: ReplyHeaders): void {
     // Interim replies do not restart the timer: a server may send any number of them.
     if (status < 200) return;
     this.status = status;
     this.headers = headers;
-    this.#startPhase('body', this.#options.timeouts.bodyIdle);
+    this.#startPhase('body', this.#timeouts.bodyIdle);
+    if (this.request.body !== undefined) this.#startTotal();
     const reply = this.#reply;
     this.#reply = undefined;
     reply?.resolve(this);
@@ -173,7 +131,7 @@ class Exchange implements Dispatcher.DispatchHandler, HttpReply {
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#failure) return;
     this.#received += chunk.length;
-    this.#options.stats.bytes += chunk.length;
+    this.request.watcher?.received(chunk.length);
     this.#phaseTimer?.refresh();
     const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
     if (this.#sink) {
@@ -205,32 +163,50 @@ class Exchange implements Dispatcher.DispatchHandler, HttpReply {
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     const progress = this.status === 0 ? undefined : this.#received;
-    this.#fail(networkError(this.url, error, progress, this.#options.timeouts.connect));
+    this.#fail(networkError(this, error, progress, this.#timeouts.connect));
   }
 
   // --- the reader's side ---------------------------------------------------
 
   async readInto(target: Uint8Array, onBytes: (length: number) => void): Promise<void> {
+    const expected = target.length;
     let filled = 0;
-    let overflow: SociError | undefined;
-    this.#consume(chunk => {
-      if (overflow) return;
-      if (chunk.length > target.length - filled) {
-        overflow = httpError(
-          'ERR_SOCI_HTTP_RANGE',
-          this.url,
-          `the body is longer than ${target.length} bytes`,
-          { expected: target.length },
-        );
-        this.destroy();
-        return;
+    await this.#readAll(chunk => {
+      if (chunk.length > expected - filled) {
+        const what = `the body is longer than ${expected} bytes`;
+        return httpError('ERR_SOCI_HTTP_RANGE', this, what, { expected });
       }
       target.set(chunk, filled);
       filled += chunk.length;
       onBytes(chunk.length);
+      return undefined;
     });
-    while (overflow === undefined && !this.#settled()) await this.#wait();
-    if (overflow) throw overflow;
+  }
+
+  async bytes(limit: number): Promise<Uint8Array> {
+    const declared = this.method === 'HEAD' ? 0 : (contentLength(this) ?? 0);
+    const chunks: Uint8Array[] = [];
+    let length = 0;
+    const tooLong = (): SociError =>
+      httpError('ERR_SOCI_LIMIT', this, `the answer is longer than ${limit} bytes`, { limit });
+    if (declared > limit) {
+      this.destroy();
+      throw tooLong();
+    }
+    try {
+      await this.#readAll(chunk => {
+        length += chunk.length;
+        chunks.push(chunk);
+        return length > limit ? tooLong() : undefined;
+      });
+    } catch (error) {
+      // Short of an object is what a source can be; an answer that breaks off is the network's failure.
+      if (!(error instanceof SociError) || error.code !== 'ERR_SOCI_SOURCE_SHORT') throw error;
+      const { reason } = error.data;
+      const what = `the body ended too early, after ${length} bytes`;
+      throw httpError('ERR_SOCI_HTTP_NETWORK', this, what, { reason });
+    }
+    return Buffer.concat(chunks, length);
   }
 
   async *chunks(): AsyncGenerator<Uint8Array, void, undefined> {
@@ -264,6 +240,18 @@ class Exchange implements Dispatcher.DispatchHandler, HttpReply {
     if (!this.#complete) this.#fail(new SociError('ERR_SOCI_CLOSED', 'the reply was not read to its end'));
   }
 
+  /** Hands out the body as it arrives, until its end or until `take` refuses a piece of it. */
+  async #readAll(take: (chunk: Uint8Array) => SociError | undefined): Promise<void> {
+    let refusal: SociError | undefined;
+    this.#consume(chunk => {
+      if (refusal) return;
+      refusal = take(chunk);
+      if (refusal) this.destroy();
+    });
+    while (refusal === undefined && !this.#settled()) await this.#wait();
+    if (refusal) throw refusal;
+  }
+
   #consume(sink: (chunk: Uint8Array) => void): void {
     this.#sink = sink;
     const waiting = this.#queue;
@@ -295,7 +283,7 @@ class Exchange implements Dispatcher.DispatchHandler, HttpReply {
 
   #resume(): void {
     if (this.#complete || this.#failure || !this.#controller?.paused) return;
-    this.#startPhase('body', this.#options.timeouts.bodyIdle);
+    this.#startPhase('body', this.#timeouts.bodyIdle);
     this.#controller.resume();
   }
 
@@ -304,7 +292,7 @@ class Exchange implements Dispatcher.DispatchHandler, HttpReply {
   #fail(error: unknown): void {
     if (this.#complete || this.#failure) return;
     this.#failure = { error };
-    if (this.#options.signal.aborted) this.#queue = [];
+    if (this.request.signal.aborted) this.#queue = [];
     this.#release();
     this.#controller?.abort(asError(error));
     const reply = this.#reply;
@@ -314,11 +302,11 @@ class Exchange implements Dispatcher.DispatchHandler, HttpReply {
   }
 
   #timedOut(phase: HttpPhase, ms: number): void {
-    this.#fail(timeoutError(this.url, phase, ms));
+    this.#fail(timeoutError(this, phase, ms));
   }
 
   #startPhase(phase: 'headers' | 'body', ms: number): void {
-    clearTimeout(this.#phaseTimer);
+    this.#stopPhase();
     this.#phaseTimer = setTimeout(() => this.#timedOut(phase, ms), ms);
   }
 
@@ -327,18 +315,18 @@ class Exchange implements Dispatcher.DispatchHandler, HttpReply {
     this.#phaseTimer = undefined;
   }
 
+  #startTotal(): void {
+    if (!this.request.limitTotalTime) return;
+    const { request } = this.#timeouts;
+    clearTimeout(this.#totalTimer);
+    this.#totalTimer = setTimeout(() => this.#timedOut('request', request), request);
+  }
+
   #release(): void {
     this.#stopPhase();
     clearTimeout(this.#totalTimer);
-    this.#options.signal.removeEventListener('abort', this.#onAbort);
-    publish('seekable-oci:http:request', () => ({
-      method: 'GET',
-      url: redactUrl(this.url),
-      range: this.#options.headers['range'],
-      status: this.status === 0 ? undefined : this.status,
-      bytes: this.#received,
-      ms: performance.now() - this.#startedAt,
-    }));
+    this.request.signal.removeEventListener('abort', this.#onAbort);
+    this.request.watcher?.ended(this.status === 0 ? undefined : this.status, this.#received);
   }
 }
 

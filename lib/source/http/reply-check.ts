@@ -2,13 +2,13 @@
  * Whether a reply is what was asked for, before a byte of its body is read. The
  * body of a refused reply is never downloaded.
  */
-import type { SociError } from '../errors.js';
+import type { SociError } from '../../errors.js';
 import { parseContentRange } from './content-range.js';
-import { httpError, statusError } from './http-error.js';
-import type { HttpReply } from './http-exchange.js';
+import { httpError, type RequestLine, statusText } from './http-error.js';
 import { checkTotal } from './http-identity.js';
-import { parseRetryAfter } from './http-retry.js';
+import type { HttpReply } from './message.js';
 import { shownValue } from './redact.js';
+import { parseRetryAfter } from './retry-policy.js';
 
 /**
  * The half-open range that a 206 carries: it begins at `start` and may end
@@ -26,7 +26,7 @@ export function checkPartial(
   if (!parsed?.range || parsed.range.start !== start || parsed.range.end > end) {
     const found =
       value === undefined ? 'a reply without Content-Range' : `Content-Range '${shownValue(value)}'`;
-    throw httpError('ERR_SOCI_HTTP_RANGE', reply.url, `asked for bytes ${start}-${end - 1}, got ${found}`, {
+    throw httpError('ERR_SOCI_HTTP_RANGE', reply, `asked for bytes ${start}-${end - 1}, got ${found}`, {
       start,
       end,
     });
@@ -35,7 +35,7 @@ export function checkPartial(
   if (length !== undefined && length !== parsed.range.end - start) {
     throw httpError(
       'ERR_SOCI_HTTP_RANGE',
-      reply.url,
+      reply,
       `Content-Range '${value}' contradicts Content-Length ${length}`,
       { start, end, contentLength: length },
     );
@@ -66,25 +66,32 @@ export function contentLength(reply: HttpReply): number | undefined {
   return Number.isSafeInteger(length) ? length : undefined;
 }
 
+/** `data.retryAfter` of an error, in ms, when the reply names a time. */
+export function askedWait(reply: HttpReply): { readonly retryAfter?: number } {
+  const retryAfter = parseRetryAfter(reply.header('retry-after'));
+  return retryAfter === undefined ? {} : { retryAfter };
+}
+
 /** We ask for identity; anything else means that offsets are those of another byte sequence. */
 export function checkEncoding(reply: HttpReply): void {
   const encoding = reply.header('content-encoding')?.trim().toLowerCase();
   if (encoding === undefined || encoding === '' || encoding === 'identity') return;
   throw httpError(
     'ERR_SOCI_HTTP_ENCODING',
-    reply.url,
+    reply,
     `asked for the stored bytes, got Content-Encoding '${shownValue(encoding)}'`,
   );
 }
 
 export function unexpectedStatus(reply: HttpReply): SociError {
-  return statusError(reply.url, reply.status, parseRetryAfter(reply.header('retry-after')));
+  const { status } = reply;
+  return httpError('ERR_SOCI_HTTP_STATUS', reply, statusText(status), { status, ...askedWait(reply) });
 }
 
-export function noRangesError(url: URL): SociError {
+export function noRangesError(at: RequestLine): SociError {
   return httpError(
     'ERR_SOCI_HTTP_NO_RANGES',
-    url,
+    at,
     'the server ignores Range requests, so parts of the object cannot be read; ' +
       "download it and open the file, or open the URL with { ranges: 'optional' } to stream it whole",
   );

@@ -4,13 +4,15 @@
  * A redirect (registries answer with short-lived presigned URLs) is remembered
  * and resolved again once it stops working.
  */
-
-import { AbortScope } from '../async/abort-scope.js';
-import { SociError } from '../errors.js';
-import { checkByteRange, closedError } from './byte-range.js';
+import { AbortScope } from '../../async/abort-scope.js';
+import { invalidArgument, type SociError } from '../../errors.js';
+import { checkByteRange, closedError } from '../byte-range.js';
+import { type AbortableOptions, FilledSource, type ReadOptions } from '../range-source.js';
 import { httpError } from './http-error.js';
-import type { HttpReply, HttpStats } from './http-exchange.js';
 import { checkTotal, HttpIdentity } from './http-identity.js';
+import { HttpTransport, type HttpTransportOptions } from './http-transport.js';
+import type { HttpReply, HttpRequest, HttpStats, RequestHeaders } from './message.js';
+import { redactUrl } from './redact.js';
 import {
   checkEncoding,
   checkPartial,
@@ -18,12 +20,10 @@ import {
   contentLength,
   noRangesError,
   unsatisfiedTotal,
-} from './http-reply-check.js';
-import { Retries, type RetryPolicy, retryPolicy } from './http-retry.js';
-import { type HttpTarget, parseTarget } from './http-target.js';
-import { HttpTransport, type HttpTransportOptions, type RequestHeaders } from './http-transport.js';
-import { type AbortableOptions, FilledSource, type ReadOptions } from './range-source.js';
-import { redactUrl } from './redact.js';
+} from './reply-check.js';
+import { Retries } from './retry.js';
+import { type RetryPolicy, retryPolicy } from './retry-policy.js';
+import { type HttpTarget, parseTarget } from './target.js';
 
 export interface HttpSourceOptions extends AbortableOptions {
   /** For the URL's own origin only; see RequestHeaders. */
@@ -40,6 +40,8 @@ export interface HttpSourceOptions extends AbortableOptions {
   /** A transport shared with other sources, which the caller closes; or options for an own one. */
   readonly transport?: HttpTransport | HttpTransportOptions | undefined;
 }
+
+type Limits = Pick<HttpRequest, 'signal' | 'limitTotalTime'>;
 
 /** What a presigned URL answers when it has expired: S3 400 or 403, others 401, 404 or 410. */
 const STALE: ReadonlySet<number> = new Set([400, 401, 403, 404, 410]);
@@ -81,7 +83,7 @@ export class HttpSource extends FilledSource {
     const { size, ranges = 'required', signal } = options;
     signal?.throwIfAborted();
     if (size !== undefined && (!Number.isSafeInteger(size) || size < 0)) {
-      throw new SociError('ERR_SOCI_INVALID_ARGUMENT', `size must be a number of bytes, got ${size}`);
+      throw invalidArgument('size', 'a number of bytes', size);
     }
     const source = new HttpSource(url, options);
     if (size !== undefined) return source;
@@ -112,13 +114,17 @@ export class HttpSource extends FilledSource {
     return this.#scope.run(options.signal, async signal => {
       const { length } = target;
       checkByteRange(this.name, this.size, offset, length);
-      if (!this.#ranges) throw noRangesError(this.#target.url);
+      if (!this.#ranges) throw noRangesError({ method: 'GET', url: this.#target.url });
       let filled = 0;
       const retries = new Retries(this.#retry, signal);
       while (filled < length) {
         try {
           const start = offset + filled;
-          const { reply, end } = await this.#partial(signal, start, offset + length, filled > 0, true);
+          const { reply, end } = await this.#partial(start, offset + length, {
+            signal,
+            resumed: filled > 0,
+            limitTotalTime: true,
+          });
           await reply.readInto(target.subarray(filled, filled + (end - start)), bytes => {
             filled += bytes;
           });
@@ -138,14 +144,15 @@ export class HttpSource extends FilledSource {
   override async *stream(options: ReadOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
     const operation = this.#scope.begin(options.signal);
     try {
+      const how = { signal: operation.signal, limitTotalTime: false };
       const retries = new Retries(this.#retry, operation.signal);
       let position = 0;
       while (position < this.#size) {
         try {
           const reply =
             position === 0
-              ? await this.#whole(operation.signal)
-              : (await this.#partial(operation.signal, position, this.#size, true, false)).reply;
+              ? await this.#whole(how)
+              : (await this.#partial(position, this.#size, { ...how, resumed: true })).reply;
           for await (const chunk of reply.chunks()) {
             if (chunk.length > this.#size - position) throw longError(reply, this.#size);
             position += chunk.length;
@@ -171,7 +178,7 @@ export class HttpSource extends FilledSource {
     const retries = new Retries(this.#retry, signal);
     for (;;) {
       try {
-        const reply = await this.#get(signal, { range: 'bytes=0-0' }, true);
+        const reply = await this.#get({ range: 'bytes=0-0' }, { signal, limitTotalTime: true });
         checked(reply, () => this.#learn(reply, ranges));
         await letGo(reply);
         return;
@@ -184,11 +191,11 @@ export class HttpSource extends FilledSource {
   #learn(reply: HttpReply, ranges: 'required' | 'optional'): void {
     const size = this.#sizeOf(reply);
     if (size === undefined) {
-      throw httpError('ERR_SOCI_HTTP_RANGE', reply.url, 'the reply does not tell the length of the object');
+      throw httpError('ERR_SOCI_HTTP_RANGE', reply, 'the reply does not tell the length of the object');
     }
     // An empty object has no byte 0: a server with ranges answers it with 200 too.
     if (reply.status === 200 && size > 0) {
-      if (ranges === 'required') throw noRangesError(reply.url);
+      if (ranges === 'required') throw noRangesError(reply);
       this.#ranges = false;
     }
     this.#size = size;
@@ -208,29 +215,23 @@ export class HttpSource extends FilledSource {
   }
 
   async #partial(
-    signal: AbortSignal,
     start: number,
     end: number,
-    resuming: boolean,
-    limitTotalTime: boolean,
+    how: Limits & { readonly resumed: boolean },
   ): Promise<{ reply: HttpReply; end: number }> {
     const headers: Record<string, string> = { range: `bytes=${start}-${end - 1}` };
     const ifRange = this.#identity?.ifRange;
-    if (resuming && ifRange !== undefined) headers['if-range'] = ifRange;
-    const reply = await this.#get(signal, headers, limitTotalTime);
+    if (how.resumed && ifRange !== undefined) headers['if-range'] = ifRange;
+    const reply = await this.#get(headers, how);
     return checked(reply, () => {
       if (reply.status === 416) {
         checkTotal(reply, this.#size, unsatisfiedTotal(reply));
-        throw httpError(
-          'ERR_SOCI_HTTP_RANGE',
-          reply.url,
-          `asked for bytes ${start}-${end - 1}, got status 416`,
-        );
+        throw httpError('ERR_SOCI_HTTP_RANGE', reply, `asked for bytes ${start}-${end - 1}, got status 416`);
       }
       if (reply.status === 200) {
         this.#identity?.check(reply);
         checkTotal(reply, this.#size, contentLength(reply));
-        throw noRangesError(reply.url);
+        throw noRangesError(reply);
       }
       const range = checkPartial(reply, start, end);
       checkTotal(reply, this.#size, range.total);
@@ -239,8 +240,8 @@ export class HttpSource extends FilledSource {
     });
   }
 
-  async #whole(signal: AbortSignal): Promise<HttpReply> {
-    const reply = await this.#get(signal, {}, false);
+  async #whole(limits: Limits): Promise<HttpReply> {
+    const reply = await this.#get({}, limits);
     return checked(reply, () => {
       checkWhole(reply, this.#size);
       this.#checkIdentity(reply);
@@ -254,20 +255,25 @@ export class HttpSource extends FilledSource {
   }
 
   /** One GET by way of the remembered redirect, or from the URL anew when that has gone stale. */
-  async #get(
-    signal: AbortSignal,
-    headers: Record<string, string>,
-    limitTotalTime: boolean,
-  ): Promise<HttpReply> {
-    const request = { headers, callerHeaders: this.#headers, signal, limitTotalTime, stats: this.#stats };
+  async #get(headers: Readonly<Record<string, string>>, limits: Limits): Promise<HttpReply> {
+    const request = {
+      method: 'GET',
+      // A transfer encoding chosen on the way would make byte offsets meaningless.
+      headers: { ...headers, 'accept-encoding': 'identity' },
+      credentials: this.#headers,
+      signal: limits.signal,
+      limitTotalTime: limits.limitTotalTime,
+      stats: this.#stats,
+    } as const;
     const location = this.#location;
     if (location) {
-      const { reply } = await this.#transport.request(location, request);
+      const reply = await this.#transport.send({ ...request, target: location });
       if (!STALE.has(reply.status)) return reply;
       await reply.discard();
       this.#forget(location);
     }
-    const { reply, target } = await this.#transport.request(this.#target, request);
+    const reply = await this.#transport.send({ ...request, target: this.#target });
+    const { target } = reply.request;
     if (target !== this.#target && reply.status < 300) this.#location = target;
     return reply;
   }
@@ -303,14 +309,14 @@ async function letGo(reply: HttpReply): Promise<void> {
 function shortError(reply: HttpReply, expected: number, received: number): SociError {
   return httpError(
     'ERR_SOCI_SOURCE_SHORT',
-    reply.url,
+    reply,
     `expected ${expected} bytes, the body ended after ${received}`,
     { expected, received },
   );
 }
 
 function longError(reply: HttpReply, expected: number): SociError {
-  return httpError('ERR_SOCI_HTTP_RANGE', reply.url, `the body is longer than ${expected} bytes`, {
+  return httpError('ERR_SOCI_HTTP_RANGE', reply, `the body is longer than ${expected} bytes`, {
     expected,
   });
 }

@@ -3,9 +3,10 @@
  * replies have one; else Last-Modified does, where both have one; the length
  * always must agree. Only a strong ETag may be sent as If-Range (RFC 9110 §13.1.5).
  */
-import { SociError } from '../errors.js';
-import type { HttpReply } from './http-exchange.js';
-import { redactUrl, shownValue } from './redact.js';
+import type { SociError } from '../../errors.js';
+import { httpError } from './http-error.js';
+import type { HttpReply } from './message.js';
+import { shownValue } from './redact.js';
 
 export class HttpIdentity {
   readonly size: number;
@@ -61,10 +62,10 @@ function changed(
   expected: string | number,
   found: string | number,
 ): SociError {
-  const url = redactUrl(reply.url);
-  return new SociError(
+  return httpError(
     'ERR_SOCI_SOURCE_CHANGED',
-    `GET ${url}: not the object that was opened: expected the ${what} ${shownValue(expected)}, found ${shownValue(found)}`,
-    { data: { url, expected, found } },
+    reply,
+    `not the object that was opened: expected the ${what} ${shownValue(expected)}, found ${shownValue(found)}`,
+    { expected, found },
   );
 }

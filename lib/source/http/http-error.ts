@@ -1,42 +1,51 @@
 /**
  * How HTTP failures are worded: what was asked (redacted), what came instead.
- * `data.reason` is the code of the layer below, by which http-retry.ts decides.
- * Nothing that the server wrote freely (reason phrase, body) gets into a message.
+ * `data`: the url, the code of the layer below (`reason`), and whether the
+ * failure is temporary. Nothing that the server wrote freely (reason phrase,
+ * body) gets into a message.
  */
 import { STATUS_CODES } from 'node:http';
 import { errors } from 'undici';
-import { SociError, type SociErrorCode } from '../errors.js';
+import { invalidText, SociError, type SociErrorCode } from '../../errors.js';
 import { redactUrl } from './redact.js';
+import { temporary } from './temporary.js';
+
+/** What an error says was asked: a reply, or where a request was to go. */
+export interface RequestLine {
+  readonly method: string;
+  readonly url: URL;
+}
 
 export type HttpPhase = 'connect' | 'headers' | 'body' | 'request';
 
 export function httpError(
   code: SociErrorCode,
-  url: URL,
+  { method, url }: RequestLine,
   what: string,
   data: Readonly<Record<string, unknown>> = {},
   cause?: unknown,
 ): SociError {
   const shown = redactUrl(url);
-  return new SociError(code, `GET ${shown}: ${what}`, { data: { url: shown, ...data }, cause });
+  return new SociError(code, `${method} ${shown}: ${what}`, {
+    data: { url: shown, temporary: temporary(code, data), ...data },
+    cause,
+  });
 }
 
-export function timeoutError(url: URL, phase: HttpPhase, ms: number): SociError {
+export function timeoutError(at: RequestLine, phase: HttpPhase, ms: number): SociError {
   const missing: Readonly<Record<HttpPhase, string>> = {
     connect: 'no connection',
     headers: 'no reply',
     body: 'no further byte of the body',
     request: 'the reply was not complete',
   };
-  return httpError('ERR_SOCI_HTTP_TIMEOUT', url, `${missing[phase]} within ${ms} ms`, { phase, timeout: ms });
+  return httpError('ERR_SOCI_HTTP_TIMEOUT', at, `${missing[phase]} within ${ms} ms`, { phase, timeout: ms });
 }
 
-export function statusError(url: URL, status: number, retryAfter: number | undefined): SociError {
+/** `404 Not Found`: the status in the words of the standard, whatever phrase the server sent. */
+export function statusText(status: number): string {
   const phrase = STATUS_CODES[status];
-  return httpError('ERR_SOCI_HTTP_STATUS', url, phrase ? `${status} ${phrase}` : `status ${status}`, {
-    status,
-    ...(retryAfter === undefined ? {} : { retryAfter }),
-  });
+  return phrase === undefined ? `status ${status}` : `${status} ${phrase}`;
 }
 
 /** An orderly close inside the body; a reset (ECONNRESET) is a network error. */
@@ -52,28 +61,30 @@ const ENDED_EARLY: ReadonlySet<string> = new Set([
  * @param received bytes of the body, undefined when not even its header came
  */
 export function networkError(
-  url: URL,
+  at: RequestLine,
   cause: Error,
   received: number | undefined,
   connectTimeout: number,
 ): SociError {
+  // What reading the request's own body failed with.
+  if (cause instanceof SociError) return cause;
   const reason = reasonOf(cause);
   if (received !== undefined && reason !== undefined && ENDED_EARLY.has(reason)) {
     const what = `the body ended too early, after ${received} bytes`;
-    return httpError('ERR_SOCI_SOURCE_SHORT', url, what, { reason, received });
+    return httpError('ERR_SOCI_SOURCE_SHORT', at, what, { reason, received });
   }
   switch (reason) {
     case 'UND_ERR_CONNECT_TIMEOUT':
-      return timeoutError(url, 'connect', connectTimeout);
+      return timeoutError(at, 'connect', connectTimeout);
     case 'UND_ERR_INVALID_ARG':
-      return httpError('ERR_SOCI_INVALID_ARGUMENT', url, cause.message, { reason });
+      return invalidText('a request', 'headers that HTTP allows', cause.message);
     case 'UND_ERR_DESTROYED':
     case 'UND_ERR_CLOSED':
-      return httpError('ERR_SOCI_CLOSED', url, 'the HTTP transport is closed', { reason });
+      return httpError('ERR_SOCI_CLOSED', at, 'the HTTP transport is closed', { reason });
     default:
       return httpError(
         'ERR_SOCI_HTTP_NETWORK',
-        url,
+        at,
         cause.message === '' ? (reason ?? 'the connection failed') : cause.message,
         { reason },
         // A parser error carries bytes of the reply, so only its wording is kept.

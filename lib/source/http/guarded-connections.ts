@@ -1,0 +1,49 @@
+/**
+ * The connections of requests, by whom they are made for. What a name may
+ * resolve to depends on the host that the caller named, so connections made for
+ * one such host are not used for another.
+ */
+import type { Dispatcher } from 'undici';
+import { guardedLookup } from './guarded-lookup.js';
+import { HttpAgent } from './http-agent.js';
+import type { HttpTarget } from './target.js';
+
+/** Where requests go out. */
+export interface Connections {
+  dispatcherFor(target: HttpTarget): Dispatcher;
+  /** Ends all connections; requests under way fail with ERR_SOCI_CLOSED. */
+  destroy(): Promise<void>;
+}
+
+export class GuardedConnections implements Connections {
+  readonly #connections: number;
+  readonly #timeout: number;
+  readonly #agents = new Map<string, HttpAgent>();
+  #destroyed = false;
+
+  /**
+   * @param connections per origin
+   * @param timeout ms until one stands
+   */
+  constructor(connections: number, timeout: number) {
+    this.#connections = connections;
+    this.#timeout = timeout;
+  }
+
+  dispatcherFor({ home }: HttpTarget): Dispatcher {
+    let agent = this.#agents.get(home.hostname);
+    if (agent === undefined) {
+      const options = { timeout: this.#timeout, lookup: guardedLookup(home) };
+      agent = new HttpAgent(this.#connections, options);
+      this.#agents.set(home.hostname, agent);
+      // Fails like all others.
+      if (this.#destroyed) void agent.destroy();
+    }
+    return agent.dispatcher;
+  }
+
+  async destroy(): Promise<void> {
+    this.#destroyed = true;
+    await Promise.all(Array.from(this.#agents.values(), agent => agent.destroy()));
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * The only way out: a bounded set of connections and on it the stack that every
+ * request passes, composed here. Retrying is left to who asked: only the reader
+ * of a body knows where to go on, and only the caller whether asking twice does
+ * no harm.
+ */
+import type { Dispatcher } from 'undici';
+import { invalidArgument } from '../../errors.js';
+import { authorise } from './authorise.js';
+import { exchange } from './exchange.js';
+import { guard } from './guard.js';
+import { type Connections, GuardedConnections } from './guarded-connections.js';
+import { compose, type Send } from './message.js';
+import { observe } from './observe.js';
+import { redirect } from './redirect.js';
+import { type HttpTimeouts, httpTimeouts } from './timeouts.js';
+
+export interface HttpTransportOptions {
+  readonly timeouts?: Partial<HttpTimeouts> | undefined;
+  /** Connections per origin (default 16); further requests wait for one. */
+  readonly connections?: number | undefined;
+  readonly userAgent?: string | undefined;
+  /** An undici dispatcher to use in place of own connections (a proxy, TLS settings). It is not closed by the transport. */
+  readonly dispatcher?: Dispatcher | undefined;
+}
+
+export class HttpTransport {
+  /** @internal Resolves with the first reply that is no redirect, whatever its status. */
+  readonly send: Send;
+  readonly #connections: Connections;
+
+  /** @param connections @internal in place of own ones; closed with the transport */
+  constructor(options: HttpTransportOptions = {}, connections: Connections = connectionsOf(options)) {
+    this.#connections = connections;
+    const { userAgent = 'seekable-oci' } = options;
+    const timeouts = httpTimeouts(options.timeouts);
+    const wire: Send = request => {
+      const headers = { 'user-agent': userAgent, ...request.headers };
+      return exchange(connections.dispatcherFor(request.target), { ...request, headers }, timeouts);
+    };
+    this.send = compose(wire, observe, guard, authorise, redirect);
+  }
+
+  /** Destroys the transport's own connections; requests under way fail with ERR_SOCI_CLOSED. */
+  async close(): Promise<void> {
+    await this.#connections.destroy();
+  }
+}
+
+function connectionsOf({ dispatcher, connections = 16, timeouts }: HttpTransportOptions): Connections {
+  if (!Number.isInteger(connections) || connections < 1) {
+    throw invalidArgument('connections', 'a positive integer', connections);
+  }
+  return dispatcher
+    ? { dispatcherFor: () => dispatcher, destroy: async () => {} }
+    : new GuardedConnections(connections, httpTimeouts(timeouts).connect);
+}
