@@ -25,7 +25,6 @@ const ALLOWED: Readonly<Record<string, string>> = {
 
 /** What still changes: none may be added, and each goes with the code that it is about. */
 const STILL_MUTABLE: readonly string[] = [
-  'lib/plain/tar-walk.ts: HEADER_ONLY',
   'lib/registry/exchange.ts: TIMEOUTS',
   'lib/registry/transport.ts: REDIRECTS',
   'lib/span/chain-input.ts: RUN_LIMITS',
