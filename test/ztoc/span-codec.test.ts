@@ -138,6 +138,9 @@ const SUMMING: SpanCodec<'summing'> = {
   stored: false,
   fromLayerStart: () => startAfter(0),
   matches: () => false,
+  decompress: async function* (chunks) {
+    for await (const chunk of chunks) yield chunk;
+  },
   createIndexer: options => new SummingIndexer(options),
   indexed: ({ zinfo }) => zinfo as Uint8Array,
   parse(blob: Uint8Array, { compressedSize, uncompressedSize }: LayerSizes): Checkpoints {

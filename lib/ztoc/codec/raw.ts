@@ -21,6 +21,8 @@ export const RAW: SpanCodec<'uncompressed'> = {
     return block.length === BLOCK_SIZE && hasHeaderChecksum(block);
   },
 
+  decompress: chunks => chunks,
+
   createIndexer(options: CodecIndexerOptions, limits: ZtocLimits): NativeIndexer {
     return createIndexer({ ...options, compression: 'uncompressed', maxCheckpoints: limits.maxSpans });
   },
