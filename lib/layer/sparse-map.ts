@@ -4,12 +4,7 @@
  * other, and holes between them that read as zeros.
  */
 import type { ReadPart } from '../span/read-part.js';
-
-/** One run of data: `length` bytes at `offset` of the file. */
-export interface SparseRun {
-  readonly offset: number;
-  readonly length: number;
-}
+import type { SparseRun } from '../tar/sparse.js';
 
 export class SparseMap {
   /** Bytes of the file, holes included. */

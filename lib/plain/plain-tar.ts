@@ -6,7 +6,11 @@
  */
 import { createHash } from 'node:crypto';
 import { SociError } from '../errors.js';
-import type { SparseMap } from '../layer/sparse-map.js';
+import { SparseMap } from '../layer/sparse-map.js';
+import type { EntryFields } from '../tar/entry.js';
+import { LENIENT } from '../tar/policy.js';
+import { badSparseMap, type SparseLayout } from '../tar/sparse.js';
+import { TarWalk } from '../tar/tar-walk.js';
 import { BUILD_TOOL_IDENTIFIER } from '../ztoc/build-tool.js';
 import { RAW } from '../ztoc/codec/raw.js';
 import { encodeTarZinfo } from '../ztoc/codec/tar-zinfo.js';
@@ -15,7 +19,6 @@ import { EntryStore } from '../ztoc/entry-store.js';
 import { resolveLimits, type ZtocLimits } from '../ztoc/limits.js';
 import { ZTOC_VERSION } from '../ztoc/schema.js';
 import { Ztoc } from '../ztoc/ztoc.js';
-import { TarWalk } from './tar-walk.js';
 import type { UnpackBudget } from './unpack-budget.js';
 
 /** The file is local: a span is what one read takes, not what a request is worth. */
@@ -36,8 +39,8 @@ export class PlainTarPass {
   readonly #spanDigests: string[] = [];
   readonly #entries: EntryStore;
   readonly #sparse = new Map<number, SparseMap>();
-  readonly #walk = new TarWalk(({ fields, sparse }) => {
-    if (sparse !== undefined) this.#sparse.set(this.#entries.length, sparse);
+  readonly #walk = new TarWalk(LENIENT, ({ entry: { fields }, sparse }) => {
+    if (sparse !== undefined) this.#sparse.set(this.#entries.length, sparseMapOf(fields, sparse));
     this.#entries.add(fields);
   });
   #bytes = 0;
@@ -107,4 +110,12 @@ export class PlainTarPass {
     this.#spanDigests.push(`sha256:${this.#spanHash.digest('hex')}`);
     this.#spanHash = createHash('sha256');
   }
+}
+
+function sparseMapOf(fields: EntryFields, { runs, size, dataOffset, dataSize }: SparseLayout): SparseMap {
+  const map = Number.isSafeInteger(size)
+    ? SparseMap.of(runs, size, dataOffset, dataSize)
+    : `its size is ${size}`;
+  if (typeof map === 'string') throw badSparseMap(fields, map);
+  return map;
 }

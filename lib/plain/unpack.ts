@@ -6,8 +6,6 @@
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline, Readable } from 'node:stream';
-import { createGunzip } from 'node:zlib';
 import { SociError } from '../errors.js';
 import { writeFileAtomically } from '../files/atomic-file.js';
 import type { TemporarySpace } from '../files/temporary-file.js';
@@ -15,13 +13,13 @@ import type { LayerContent } from '../layer/layer-entries.js';
 import { FileSource } from '../source/file-source.js';
 import type { RangeSource } from '../source/range-source.js';
 import { BLOCK_SIZE } from '../tar/header-block.js';
-import { GZIP } from '../ztoc/codec/gzip.js';
 import type { ZtocLimits } from '../ztoc/limits.js';
 import { sniffCodec } from '../ztoc/sniff-compression.js';
 import { PlainTarPass, type PlainTarTable } from './plain-tar.js';
 import { ScratchFile } from './scratch-file.js';
 import type { UnpackBudget } from './unpack-budget.js';
 import { decodeZstd } from './zstd-decoder.js';
+import { isZstd } from './zstd-frames.js';
 
 export interface UnpackOptions {
   /** 'sha256:…' of the plain tar. */
@@ -36,8 +34,6 @@ export interface UnpackOptions {
   /** Called with the bytes of the layer that have been read so far. */
   readonly onProgress: (bytes: number) => void;
 }
-
-const GUNZIP_CHUNK = 256 * 1024;
 
 /** What an earlier process has unpacked, when it is there and still what the diffID names. */
 export async function openUnpacked(options: UnpackOptions): Promise<LayerContent | undefined> {
@@ -135,15 +131,7 @@ async function* decompressed(
   }
   const all = prepended(head, chunks);
   if (isZstd(head)) yield* decodeZstd(all, name);
-  else if (sniffCodec(head) === GZIP) yield* gunzip(all, name);
-  else yield* all;
-}
-
-/** A frame, or one to skip, with which zstd:chunked layers may begin. */
-function isZstd(head: Uint8Array): boolean {
-  if (head.length < 4) return false;
-  const magic = Buffer.from(head.buffer, head.byteOffset, 4).readUInt32LE();
-  return magic === 0xfd2fb528 || (magic & 0xfffffff0) >>> 0 === 0x184d2a50;
+  else yield* sniffCodec(head).decompress(all, name);
 }
 
 async function* prepended(
@@ -152,27 +140,4 @@ async function* prepended(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   if (head.length > 0) yield head;
   yield* rest;
-}
-
-async function* gunzip(
-  chunks: AsyncIterable<Uint8Array>,
-  name: string,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  const output = pipeline(
-    Readable.from(chunks, { objectMode: false }),
-    createGunzip({ chunkSize: GUNZIP_CHUNK }),
-    () => {}, // An error is thrown by the loop over the output.
-  );
-  try {
-    for await (const chunk of output) yield chunk as Uint8Array;
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (!/^Z_/.test(code ?? '')) throw error;
-    const truncated = code === 'Z_BUF_ERROR';
-    throw new SociError(
-      truncated ? 'ERR_SOCI_LAYER_TRUNCATED' : 'ERR_SOCI_DEFLATE_DATA',
-      `${name}: cannot be decompressed: ${message}`,
-      { cause: error },
-    );
-  }
 }

@@ -176,3 +176,10 @@ function windowSize(header: Uint8Array): number {
 function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex');
 }
+
+/** Whether a stream begins with a frame, or with one to skip, as zstd:chunked layers may. */
+export function isZstd(head: Uint8Array): boolean {
+  if (head.length < 4) return false;
+  const magic = Buffer.from(head.buffer, head.byteOffset, 4).readUInt32LE();
+  return magic === FRAME_MAGIC || (magic & 0xfffffff0) >>> 0 === SKIPPABLE_MAGIC;
+}

@@ -9,13 +9,8 @@ import { writeFileAtomically } from '../files/atomic-file.js';
 import { closedError } from '../source/byte-range.js';
 import { FileSource } from '../source/file-source.js';
 import type { RangeSource } from '../source/range-source.js';
-import {
-  ARCHIVE_END,
-  type ArchiveMember,
-  archiveHeader,
-  archivePadding,
-  indexArchive,
-} from './archive-index.js';
+import { encodeArchiveEnd, encodeFileHeader, encodePadding } from '../tar/header-writer.js';
+import { type ArchiveMember, indexArchive } from './archive-index.js';
 import { isDigest } from './digest.js';
 import { DirectoryFiles, fileSize, type LayoutFiles, missingFile } from './layout-files.js';
 import { SliceSource } from './slice-source.js';
@@ -161,14 +156,14 @@ export class ArchiveFiles implements LayoutFiles {
     for (const path of ['oci-layout', 'index.json', ...[...blobs].sort()]) {
       const source = await this.open(path, signal);
       try {
-        yield archiveHeader(path, source.size);
+        yield encodeFileHeader({ name: path, size: source.size });
         yield* source.stream({ signal });
-        yield archivePadding(source.size);
+        yield encodePadding(source.size);
       } finally {
         await source.close();
       }
     }
-    yield ARCHIVE_END;
+    yield encodeArchiveEnd();
   }
 }
 

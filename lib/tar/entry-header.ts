@@ -35,7 +35,7 @@ export function parseEntryHeader(bytes: Uint8Array, headerOffset: number): TocEn
     if (end > bytes.length) {
       throw headerError(headerOffset, `it goes on past offset ${dataOffset}, where the data should begin`);
     }
-    entry = parser.push({ offset, bytes: bytes.subarray(start, end) });
+    entry = parser.push({ offset, bytes: bytes.subarray(start, end) })?.entry;
   }
   if (entry.offset !== dataOffset) {
     throw headerError(headerOffset, `its data begin at offset ${entry.offset}, expected ${dataOffset}`);

@@ -27,8 +27,7 @@ export interface HeaderBlock {
 
 type Layout = 'v7' | 'ustar' | 'star' | 'gnu';
 
-const CHECKSUM_START = 148;
-const CHECKSUM_END = 156;
+export const CHECKSUM = { start: 148, end: 156 } as const;
 const TYPEFLAG = 156;
 
 /**
@@ -59,15 +58,20 @@ export function parseHeaderBlock(block: Uint8Array, offset: number): HeaderBlock
 
 /** Whether 512 bytes carry the checksum of a tar header, summed as unsigned or, as old tars did, signed chars. */
 export function hasHeaderChecksum(block: Uint8Array): boolean {
-  const stored = parseOctal(block, CHECKSUM_START, CHECKSUM_END);
+  const stored = parseOctal(block, CHECKSUM.start, CHECKSUM.end);
   if (stored === undefined) return false;
-  const unsigned = sumBytes(block);
+  const unsigned = headerSum(block);
   if (stored === unsigned) return true;
   let high = 0;
   for (let i = 0; i < BLOCK_SIZE; i += 1) {
-    if ((i < CHECKSUM_START || i >= CHECKSUM_END) && (block[i] as number) >= 0x80) high += 1;
+    if ((i < CHECKSUM.start || i >= CHECKSUM.end) && (block[i] as number) >= 0x80) high += 1;
   }
   return stored === unsigned - 256 * high;
+}
+
+/** Two of them end an archive. */
+export function isZeroBlock(block: Uint8Array): boolean {
+  return block.every(byte => byte === 0);
 }
 
 export function headerError(offset: number, reason: string, data: Record<string, unknown> = {}): SociError {
@@ -82,11 +86,11 @@ export function headerError(offset: number, reason: string, data: Record<string,
 
 function verifyChecksum(block: Uint8Array, offset: number): void {
   if (hasHeaderChecksum(block)) return;
-  if (block.every(byte => byte === 0)) {
+  if (isZeroBlock(block)) {
     throw headerError(offset, 'a single block of zeros with more blocks behind it; two end an archive');
   }
-  const found = toByteString(block, CHECKSUM_START, CHECKSUM_END);
-  const expected = sumBytes(block).toString(8);
+  const found = toByteString(block, CHECKSUM.start, CHECKSUM.end);
+  const expected = headerSum(block).toString(8);
   throw headerError(
     offset,
     `its checksum field holds ${JSON.stringify(found)}, expected ${expected} (octal)`,
@@ -99,10 +103,10 @@ function verifyChecksum(block: Uint8Array, offset: number): void {
 }
 
 /** The sum with the checksum field itself taken as spaces. */
-function sumBytes(block: Uint8Array): number {
+export function headerSum(block: Uint8Array): number {
   let sum = 0;
   for (let i = 0; i < BLOCK_SIZE; i += 1) {
-    sum += i >= CHECKSUM_START && i < CHECKSUM_END ? 0x20 : (block[i] as number);
+    sum += i >= CHECKSUM.start && i < CHECKSUM.end ? 0x20 : (block[i] as number);
   }
   return sum;
 }

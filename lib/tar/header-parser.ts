@@ -1,9 +1,10 @@
 /**
- * Turns a tar's raw header records into entries with the semantics of Go's
- * archive/tar Reader.Next: which header overrides which (PAX over ustar, GNU
- * long names over PAX), and what a ztoc cannot describe. The records come from
- * the native scanner while a ztoc is built, or from the few bytes before a
- * file's data when its header is checked.
+ * The one parser of tars: turns raw header records into entries with the
+ * semantics of Go's archive/tar Reader.Next, which header overrides which (PAX
+ * over ustar, GNU long names over PAX). What it makes of what not everybody
+ * reads is its policy. The records come from the native scanner while a ztoc is
+ * built, from the few bytes before a file's data when its header is checked,
+ * from a stream (tar-walk.ts), or from an archive that is read in place.
  */
 import { SociError } from '../errors.js';
 import { decodeByteString, quoteByteString, toByteString } from './byte-string.js';
@@ -16,15 +17,33 @@ import {
   TocEntry,
 } from './entry.js';
 import { BLOCK_SIZE, type HeaderBlock, headerError, parseHeaderBlock } from './header-block.js';
-import { type Int64, lowUint32, parseDecimal } from './numeric.js';
+import { type MergedHeader, mergePax } from './merge-pax.js';
+import { type Int64, lowUint32 } from './numeric.js';
 import { describesSparseFile, type PaxRecords, parsePaxRecords } from './pax.js';
-import { formatTime, parsePaxTime } from './time.js';
+import { GO, type TarPolicy } from './policy.js';
+import {
+  type BadMap,
+  badSparseMap,
+  OldSparseMap,
+  PaxSparseMap,
+  SPARSE_KEYS,
+  type SparseLayout,
+  type SparseMapReader,
+} from './sparse.js';
+import { formatTime } from './time.js';
 
-/** A header block of 512 bytes, or the unpadded body of an 'x', 'g', 'L' or 'K' extension. */
+/** A header block of 512 bytes, the unpadded body of an 'x', 'g', 'L' or 'K' extension, or a piece of a sparse map. */
 export interface TarRecord {
   /** Of its first byte, in the tar stream. */
   readonly offset: number;
   readonly bytes: Uint8Array;
+}
+
+/** What a reader learns of one entry. */
+export interface ParsedEntry {
+  readonly entry: TocEntry;
+  /** Of a sparse file: where its runs lie. `entry.size` is what the tar has of it, a map in front included. */
+  readonly sparse: SparseLayout | undefined;
 }
 
 /** Why a well-formed entry has no place in a ztoc. */
@@ -49,19 +68,25 @@ const EXTENSIONS: ReadonlySet<string> = new Set(['x', 'g', 'L', 'K']);
 const HEADER_ONLY: ReadonlySet<string> = new Set(['1', '2', '3', '4', '5', '6']);
 
 export class TarHeaderParser {
+  readonly #policy: TarPolicy;
   /** Where the next record has to begin. */
   #position: number;
+  #contentEnd: number;
   /** Where the headers of the entry under way begin. */
   #start: number;
   #extension: { readonly flag: string; readonly header: HeaderBlock; readonly offset: number } | undefined;
   #pax: PaxRecords | undefined;
   #longName = '';
   #longLink = '';
+  /** A sparse file whose map goes on behind its header. */
+  #open: { readonly fields: EntryFields; readonly map: SparseMapReader } | undefined;
   #previous: EntryFields | undefined;
 
   /** @param offset of the first header in the tar stream */
-  constructor(offset = 0) {
+  constructor(offset = 0, policy: TarPolicy = GO) {
+    this.#policy = policy;
     this.#position = offset;
+    this.#contentEnd = offset;
     this.#start = offset;
   }
 
@@ -70,9 +95,20 @@ export class TarHeaderParser {
     return this.#position;
   }
 
+  /** Where the contents end of what was read last; up to `position` nothing but padding follows. */
+  get contentEnd(): number {
+    return this.#contentEnd;
+  }
+
   /** Length in bytes of the record that is due. */
   get expectedLength(): number {
+    if (this.#open !== undefined) return this.#open.map.due;
     return this.#extension === undefined ? BLOCK_SIZE : Number(this.#extension.header.size);
+  }
+
+  /** Whether a header block is due, where the zeros that end an archive may stand instead. */
+  get expectsHeader(): boolean {
+    return this.#open === undefined && this.#extension === undefined;
   }
 
   /**
@@ -80,9 +116,9 @@ export class TarHeaderParser {
    *
    * @throws SociError ERR_SOCI_TAR_HEADER for what Go's reader refuses,
    *   ERR_SOCI_TAR_UNSUPPORTED with { entry, reason, typeflag, offset } for what
-   *   it reads but a ztoc cannot describe
+   *   it reads but the policy does not
    */
-  push(record: TarRecord): TocEntry | undefined {
+  push(record: TarRecord): ParsedEntry | undefined {
     if (record.offset !== this.#position || record.bytes.length !== this.expectedLength) {
       throw headerError(
         record.offset,
@@ -90,6 +126,7 @@ export class TarHeaderParser {
         { expected: this.#position },
       );
     }
+    if (this.#open !== undefined) return this.#continueMap(this.#open, record.bytes);
     if (this.#extension !== undefined) {
       this.#finishExtension(this.#extension.flag, this.#extension.header, record.bytes);
       return undefined;
@@ -97,11 +134,12 @@ export class TarHeaderParser {
     const header = parseHeaderBlock(record.bytes, record.offset);
     const flag = String.fromCharCode(header.typeflag);
     this.#position += BLOCK_SIZE;
+    this.#contentEnd = this.#position;
     if (EXTENSIONS.has(flag)) {
       this.#beginExtension(flag, header, record.offset);
       return undefined;
     }
-    return this.#finishEntry(flag, header, record.offset);
+    return this.#finishEntry(flag, header, record);
   }
 
   #beginExtension(flag: string, header: HeaderBlock, offset: number): void {
@@ -116,6 +154,7 @@ export class TarHeaderParser {
   #finishExtension(flag: string, header: HeaderBlock, body: Uint8Array): void {
     const bodyOffset = this.#position;
     this.#extension = undefined;
+    this.#contentEnd = bodyOffset + body.length;
     this.#position += Math.ceil(body.length / BLOCK_SIZE) * BLOCK_SIZE;
     if (flag === 'L' || flag === 'K') {
       const nul = body.indexOf(0);
@@ -128,59 +167,69 @@ export class TarHeaderParser {
     if ('reason' in records) {
       throw headerError(bodyOffset + records.at, `PAX header: ${records.reason}`);
     }
+    if (flag === 'g' && this.#policy.globalPax === 'skip') {
+      this.#forgetExtensions();
+      return;
+    }
     if (flag === 'g') {
       throw unsupported('global-pax', header.name, 'g', this.#start, 'a global PAX header');
     }
     this.#pax = records; // each 'x' replaces the former
   }
 
-  #finishEntry(flag: string, header: HeaderBlock, offset: number): TocEntry {
+  #finishEntry(flag: string, header: HeaderBlock, { bytes, offset }: TarRecord): ParsedEntry | undefined {
     if (header.size < 0 && !HEADER_ONLY.has(flag)) {
       throw headerError(offset, `its size is negative: ${header.size}`, { field: 'size' });
     }
-    const merged = mergePax(header, this.#pax, offset);
+    const pax = this.#pax;
+    const merged = mergePax(header, pax, offset);
     const name = this.#longName !== '' ? this.#longName : merged.name;
-    const linkname = this.#longLink !== '' ? this.#longLink : merged.linkname;
     const finalFlag = flag !== '\0' ? flag : name.endsWith('/') ? '5' : '0';
-    const start = this.#start;
-    const type = TYPES.get(finalFlag);
+    const refuse: Refuse = (reason, what) => unsupported(reason, name, finalFlag, this.#start, what);
+    const type = typeOf(finalFlag, this.#policy);
+    if (type === undefined && this.#policy.unknownTypes === 'skip') {
+      this.#skipEntry(merged, offset);
+      return undefined;
+    }
     if (type === undefined) {
-      const reason = finalFlag === 'S' ? 'sparse' : 'type-flag';
-      const what = finalFlag === 'S' ? 'a GNU sparse file' : `of unknown type ${JSON.stringify(finalFlag)}`;
-      throw unsupported(reason, name, finalFlag, start, what);
+      if (finalFlag === 'S') throw refuse('sparse', 'a GNU sparse file');
+      throw refuse('type-flag', `of unknown type ${JSON.stringify(finalFlag)}`);
     }
-    if (this.#pax !== undefined && describesSparseFile(this.#pax)) {
-      throw unsupported('sparse', name, finalFlag, start, 'a GNU sparse file in PAX form');
+    const sparse = pax !== undefined && describesSparseFile(pax);
+    if (sparse && this.#policy.sparse === 'refuse') throw refuse('sparse', 'a GNU sparse file in PAX form');
+    const fields = this.#fieldsOf(merged, { type, name, offset }, refuse);
+    this.#checkPrevious(this.#start);
+    if (finalFlag === 'S') return this.#openMap(fields, bad => new OldSparseMap(bytes, bad));
+    if (sparse && type === 'reg') {
+      const renamed = { ...fields, name: pax.get('GNU.sparse.name') || name };
+      return this.#openMap(renamed, bad => new PaxSparseMap(pax, fields.size, bad));
     }
-    const headerOnly = HEADER_ONLY.has(finalFlag);
-    if (merged.size < 0) {
-      if (!headerOnly) throw headerError(offset, `its size is negative: ${merged.size}`, { field: 'size' });
-      throw unsupported(
-        'header-size',
-        name,
-        finalFlag,
-        start,
-        `a ${type} with a size of ${merged.size} bytes`,
-      );
+    return this.#complete(fields, undefined);
+  }
+
+  #fieldsOf(
+    merged: MergedHeader,
+    { type, name, offset }: { readonly type: EntryType; readonly name: string; readonly offset: number },
+    refuse: Refuse,
+  ): EntryFields {
+    const dataless = type !== 'reg';
+    const size = dataless && this.#policy.dataless === 'zero' ? 0 : merged.size;
+    if (size < 0) {
+      if (!dataless) throw headerError(offset, `its size is negative: ${size}`, { field: 'size' });
+      throw refuse('header-size', `a ${type} with a size of ${size} bytes`);
     }
     const dataOffset = this.#position;
     const number = (field: string, value: Int64, limit: number): number => {
       if (typeof value === 'number' && value <= limit) return value;
-      throw unsupported(
-        'number-range',
-        name,
-        finalFlag,
-        start,
-        `an entry whose ${field} ${value} is out of range`,
-      );
+      throw refuse('number-range', `an entry whose ${field} ${value} is out of range`);
     };
-    const fields: EntryFields = {
+    return {
       name,
       type,
       offset: dataOffset,
-      size: number('size', merged.size, Number.MAX_SAFE_INTEGER - dataOffset - BLOCK_SIZE),
-      headerOffset: start,
-      linkname,
+      size: number('size', size, Number.MAX_SAFE_INTEGER - dataOffset - BLOCK_SIZE),
+      headerOffset: this.#start,
+      linkname: this.#longLink !== '' ? this.#longLink : merged.linkname,
       mode: number('mode', merged.mode, Number.MAX_SAFE_INTEGER),
       uid: lowUint32(merged.uid),
       gid: lowUint32(merged.gid),
@@ -189,16 +238,75 @@ export class TarHeaderParser {
       modTime: formatTime(merged.mtime, merged.nanoseconds),
       devmajor: number('devmajor', merged.devmajor, Number.MAX_SAFE_INTEGER),
       devminor: number('devminor', merged.devminor, Number.MAX_SAFE_INTEGER),
-      pax: this.#pax === undefined ? NO_PAX : sortPaxPairs(this.#pax),
+      pax: this.#pax === undefined ? NO_PAX : this.#paxPairs(this.#pax, type),
     };
-    this.#checkPrevious(start);
+  }
+
+  /** Without what was acted on: the records of sparse files, and a size that was not taken. */
+  #paxPairs(pax: PaxRecords, type: EntryType): readonly PaxPair[] {
+    const { sparse, dataless: sizes } = this.#policy;
+    if (sparse === 'refuse' && sizes === 'stated') return sortPaxPairs(pax);
+    const kept = [...pax].filter(
+      ([key]) =>
+        !(sparse === 'read' && key.startsWith(SPARSE_KEYS)) &&
+        !(sizes === 'zero' && type !== 'reg' && key === 'size'),
+    );
+    return sortPaxPairs(kept);
+  }
+
+  #openMap(fields: EntryFields, begin: (bad: BadMap) => SparseMapReader): ParsedEntry | undefined {
+    const map = begin(reason => badSparseMap(fields, reason));
+    if (map.due === 0) return this.#complete(fields, map);
+    this.#open = { fields, map };
+    return undefined;
+  }
+
+  #continueMap(
+    { fields, map }: { fields: EntryFields; map: SparseMapReader },
+    piece: Uint8Array,
+  ): ParsedEntry | undefined {
+    map.push(piece);
+    this.#position += piece.length;
+    this.#contentEnd = this.#position;
+    if (map.due > 0) return undefined;
+    this.#open = undefined;
+    return this.#complete(map.inData ? fields : { ...fields, offset: this.#position }, map);
+  }
+
+  #complete(fields: EntryFields, map: SparseMapReader | undefined): ParsedEntry {
     this.#previous = fields;
-    this.#position = headerOnly ? dataOffset : nextHeaderOffset(fields);
+    const dataless = fields.type !== 'reg';
+    this.#contentEnd = dataless ? fields.offset : fields.offset + fields.size;
+    this.#position = dataless ? fields.offset : nextHeaderOffset(fields);
     this.#start = this.#position;
+    this.#forgetExtensions();
+    const sparse =
+      map === undefined
+        ? undefined
+        : {
+            runs: map.runs,
+            size: map.size,
+            dataOffset: fields.offset + map.mapSize,
+            dataSize: fields.size - map.mapSize,
+          };
+    return { entry: new TocEntry(fields), sparse };
+  }
+
+  #skipEntry({ size }: MergedHeader, offset: number): void {
+    const dataOffset = this.#position;
+    if (typeof size !== 'number' || size < 0 || size > Number.MAX_SAFE_INTEGER - dataOffset - BLOCK_SIZE) {
+      throw headerError(offset, `its size is out of range: ${size}`, { field: 'size' });
+    }
+    this.#contentEnd = dataOffset + size;
+    this.#position = nextHeaderOffset({ offset: dataOffset, size });
+    this.#start = this.#position;
+    this.#forgetExtensions();
+  }
+
+  #forgetExtensions(): void {
     this.#pax = undefined;
     this.#longName = '';
     this.#longLink = '';
-    return new TocEntry(fields);
   }
 
   /** Readers of a ztoc know where a header begins only from the size of the entry before it. */
@@ -213,45 +321,12 @@ export class TarHeaderParser {
 
 const NO_PAX: readonly PaxPair[] = [];
 
-type Merged = HeaderBlock & { readonly nanoseconds: number };
+type Refuse = (reason: UnsupportedReason, what: string) => SociError;
 
-/** PAX records override the block's fields; an empty value does not, but stays a record (Go's mergePAX). */
-function mergePax(header: HeaderBlock, pax: PaxRecords | undefined, offset: number): Merged {
-  if (pax === undefined) return { ...header, nanoseconds: 0 };
-  const bad = (key: string, kind: string): SociError => {
-    const found = JSON.stringify((pax.get(key) ?? '').slice(0, 64));
-    return headerError(offset, `its PAX record ${key} is not a ${kind}: ${found}`, { field: key });
-  };
-  const text = (key: string, fallback: string): string => pax.get(key) || fallback;
-  const integer = (key: string, fallback: Int64): Int64 => {
-    const value = pax.get(key);
-    if (!value) return fallback;
-    const parsed = parseDecimal(value);
-    if (parsed === undefined) throw bad(key, 'number');
-    return parsed;
-  };
-  const time = (key: string): { seconds: Int64; nanoseconds: number } | undefined => {
-    const value = pax.get(key);
-    if (!value) return undefined;
-    const parsed = parsePaxTime(value);
-    if (parsed === undefined) throw bad(key, 'time');
-    return parsed;
-  };
-  time('atime');
-  time('ctime');
-  const mtime = time('mtime');
-  return {
-    ...header,
-    name: text('path', header.name),
-    linkname: text('linkpath', header.linkname),
-    uname: text('uname', header.uname),
-    gname: text('gname', header.gname),
-    uid: integer('uid', header.uid),
-    gid: integer('gid', header.gid),
-    size: integer('size', header.size),
-    mtime: mtime?.seconds ?? header.mtime,
-    nanoseconds: mtime?.nanoseconds ?? 0,
-  };
+function typeOf(flag: string, policy: TarPolicy): EntryType | undefined {
+  if (flag === '7' && policy.contiguous === 'regular') return 'reg';
+  if (flag === 'S' && policy.sparse === 'read') return 'reg';
+  return TYPES.get(flag);
 }
 
 function unsupported(

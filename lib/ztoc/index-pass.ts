@@ -252,8 +252,8 @@ class RecordReader {
       at = start + length;
       // An empty extension has no bytes to wait for.
       if (length === 0) continue;
-      const entry = this.#parser.push({ offset, bytes: records.subarray(start, at) });
-      if (entry !== undefined) this.#onEntry(entry);
+      const found = this.#parser.push({ offset, bytes: records.subarray(start, at) });
+      if (found !== undefined) this.#onEntry(found.entry);
     }
   }
 

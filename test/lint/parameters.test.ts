@@ -12,7 +12,6 @@ const MOST_PARAMETERS = 5;
 const STILL: readonly string[] = [
   'lib/image/glob.ts: enter',
   'lib/layer/path-walk.ts: find',
-  'lib/plain/tar-walk.ts: plainPax',
   'lib/plain/zstd-decoder.ts: decodeZstd',
   'lib/registry/blob-upload.ts: constructor',
   'lib/registry/referrers.ts: listReferrers',

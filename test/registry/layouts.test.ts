@@ -5,13 +5,14 @@ import { join } from 'node:path';
 import t from 'tap';
 import tar from 'tar-stream';
 
-import { archiveHeader, indexArchive } from '../../lib/registry/archive-index.js';
+import { indexArchive } from '../../lib/registry/archive-index.js';
 import { type OpenedLocation, openImageLocation } from '../../lib/registry/image-location.js';
 import { OCI_INDEX } from '../../lib/registry/media-types.js';
 import { parsePlatform } from '../../lib/registry/platform.js';
 import { listImages, selectManifest } from '../../lib/registry/platform-selection.js';
 import type { Repository } from '../../lib/registry/repository.js';
 import { BufferSource } from '../../lib/source/buffer-source.js';
+import { encodeFileHeader } from '../../lib/tar/header-writer.js';
 import { LayoutStorage } from '../../lib/testing/testing.js';
 import {
   blobOf,
@@ -334,7 +335,7 @@ t.test('an archive', async t => {
 
   t.test('of many members: reading it ends with an abort, and with close', async t => {
     const many = join(t.testdir({}), 'many.tar');
-    await writeFile(many, Buffer.alloc(100_000 * 512, archiveHeader('f', 0)));
+    await writeFile(many, Buffer.alloc(100_000 * 512, encodeFileHeader({ name: 'f', size: 0 })));
     const { repository } = open(t, `oci-archive:${many}`);
     const aborter = new AbortController();
     const aborted = failure(repository.resolve('v1', { signal: aborter.signal }));
@@ -362,7 +363,7 @@ t.test('an archive', async t => {
     });
     t.match(await attempt(Buffer.alloc(0)), { code: 'ERR_SOCI_LAYOUT', message: /no index\.json/ });
     t.match(await attempt(first.subarray(0, 2000)), { code: 'ERR_SOCI_LAYOUT' });
-    t.match(await attempt(Buffer.from(archiveHeader('index.json', 2 ** 50))), {
+    t.match(await attempt(Buffer.from(encodeFileHeader({ name: 'index.json', size: 2 ** 50 }))), {
       code: 'ERR_SOCI_LAYOUT',
       message: /beyond the end/,
     });
@@ -370,7 +371,7 @@ t.test('an archive', async t => {
 
   t.test('large sizes fit into the header', async t => {
     const size = 8 ** 11 + 5;
-    const header = archiveHeader('big', size);
+    const header = encodeFileHeader({ name: 'big', size });
     const fake = {
       name: 'x',
       size: 2 ** 40,

@@ -9,8 +9,8 @@ export function readEntries(tar: Uint8Array): TocEntry[] {
     const offset = parser.position;
     const record = tar.subarray(offset, offset + parser.expectedLength);
     if (record.length === 512 && record.every(byte => byte === 0)) break;
-    const entry = parser.push({ offset, bytes: record });
-    if (entry !== undefined) entries.push(entry);
+    const found = parser.push({ offset, bytes: record });
+    if (found !== undefined) entries.push(found.entry);
   }
   return entries;
 }

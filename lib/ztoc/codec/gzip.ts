@@ -12,6 +12,7 @@ import {
   type SpanDecoderOptions,
 } from '../../binding.js';
 import type { ZtocLimits } from '../limits.js';
+import { gunzip } from './gunzip.js';
 import { CHECKPOINT_SIZE, GzipZinfo } from './gzip-zinfo.js';
 import type {
   Checkpoints,
@@ -29,6 +30,8 @@ export const GZIP: SpanCodec<'gzip'> = {
   stored: false,
   fromLayerStart: beforeHeader,
   matches: head => head[0] === 0x1f && head[1] === 0x8b,
+
+  decompress: gunzip,
 
   createIndexer(options: CodecIndexerOptions, limits: ZtocLimits): NativeIndexer {
     const fitting = Math.floor(limits.maxZtocBytes / CHECKPOINT_SIZE);

@@ -4,7 +4,7 @@
  */
 import { createIndexer, type IndexResult, type NativeIndexer } from '../../binding.js';
 import { SociError } from '../../errors.js';
-import { BLOCK_SIZE, hasHeaderChecksum } from '../../tar/header-block.js';
+import { BLOCK_SIZE, hasHeaderChecksum, isZeroBlock } from '../../tar/header-block.js';
 import type { ZtocLimits } from '../limits.js';
 import type { Checkpoints, CodecIndexerOptions, LayerSizes, Span, SpanCodec } from './span-codec.js';
 import { decodeTarZinfo, encodeTarZinfo, type TarZinfo, tarSpanCount } from './tar-zinfo.js';
@@ -17,9 +17,11 @@ export const RAW: SpanCodec<'uncompressed'> = {
 
   matches(head: Uint8Array): boolean {
     const block = head.subarray(0, BLOCK_SIZE);
-    if (block.every(byte => byte === 0)) return true; // an archive of nothing, or no byte at all
+    if (isZeroBlock(block)) return true; // an archive of nothing, or no byte at all
     return block.length === BLOCK_SIZE && hasHeaderChecksum(block);
   },
+
+  decompress: chunks => chunks,
 
   createIndexer(options: CodecIndexerOptions, limits: ZtocLimits): NativeIndexer {
     return createIndexer({ ...options, compression: 'uncompressed', maxCheckpoints: limits.maxSpans });

@@ -86,6 +86,8 @@ export interface SpanCodec<Name extends string = string> {
 
   /** @param head the layer's first 512 bytes or more, fewer only if it has no more */
   matches(head: Uint8Array): boolean;
+  /** All of a layer as one stream. @param name of the layer, for messages */
+  decompress(chunks: AsyncIterable<Uint8Array>, name: string): AsyncIterable<Uint8Array>;
   /** Of a whole layer, with no more checkpoints than the limits let a ztoc hold. */
   createIndexer(options: CodecIndexerOptions, limits: ZtocLimits): NativeIndexer;
   /** The `checkpoints` of a ztoc for what was indexed. */
