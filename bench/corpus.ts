@@ -3,11 +3,14 @@
  * programs and libraries, and generated ones for what needs size or number.
  */
 import { execFileSync } from 'node:child_process';
-import { closeSync, openSync, readdirSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { closeSync, createWriteStream, openSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join, posix } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGzip } from 'node:zlib';
 import { buildZtoc, FileSource } from '../lib/index.js';
 import { run } from './process.js';
-import { tarFile, tarTrailer } from './tar-bytes.js';
+import { tarFile, tarHeader, tarTrailer } from './tar-bytes.js';
 import { cached } from './workspace.js';
 
 export const SPAN_SIZE = 4 * 1024 * 1024;
@@ -88,4 +91,38 @@ export async function manyEntriesZtoc(entries: number): Promise<string> {
 
 export function entryName(index: number): string {
   return `usr/lib/node_modules/package-${index % 997}/lib/part-${index % 31}/file-${index}.js`;
+}
+
+/** Layers of an image of many names, lowest first. */
+const NAMED_LAYERS = 6;
+const NAMES_PER_LAYER = 50_000;
+/** Of a layer's names, how many replace one of the layer below, and how many take one away. */
+const REPLACED = 2_500;
+const REMOVED = 100;
+export const MANY_NAMES: number = NAMED_LAYERS * NAMES_PER_LAYER;
+
+/** Gzip layers of empty files that lie in each other's directories, replace each other and take each other away. */
+export async function manyNamesLayers(): Promise<readonly string[]> {
+  const layers: string[] = [];
+  for (let layer = 0; layer < NAMED_LAYERS; layer++) {
+    const make = (partial: string) =>
+      pipeline(Readable.from(namesOfLayer(layer)), createGzip(), createWriteStream(partial));
+    layers.push(await cached(`names-${MANY_NAMES}-${layer}.tar.gz`, make));
+  }
+  return layers;
+}
+
+function* namesOfLayer(layer: number): Generator<Buffer> {
+  const first = layer * (NAMES_PER_LAYER - REPLACED - REMOVED);
+  for (let i = 0; i < NAMES_PER_LAYER; i++) {
+    const { dir, base } = posix.parse(entryName(first + i));
+    const whiteout = layer > 0 && i < REMOVED;
+    yield tarHeader(`${dir}/${whiteout ? '.wh.' : ''}${base}`, 0);
+  }
+  yield tarTrailer;
+}
+
+/** A name in the uppermost of these layers. */
+export function lastName(): string {
+  return entryName((NAMED_LAYERS - 1) * (NAMES_PER_LAYER - REPLACED - REMOVED) + NAMES_PER_LAYER - 1);
 }

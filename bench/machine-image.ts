@@ -4,15 +4,11 @@
  * `bench/v2`, converted. Its lowest layers are a system, the upper ones Node.js
  * and an application with its packages; the last one is too small for a ztoc.
  */
-import { createHash } from 'node:crypto';
-import { createReadStream, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { arch } from 'node:os';
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import {
   convertImage,
   createIndex,
-  type Descriptor,
   FileSource,
   openImage,
   openImageLocation,
@@ -21,6 +17,7 @@ import {
   type Repository,
 } from '../lib/index.js';
 import { hasDockerRegistry, startDockerRegistry } from './docker-registry.js';
+import { LAYER_TYPE, type PushedLayer, pushImageManifest, sha256OfFile } from './image-manifest.js';
 import { loopback } from './link.js';
 import { run } from './process.js';
 import { cached } from './workspace.js';
@@ -64,9 +61,6 @@ const MAX_FILE_BYTES = 150e6;
 const SMALL_FILE = '/usr/lib/os-release';
 const FILES = 100;
 const MAX_READ_BYTES = 1e6;
-const LAYER_TYPE = 'application/vnd.oci.image.layer.v1.tar+gzip';
-const CONFIG_TYPE = 'application/vnd.oci.image.config.v1+json';
-const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json';
 
 /** Made once and kept; undefined when there is no docker-registry. */
 export async function machineImage(): Promise<MachineImage | undefined> {
@@ -107,23 +101,7 @@ async function pushLayers(
 ): Promise<{ readonly size: number; readonly plainSize: number }[]> {
   const layers = [];
   for (const recipe of RECIPES) layers.push(await pushLayer(repository, join(folder, 'layer.tar'), recipe));
-  const config = Buffer.from(
-    JSON.stringify({
-      architecture: arch() === 'x64' ? 'amd64' : arch(),
-      os: 'linux',
-      config: { Cmd: ['node'] },
-      rootfs: { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) },
-    }),
-  );
-  const descriptor = { mediaType: CONFIG_TYPE, digest: sha256(config), size: config.length };
-  await repository.pushBlob(descriptor, config);
-  const manifest = {
-    schemaVersion: 2,
-    mediaType: MANIFEST_TYPE,
-    config: descriptor,
-    layers: layers.map(({ mediaType, digest, size }) => ({ mediaType, digest, size })),
-  };
-  await repository.pushManifest(Buffer.from(JSON.stringify(manifest)), MANIFEST_TYPE, { tag: 'latest' });
+  await pushImageManifest(repository, layers, 'latest');
   return layers;
 }
 
@@ -131,7 +109,7 @@ async function pushLayer(
   repository: Repository,
   tar: string,
   { roots, limit, folder = '' }: LayerRecipe,
-): Promise<Descriptor & { readonly diffId: string; readonly plainSize: number }> {
+): Promise<PushedLayer & { readonly plainSize: number }> {
   const base = folder === '' ? '/' : process.cwd();
   // Files in the order of find, until there are enough. What vanishes meanwhile does not matter here.
   const script = `cd "$1" && shift && limit=$1 && shift
@@ -182,14 +160,4 @@ async function pickFiles(
   } finally {
     await image.close();
   }
-}
-
-function sha256(bytes: Uint8Array): string {
-  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
-}
-
-async function sha256OfFile(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
-  return `sha256:${hash.digest('hex')}`;
 }

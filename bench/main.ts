@@ -1,10 +1,12 @@
 /**
  * `npm run bench [-- --only NAME] [--json FILE]`: runs the benchmarks one after the
  * other and prints each as ratios between things measured in the same run.
+ * `--only against --baseline DIR [--pairs N] [--require FACTOR]` compares with another build.
  */
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { parseArgs } from 'node:util';
+import { against } from './benchmarks/against.js';
 import { build } from './benchmarks/build.js';
 import { coldRead } from './benchmarks/cold-read.js';
 import { engines } from './benchmarks/engines.js';
@@ -16,6 +18,7 @@ import { toc } from './benchmarks/toc.js';
 import { printReport, type Report } from './report.js';
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<Report>>> = {
+  against: comparison,
   engines,
   'span-decode': spanDecode,
   scaling,
@@ -27,13 +30,41 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Report>>> = {
 };
 
 const { values } = parseArgs({
-  options: { only: { type: 'string', multiple: true }, json: { type: 'string' } },
+  options: {
+    only: { type: 'string', multiple: true },
+    json: { type: 'string' },
+    baseline: { type: 'string' },
+    pairs: { type: 'string', default: '15' },
+    require: { type: 'string' },
+  },
 });
-const names = values.only ?? Object.keys(BENCHMARKS);
+
+function refuse(message: string): never {
+  console.error(message);
+  process.exit(2);
+}
+
+/** A number above zero that option `name` gives. */
+function positive(name: string, text: string): number {
+  const number = Number(text);
+  return number > 0 && Number.isFinite(number)
+    ? number
+    : refuse(`--${name}: not a number above zero: ${text}`);
+}
+
+function comparison(): Promise<Report> {
+  const { baseline } = values;
+  if (baseline === undefined) refuse("'against' needs --baseline DIR, another checkout that was built");
+  const required = values.require === undefined ? undefined : positive('require', values.require);
+  return against({ baseline, pairs: Math.ceil(positive('pairs', values.pairs)), required });
+}
+
+/** When none is named: the comparison that was asked for, or all that this checkout is measured by alone. */
+const alone = Object.keys(BENCHMARKS).filter(name => name !== 'against');
+const names = values.only ?? (values.baseline === undefined ? alone : ['against']);
 for (const name of names) {
   if (!(name in BENCHMARKS)) {
-    console.error(`no benchmark '${name}'; there are: ${Object.keys(BENCHMARKS).join(', ')}`);
-    process.exit(2);
+    refuse(`no benchmark '${name}'; there are: ${Object.keys(BENCHMARKS).join(', ')}`);
   }
 }
 
@@ -48,3 +79,6 @@ for (const name of names) {
 if (values.json !== undefined) {
   writeFileSync(values.json, `${JSON.stringify({ machine, reports }, undefined, 2)}\n`);
 }
+const failures = reports.flatMap(report => report.failures ?? []);
+for (const failure of failures) console.error(failure);
+if (failures.length > 0) process.exitCode = 1;

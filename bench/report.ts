@@ -12,6 +12,8 @@ export interface Report {
   /** Corpus, compressor, span size, threads, cold or warm. */
   readonly conditions: string;
   readonly rows: readonly Row[];
+  /** What was required and is not so. */
+  readonly failures?: readonly string[];
   /** All numbers of all trials, for --json. */
   readonly raw: Readonly<Record<string, unknown>>;
 }

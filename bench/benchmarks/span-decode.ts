@@ -1,40 +1,16 @@
 /** Span decoding: the addon against a bare C loop, node:zlib, and itself on two cores; and where to hash the spans. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { Ztoc } from '../../lib/index.js';
 import { compile, compileCoreLoop } from '../compile.js';
-import { type Layer, realLayer } from '../corpus.js';
-import { type Measures, trial, yardstick } from '../process.js';
+import { realLayer } from '../corpus.js';
+import { trial } from '../process.js';
 import { megabytesPerSecond, type Report, type Row, times } from '../report.js';
 import { inRounds, value } from '../rounds.js';
-import { cached } from '../workspace.js';
+import { spanLoop } from '../span-loop.js';
 
 const ROUNDS = 5;
 const PASSES = 3;
-
-/** A program of bench/native/ over all spans, with further arguments of its own. */
-type Loop = (...more: string[]) => Promise<Measures>;
-
-/** The spans as span-loop.c and core-loop.cc read them. */
-async function spanTable(ztoc: Ztoc): Promise<string> {
-  return cached(`spans-${ztoc.digest.slice(-12)}`, async partial => {
-    const rows = Array.from({ length: ztoc.spanCount }, (_, i) => {
-      const span = ztoc.span(i);
-      const output = span.uncompressedEnd - span.uncompressedStart;
-      const fields = [span.compressedStart, span.compressedEnd, output, span.bits];
-      const row = Buffer.alloc(32 + 32768);
-      for (const [at, field] of fields.entries()) row.writeBigUInt64LE(BigInt(field), at * 8);
-      row.set(ztoc.window(i) ?? new Uint8Array(32768), 32);
-      return row;
-    });
-    writeFileSync(partial, Buffer.concat(rows));
-  });
-}
-
-async function loop(program: string, layer: Layer, ztoc: Ztoc): Promise<Loop> {
-  const args = [layer.path, await spanTable(ztoc), String(ztoc.spanCount), String(PASSES)];
-  return (...more) => yardstick(program, [...args, ...more]);
-}
 
 const LOOP = 'C loop over zlib';
 const ZLIB = "loop over the core, engine 'zlib'";
@@ -62,8 +38,8 @@ export async function spanDecode(): Promise<Report> {
     };
     return () => trial('decodeSpans', { ...parameters, passes: PASSES });
   };
-  const zlib = await loop(await compile('span-loop'), layer, ztoc);
-  const core = await loop(await compileCoreLoop(), layer, ztoc);
+  const zlib = await spanLoop(await compile('span-loop'), layer, PASSES);
+  const core = await spanLoop(await compileCoreLoop(), layer, PASSES);
   const results = await inRounds(ROUNDS, [
     { name: LOOP, run: () => zlib() },
     { name: ZLIB, run: () => core('zlib') },

@@ -1,6 +1,7 @@
 /** Building ztocs: of a file, and of a layer that is generated while it is read. */
 import { gzipSync } from 'node:zlib';
 import { buildZtoc, type EngineName, FileSource } from '../../lib/index.js';
+import { peakMemory } from '../peak-memory.js';
 import { tarHeader, tarTrailer } from '../tar-bytes.js';
 
 interface BuildParameters {
@@ -55,7 +56,7 @@ export async function indexGenerated(parameters: {
   const start = performance.now();
   const { ztoc } = await buildZtoc(layer, { spanSize: parameters.spanSize });
   const milliseconds = performance.now() - start;
-  const peak = process.resourceUsage().maxRSS * 1024;
+  const peak = peakMemory();
   const ztocBytes = ztoc.encode().length;
   return { milliseconds, peak, before, ztocBytes, bytes: count * FILE_BYTES };
 }

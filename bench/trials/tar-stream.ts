@@ -1,6 +1,7 @@
 /** A whole layer as a stream of its tar, digests and windows checked, the bytes thrown away. */
 import { readFileSync } from 'node:fs';
 import { BufferSource, configure, FileSource, openLayer } from '../../lib/index.js';
+import { peakMemory } from '../peak-memory.js';
 
 export interface TarStreamParameters {
   readonly layer: string;
@@ -29,5 +30,5 @@ export async function streamTar(parameters: TarStreamParameters): Promise<Record
     const { user, system } = process.cpuUsage(before);
     if (milliseconds < best.milliseconds) best = { milliseconds, cpu: (user + system) / 1000, bytes };
   }
-  return { ...best, peak: process.resourceUsage().maxRSS * 1024 };
+  return { ...best, peak: peakMemory() };
 }
