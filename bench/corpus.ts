@@ -112,7 +112,7 @@ export async function manyNamesLayers(): Promise<readonly string[]> {
   return layers;
 }
 
-function* namesOfLayer(layer: number): Generator<Buffer> {
+function* namesOfLayer(layer: number): Generator<Uint8Array> {
   const first = layer * (NAMES_PER_LAYER - REPLACED - REMOVED);
   for (let i = 0; i < NAMES_PER_LAYER; i++) {
     const { dir, base } = posix.parse(entryName(first + i));
