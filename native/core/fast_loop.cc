@@ -58,9 +58,33 @@ SOCI_ALWAYS_INLINE void Copy16(uint8_t* to, const uint8_t* from) {
 }
 
 // Bits of a distance whose code word is found in the primary table, and of any.
-constexpr unsigned kMaxDistanceExtra = 13;  // RFC 1951 §3.2.5
 constexpr unsigned kShortDistanceBits = kDistanceRoot + kMaxDistanceExtra;
 constexpr unsigned kLongDistanceBits = kMaxCodeLength + kMaxDistanceExtra;
+
+// The bit budget. After a refill the buffer has at least so many bits: it takes
+// whole bytes while they fit, and 63 bits are as many as it may hold.
+constexpr unsigned kRefilledBits = 56;
+// A turn of the loop begins with a refilled buffer. What is taken before the
+// next refill, and what must still be there to look up the symbol behind it:
+constexpr unsigned kLookahead = kLitLenRoot;
+static_assert(3 * kLitLenRoot + kLookahead <= kRefilledBits,
+              "three literals of the primary table");
+static_assert(2 * kLitLenRoot + kMaxCodeLength + kLookahead <= kRefilledBits,
+              "two literals, then one of a subtable");
+static_assert(2 * kLitLenRoot + kMaxCodeLength + kMaxLengthExtra +
+                      kDistanceRoot <=
+                  kRefilledBits,
+              "two literals, any length, and the lookup of a distance");
+// The distance is taken after a refill, unless enough is left for it.
+static_assert(kLongDistanceBits + kLookahead <= kRefilledBits, "any distance");
+static_assert(kShortDistanceBits <= kLongDistanceBits, "the shorter of two");
+
+// The margins. A refill reads 8 bytes and takes at most 7. There is one before
+// the loop, and at most two in a turn; the margins are looked at between turns.
+static_assert(2 * 7 + 8 <= kFastInputMargin, "before the loop, and one turn");
+// A turn writes two literals and a match, whose last copy of 32 bytes may begin
+// just before its end.
+static_assert(2 + 258 + 31 <= kFastOutputMargin, "one turn");
 
 SOCI_ALWAYS_INLINE uint64_t LowBits(uint64_t v, unsigned n) {
   return v & ((uint64_t{1} << n) - 1);
@@ -95,7 +119,7 @@ constexpr Periods MakePeriods() {
 }
 constexpr Periods kPeriods = MakePeriods();
 
-// Copies a match inside the output; may write up to 63 bytes past its end.
+// Copies a match inside the output; may write up to 31 bytes past its end.
 SOCI_ALWAYS_INLINE void CopyMatch(uint8_t* out, const uint8_t* from,
                                   size_t length, size_t distance) {
   uint8_t* const end = out + length;
@@ -167,7 +191,7 @@ SOCI_ALWAYS_INLINE FastLoopExit Loop(FastLoopState* state,
     hold |= LoadLe64(in) << (bits & 63);
     in += 7;
     in -= bits >> 3 & 7;
-    bits |= 56;
+    bits |= kRefilledBits;
   };
   const auto take = [&](HuffmanEntry entry) __attribute__((always_inline)) {
     hold >>= entry & 63;

@@ -46,6 +46,23 @@ constexpr unsigned kDistanceRoot = 8;
 constexpr unsigned kLitLenEntries = 2342;
 constexpr unsigned kDistanceEntries = 402;
 constexpr unsigned kPrecodeEntries = 1u << kMaxPrecodeLength;
+static_assert(kLitLenSymbols == 288 && kLitLenRoot == 11 &&
+                  kDistanceSymbols == 32 && kDistanceRoot == 8 &&
+                  kMaxCodeLength == 15,
+              "`enough` was asked about other codes");
+
+// Extra bits behind the longest code words, RFC 1951 §3.2.5.
+constexpr unsigned kMaxLengthExtra = 5;
+constexpr unsigned kMaxDistanceExtra = 13;
+
+// That everything fits into an entry.
+static_assert(kMaxCodeLength + kMaxDistanceExtra < 64,
+              "one shift of a 64-bit buffer takes a symbol");
+static_assert(kMaxCodeLength < 16, "bits 8..11 count a code word");
+static_assert(kLitLenEntries <= 65536 && kDistanceEntries <= 65536,
+              "bits 16..31 index a subtable");
+static_assert(kMaxCodeLength - kDistanceRoot < 16,
+              "bits 8..11 count the index of a subtable");
 
 // The two codes of one block. The primary table of the literals is as small as
 // the code allows, for it is the one that takes time to build; that of the
