@@ -425,6 +425,10 @@ t.test('token servers that make no sense', async t => {
     message: /no usable token/,
   });
   t.match(await attempt(`{"token":"${'x'.repeat(2_000_000)}"}`), { code: 'ERR_SOCI_LIMIT' });
+  registry.requests.length = 0;
+  t.match(await attempt('', 503), { code: 'ERR_SOCI_HTTP_STATUS', data: { status: 503, attempts: 3 } });
+  const asked = registry.requests.filter(({ path }) => path === '/token');
+  t.equal(asked.length, 3, 'what its own retries gave up is not tried again');
   t.match(await attempt('', 302), { code: 'ERR_SOCI_REGISTRY_AUTH' });
   t.match(await attempt('{"details":"incorrect username or password"}', 401), {
     code: 'ERR_SOCI_REGISTRY_DENIED',

@@ -85,6 +85,28 @@ t.test('an awkward registry', async t => {
     });
   });
 
+  t.test('stalls amid a blob, which the same timeouts notice', async t => {
+    for (const timeouts of [{ headers: 50 }, { bodyIdle: 50 }, { body: 50 }]) {
+      const impatient = startTransport(t, { timeouts, retry: { retries: 0 } });
+      registry.clearFaults();
+      registry.inject(
+        'headers' in timeouts
+          ? { match: BLOBS, reply: () => new Promise(() => {}) }
+          : { match: BLOBS, stallAfter: 10 },
+      );
+      const source = await openRepository(impatient, registry).openBlob(BLOB);
+      t.match(
+        await failure(source.read(0, 1000)),
+        { code: 'ERR_SOCI_HTTP_TIMEOUT', data: { temporary: true } },
+        JSON.stringify(timeouts),
+      );
+      await source.close();
+    }
+    for (const timeouts of [{ headers: 0 }, { body: 1.5 }]) {
+      t.throws(() => startTransport(t, { timeouts }), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
+    }
+  });
+
   t.test('is busy for a while', async t => {
     registry.inject({ match: MANIFESTS, times: 1, reply: { status: 429, headers: { 'retry-after': '0' } } });
     registry.inject({ match: MANIFESTS, times: 1, reply: { status: 503, headers: {} } });
@@ -162,6 +184,7 @@ t.test('an awkward registry', async t => {
       reply: ({ path }) => ({ status: 307, headers: { location: `${path}?again` } }),
     });
     t.match(await failure(repository.getManifest('v1')), { code: 'ERR_SOCI_HTTP_REDIRECT' });
+    t.equal(registry.requests.length, 11, 'as many for a manifest as for a blob');
     registry.inject({ match: BLOBS, reply: ({ path }) => ({ status: 307, headers: { location: path } }) });
     t.match(await failure(read(0, 10)), { code: 'ERR_SOCI_HTTP_REDIRECT' });
   });
@@ -222,6 +245,15 @@ t.test('an awkward registry', async t => {
     t.match(await failure(repository.getManifest('v1')), {
       message: /400 Bad Request \(the server expects HTTPS\)/,
     });
+  });
+
+  t.test('does not answer before the client is closed', async t => {
+    const closing = startTransport(t);
+    registry.inject({ match: MANIFESTS, reply: () => new Promise(() => {}) });
+    const pending = failure(openRepository(closing, registry).getManifest('v1'));
+    while (registry.requests.length === 0) await new Promise(resolve => setImmediate(resolve));
+    await closing.close();
+    t.match(await pending, { code: 'ERR_SOCI_CLOSED' });
   });
 
   t.test('is gone', async t => {

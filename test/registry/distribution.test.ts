@@ -179,8 +179,17 @@ t.test('every request is announced on a diagnostics channel, without secrets', a
   await repository.getManifest('v1');
   await repository.getBlob(blobOf(LAYER));
   t.equal(seen.length, registry.requests.length);
-  t.match(seen.at(-2), { url: `${registry.url}/v2/demo/app/manifests/v1`, status: 200, bytes: image.size });
+  t.match(seen.at(-2), {
+    method: 'GET',
+    url: `${registry.url}/v2/demo/app/manifests/v1`,
+    status: 200,
+    bytes: image.size,
+  });
   t.match(seen.at(-1), { status: 200, bytes: LAYER.length });
+  t.strictSame(
+    seen.map(({ method }) => method),
+    registry.requests.map(({ method }) => method),
+  );
   t.notMatch(seen.map(({ url }) => url).join(), /digest=sha256/, 'query values are left out');
 });
 

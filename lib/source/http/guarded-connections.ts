@@ -3,6 +3,7 @@
  * resolve to depends on the host that the caller named, so connections made for
  * one such host are not used for another.
  */
+import { lookup } from 'node:dns';
 import type { Dispatcher } from 'undici';
 import { guardedLookup } from './guarded-lookup.js';
 import { HttpAgent } from './http-agent.js';
@@ -18,22 +19,25 @@ export interface Connections {
 export class GuardedConnections implements Connections {
   readonly #connections: number;
   readonly #timeout: number;
+  readonly #resolve: typeof lookup;
   readonly #agents = new Map<string, HttpAgent>();
   #destroyed = false;
 
   /**
    * @param connections per origin
    * @param timeout ms until one stands
+   * @param resolve how names are looked up
    */
-  constructor(connections: number, timeout: number) {
+  constructor(connections: number, timeout: number, resolve: typeof lookup = lookup) {
     this.#connections = connections;
     this.#timeout = timeout;
+    this.#resolve = resolve;
   }
 
   dispatcherFor({ home }: HttpTarget): Dispatcher {
     let agent = this.#agents.get(home.hostname);
     if (agent === undefined) {
-      const options = { timeout: this.#timeout, lookup: guardedLookup(home) };
+      const options = { timeout: this.#timeout, lookup: guardedLookup(home, this.#resolve) };
       agent = new HttpAgent(this.#connections, options);
       this.#agents.set(home.hostname, agent);
       // Fails like all others.

@@ -51,7 +51,7 @@ export class Retries {
       this.#position = position;
       this.#failures = 0;
     }
-    if (!isTemporary(error) || this.#policy.retries === 0) throw error;
+    if (!isTemporary(error) || wasGivenUp(error) || this.#policy.retries === 0) throw error;
     if (this.#failures >= this.#policy.retries) throw this.#gaveUp(error, '');
     const asked = retryAfterOf(error);
     if (asked > this.#policy.maxRetryAfter) {
@@ -67,6 +67,11 @@ export class Retries {
     const message = `${error.message} (gave up after ${attempts} attempt${attempts === 1 ? '' : 's'}${why})`;
     return new SociError(error.code, message, { data: { ...error.data, attempts }, cause: error.cause });
   }
+}
+
+/** What a retry below has given up (a token that could not be had) is not tried that many times that many times. */
+function wasGivenUp(error: SociError): boolean {
+  return error.data['attempts'] !== undefined;
 }
 
 function retryAfterOf(error: SociError): number {
