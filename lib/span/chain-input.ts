@@ -7,13 +7,16 @@ import type { Fetcher } from './fetcher.js';
 import { fileFeed, type HugeSpans, hugeRequests } from './huge-span.js';
 import type { Work } from './lanes.js';
 import type { LayerSpans } from './layer-spans.js';
-import { nextStep, planSteps, runRange, type SpanState } from './plan.js';
+import { nextStep, planSteps, type RunLimits, runRange, type SpanState } from './plan.js';
 import { type InputFeed, memoryFeed } from './sliced-decoder.js';
 import type { Span } from './span-table.js';
 import { checkSpanDigest, verifiedFetch } from './verified-fetch.js';
 
 /** Compressed bytes fetched ahead of the decoder in one request. */
-export const RUN_LIMITS = { requestBytes: 8 * 1024 * 1024, decodedBytes: Number.POSITIVE_INFINITY };
+export const RUN_LIMITS: RunLimits = {
+  requestBytes: 8 * 1024 * 1024,
+  decodedBytes: Number.POSITIVE_INFINITY,
+};
 
 /** Spans fetched together: the bytes [start, start + bytes.length) of the layer, those of spans up to `end`. */
 interface Run {
@@ -58,13 +61,14 @@ export class ChainInput {
 
   /** Hands the next span to the decoder, fetched together with those after it up to `target` of the tar stream. */
   async add(span: Span, target: number, work: Work): Promise<void> {
-    const { name, counters } = this.#layer;
+    const { name, record } = this.#layer;
     const run = await this.#runOf(span, target, work);
-    const bytes = await verifiedFetch(counters, async again => {
+    const bytes = await verifiedFetch(record, async which => {
       const from = Math.min(this.#fedTo, span.compressedStart);
-      const fetched = again
-        ? await this.#fetch(from, span.compressedEnd, work)
-        : run.bytes.subarray(from - run.start, span.compressedEnd - run.start);
+      const fetched =
+        which === 'first'
+          ? run.bytes.subarray(from - run.start, span.compressedEnd - run.start)
+          : await this.#fetch(from, span.compressedEnd, work);
       await checkSpanDigest(name, span, fetched.subarray(span.compressedStart - from));
       return fetched.subarray(this.#fedTo - from);
     });

@@ -28,7 +28,6 @@ const STILL_MUTABLE: readonly string[] = [
   'lib/plain/tar-walk.ts: HEADER_ONLY',
   'lib/registry/exchange.ts: TIMEOUTS',
   'lib/registry/transport.ts: REDIRECTS',
-  'lib/span/chain-input.ts: RUN_LIMITS',
   'lib/ztoc/toc.ts: STRING_SLOTS',
 ];
 

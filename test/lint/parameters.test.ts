@@ -23,7 +23,6 @@ const STILL: readonly string[] = [
   'lib/soci/build-indexes.ts: take',
   'lib/source/http-source.ts: #partial',
   'lib/source/http-source.ts: #get',
-  'lib/span/verified-fetch.ts: attempt',
   'lib/tree/merged-tree.ts: lookup',
   'lib/tree/overlay.ts: #directory',
   'lib/ztoc/toc.ts: constructor',

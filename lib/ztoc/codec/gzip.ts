@@ -26,8 +26,7 @@ import type {
 export const GZIP: SpanCodec<'gzip'> = {
   compression: 'gzip',
   algorithm: 1,
-  stored: false,
-  fromLayerStart: beforeHeader,
+  fromLayerStart: engine => createSpanDecoder(beforeHeader(engine)),
   matches: head => head[0] === 0x1f && head[1] === 0x8b,
 
   createIndexer(options: CodecIndexerOptions, limits: ZtocLimits): NativeIndexer {
@@ -104,7 +103,7 @@ class GzipCheckpoints implements Checkpoints {
   }
 
   start(index: number, engine: EngineName): SpanStart {
-    if (index === 0 && this.#zinfo.impliedFirst) return beforeHeader(engine);
+    if (index === 0 && this.#zinfo.impliedFirst) return startAt(beforeHeader(engine));
     return startAt({
       engine,
       start: 'raw',
@@ -123,8 +122,8 @@ class GzipCheckpoints implements Checkpoints {
   }
 }
 
-function beforeHeader(engine: EngineName): SpanStart {
-  return startAt({ engine, start: 'gzip', bits: 0, window: undefined });
+function beforeHeader(engine: EngineName): SpanDecoderOptions {
+  return { engine, start: 'gzip', bits: 0, window: undefined };
 }
 
 function startAt(place: SpanDecoderOptions): SpanStart {
