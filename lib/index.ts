@@ -144,9 +144,9 @@ export type { HeadersRequest, HttpStats, RequestHeaders } from './source/http/me
 export type { RetryPolicy } from './source/http/retry-policy.js';
 export type { HttpTimeouts } from './source/http/timeouts.js';
 export type { AbortableOptions, Lane, RangeSource, ReadOptions } from './source/range-source.js';
-export type { ReadStats } from './span/fetcher.js';
 export { configure, ReadContext, settings } from './span/read-context.js';
 export type { ReadPart } from './span/read-part.js';
+export type { ReadStats } from './span/read-record.js';
 export type { ReadPlan, WindowVerification } from './span/reader.js';
 export { SpanReader, type SpanReaderOptions } from './span/reader.js';
 export type { Settings } from './span/settings.js';

@@ -17,8 +17,8 @@ import type { IndexSearch } from '../soci/find-index.js';
 import type { ZtocDescriptor } from '../soci/soci-index.js';
 import { closedError } from '../source/byte-range.js';
 import type { AbortableOptions } from '../source/range-source.js';
-import { newCounters, type ReadStats } from '../span/fetcher.js';
 import type { ReadContext } from '../span/read-context.js';
+import { newCounters, type ReadStats } from '../span/read-record.js';
 import type { ReadPlan } from '../span/reader.js';
 import {
   encodeName,

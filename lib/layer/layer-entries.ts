@@ -5,9 +5,9 @@
  * contents once, in the same plan as its data.
  */
 import type { RangeSource, ReadOptions } from '../source/range-source.js';
-import type { ReadStats } from '../span/fetcher.js';
 import type { ReadContext } from '../span/read-context.js';
 import type { ReadPart } from '../span/read-part.js';
+import type { ReadStats } from '../span/read-record.js';
 import { type ReadPlan, SpanReader, type WindowVerification } from '../span/reader.js';
 import type { TocEntry } from '../tar/entry.js';
 import type { Ztoc } from '../ztoc/ztoc.js';

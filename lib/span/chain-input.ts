@@ -61,13 +61,14 @@ export class ChainInput {
 
   /** Hands the next span to the decoder, fetched together with those after it up to `target` of the tar stream. */
   async add(span: Span, target: number, work: Work): Promise<void> {
-    const { name, counters } = this.#layer;
+    const { name, record } = this.#layer;
     const run = await this.#runOf(span, target, work);
-    const bytes = await verifiedFetch(counters, async again => {
+    const bytes = await verifiedFetch(record, async which => {
       const from = Math.min(this.#fedTo, span.compressedStart);
-      const fetched = again
-        ? await this.#fetch(from, span.compressedEnd, work)
-        : run.bytes.subarray(from - run.start, span.compressedEnd - run.start);
+      const fetched =
+        which === 'first'
+          ? run.bytes.subarray(from - run.start, span.compressedEnd - run.start)
+          : await this.#fetch(from, span.compressedEnd, work);
       await checkSpanDigest(name, span, fetched.subarray(span.compressedStart - from));
       return fetched.subarray(this.#fedTo - from);
     });

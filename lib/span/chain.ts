@@ -7,7 +7,7 @@
  * checkpoint later must have too. No byte leaves before the chain has passed it.
  */
 import { Turns } from '../async/turns.js';
-import type { SpanStart } from '../ztoc/codec/span-codec.js';
+import type { NativeSpanDecoder } from '../binding.js';
 import { type ChainInput, RUN_LIMITS } from './chain-input.js';
 import { BLOCK_BYTES } from './huge-span.js';
 import type { Work } from './lanes.js';
@@ -48,12 +48,12 @@ export class Chain {
   /** How far readers want to get: what is fetched ahead ends there. */
   #target = 0;
 
-  /** @param start of a decoder that needs nothing the ztoc says */
-  constructor(layer: LayerSpans, input: ChainInput, proven: ProvenBlocks, start: SpanStart) {
+  /** @param decoder at the layer's start */
+  constructor(layer: LayerSpans, input: ChainInput, proven: ProvenBlocks, decoder: NativeSpanDecoder) {
     this.#layer = layer;
     this.#input = input;
     this.#proven = proven;
-    this.#decoder = new SlicedDecoder(layer.context.decoding, start, signal => input.read(signal));
+    this.#decoder = new SlicedDecoder(layer.context.decoding, decoder, signal => input.read(signal));
   }
 
   /** Proves the tar stream up to `end`; what is proven already costs nothing. */
@@ -81,7 +81,7 @@ export class Chain {
 
   /** Decodes and proves one span, or one block of a huge one. */
   async #advance(work: Work): Promise<void> {
-    const { table, name, context, counters } = this.#layer;
+    const { table, name, context, record } = this.#layer;
     const { signal } = work;
     const { block, position, window } = this.#place;
     const span = table.span(this.#place.span);
@@ -94,14 +94,14 @@ export class Chain {
       if (huge && !this.#input.has(span)) await this.#input.addHuge(span, work);
       lease = await context.memory.acquire(length + RUN_LIMITS.requestBytes, work);
       if (!this.#input.has(span)) await this.#input.add(span, this.#target, work);
+      const began = performance.now();
       this.#piece ??= { bytes: new Uint8Array(length), filled: 0 };
       const { bytes, filled } = this.#piece;
       this.#piece.filled = await this.#decoder.fill(bytes, { ...work, filled });
       signal.throwIfAborted();
       await this.#proven.add(span.index, bytes);
       context.cache.set(this.#layer.key(span.index, huge ? block : undefined), bytes);
-      counters.decodedSpans++;
-      counters.decodedBytes += length;
+      record.decoded(span.index, length, began);
       this.#piece = undefined;
       const last = start + length >= decodedLength(span);
       const proven = {

@@ -5,41 +5,8 @@
 import { abortable } from '../async/abortable.js';
 import { SociError } from '../errors.js';
 import type { Lane, RangeSource } from '../source/range-source.js';
+import type { ReadRecord } from './read-record.js';
 import type { ReusedMemory } from './reused-memory.js';
-
-/** What reading a layer has cost so far. Bytes count once each time they were moved. */
-export interface ReadStats {
-  /** Bytes that callers asked for, tar headers checked on the way included. */
-  readonly askedBytes: number;
-  /** Reads made of the source. */
-  readonly requests: number;
-  /** Compressed bytes that arrived. */
-  readonly fetchedBytes: number;
-  /** Spans (of huge ones: blocks of 1 MiB) decoded. */
-  readonly decodedSpans: number;
-  readonly decodedBytes: number;
-  /** Spans or blocks found decoded in the cache. */
-  readonly cacheHits: number;
-  /** Spans that another reader was already fetching. */
-  readonly sharedSpans: number;
-  /** Spans fetched again because their digest was wrong. */
-  readonly digestRetries: number;
-}
-
-export type ReadCounters = { -readonly [Name in keyof ReadStats]: ReadStats[Name] };
-
-export function newCounters(): ReadCounters {
-  return {
-    askedBytes: 0,
-    requests: 0,
-    fetchedBytes: 0,
-    decodedSpans: 0,
-    decodedBytes: 0,
-    cacheHits: 0,
-    sharedSpans: 0,
-    digestRetries: 0,
-  };
-}
 
 export interface FetchOptions {
   readonly signal: AbortSignal;
@@ -53,32 +20,42 @@ export interface FetchOptions {
 
 export class Fetcher {
   readonly #source: RangeSource;
-  readonly #counters: ReadCounters;
+  readonly #record: ReadRecord;
 
-  constructor(source: RangeSource, counters: ReadCounters) {
+  constructor(source: RangeSource, record: ReadRecord) {
     this.#source = source;
-    this.#counters = counters;
+    this.#record = record;
   }
 
   /** The bytes [start, end) of the layer. */
   async fetch(start: number, end: number, options: FetchOptions): Promise<Uint8Array> {
-    const { signal, lane, memory } = options;
+    const { signal, lane } = options;
     signal.throwIfAborted();
-    this.#counters.requests++;
-    const target = memory?.take(end - start);
-    const reading =
-      target === undefined
-        ? this.#source.read(start, end - start, { signal, lane })
-        : this.#source.readInto(target, start, { signal, lane }).then(() => target);
-    const bytes = await abortable(reading, signal);
-    if (bytes.length !== end - start) {
-      throw new SociError(
-        'ERR_SOCI_SOURCE_SHORT',
-        `${this.#source.name}: expected ${end - start} bytes from ${start}, received ${bytes.length}`,
-        { data: { offset: start, expected: end - start, received: bytes.length } },
-      );
+    this.#record.requested();
+    const began = performance.now();
+    let outcome: 'fetched' | 'failed' = 'failed';
+    try {
+      const bytes = await abortable(this.#read(start, end, options), signal);
+      if (bytes.length !== end - start) {
+        throw new SociError(
+          'ERR_SOCI_SOURCE_SHORT',
+          `${this.#source.name}: expected ${end - start} bytes from ${start}, received ${bytes.length}`,
+          { data: { offset: start, expected: end - start, received: bytes.length } },
+        );
+      }
+      outcome = 'fetched';
+      return bytes;
+    } finally {
+      const ms = performance.now() - began;
+      this.#record.fetched({ lane, offset: start, bytes: end - start, ms, outcome });
     }
-    this.#counters.fetchedBytes += bytes.length;
-    return bytes;
+  }
+
+  async #read(start: number, end: number, options: FetchOptions): Promise<Uint8Array> {
+    const { signal, lane, memory } = options;
+    const target = memory?.take(end - start);
+    if (target === undefined) return this.#source.read(start, end - start, { signal, lane });
+    await this.#source.readInto(target, start, { signal, lane });
+    return target;
   }
 }

@@ -90,11 +90,11 @@ export class HugeSpan {
 
   /** Block `block` of the span: `BLOCK_BYTES` of the tar stream, the last one less. Not to be changed. */
   async block(block: number, wish: Wish): Promise<Uint8Array> {
-    const { context, counters } = this.#layer;
+    const { context, record } = this.#layer;
     const key = this.#layer.key(this.#span.index, block);
     const cached = context.cache.get(key);
     if (cached !== undefined) {
-      counters.cacheHits++;
+      record.hit(this.#span.index, cached.length);
       return cached;
     }
     return this.#blocks.join(block, wish, async work => {
@@ -124,16 +124,17 @@ export class HugeSpan {
   }
 
   async #decodeBlock(block: number, work: Work): Promise<Uint8Array> {
-    const { table, name, counters, context, proven } = this.#layer;
+    const { table, name, record, context, proven } = this.#layer;
     const span = this.#span;
     const { signal, urgency } = work;
     const file = await this.compressed(work);
+    const began = performance.now();
     const start = block * BLOCK_BYTES;
     const length = Math.min(BLOCK_BYTES, decodedLength(span) - start);
-    const place = table.spanStart(span.index, context.settings.engine);
-    if (place === undefined) return file.read(start, length);
+    const { open } = table.spanStart(span.index, context.settings.engine);
+    if (open === undefined) return file.read(start, length);
     if (this.#decoder === undefined || this.#decoder.position > start) {
-      this.#decoder = new SlicedDecoder(context.decoding, place, fileFeed(file));
+      this.#decoder = new SlicedDecoder(context.decoding, open(), fileFeed(file));
       this.#window = table.window(span.index) ?? new Uint8Array(WINDOW_BYTES);
     }
     const decoder = this.#decoder;
@@ -149,8 +150,7 @@ export class HugeSpan {
       if (start + length === decodedLength(span)) {
         checkNextWindow(table, name, span.index, this.#window, new Uint8Array(0));
       }
-      counters.decodedSpans++;
-      counters.decodedBytes += length;
+      record.decoded(span.index, length, began);
       return bytes;
     } catch (error) {
       // Stopped between two blocks by an abort, the decoder is still good.
@@ -167,14 +167,14 @@ export class HugeSpan {
 
   /** Fetches the span into a temporary file. */
   async #download(signal: AbortSignal): Promise<TemporaryFile> {
-    const { table, name, counters, context } = this.#layer;
+    const { table, name, record, context } = this.#layer;
     const start = table.fetchStart(this.#span.index);
     const lease = await context.memory.acquire(2 * CHUNK_BYTES, { signal, urgency: this.#urgency });
     let file: TemporaryFile | undefined;
     try {
       const download = await context.temporary.create(this.#span.compressedEnd - start);
       file = download;
-      await verifiedFetch(counters, async () =>
+      await verifiedFetch(record, async () =>
         requireDigest(name, this.#span, await this.#downloadInto(download, start, signal)),
       );
       return file;

@@ -3,9 +3,9 @@
  * are, what their bytes are called in the cache, and what reading has cost.
  * Facts only; nothing here fetches or decodes.
  */
-import type { ReadCounters } from './fetcher.js';
 import type { ProvenBlocks } from './proven-blocks.js';
 import type { ReadContext } from './read-context.js';
+import type { ReadRecord } from './read-record.js';
 import type { SpanKey } from './span-cache.js';
 import { compressedLength, decodedLength, type Span, type SpanTable } from './span-table.js';
 
@@ -14,7 +14,7 @@ export interface LayerSpansOptions {
   readonly name: string;
   readonly table: SpanTable;
   readonly context: ReadContext;
-  readonly counters: ReadCounters;
+  readonly record: ReadRecord;
   /** What bytes that come from checkpoints must agree with; undefined: nothing but digests and windows. */
   readonly proven: ProvenBlocks | undefined;
 }
@@ -23,7 +23,7 @@ export class LayerSpans {
   readonly name: string;
   readonly table: SpanTable;
   readonly context: ReadContext;
-  readonly counters: ReadCounters;
+  readonly record: ReadRecord;
   readonly proven: ProvenBlocks | undefined;
   #content: string | undefined;
   readonly #own: string;
@@ -34,7 +34,7 @@ export class LayerSpans {
     this.name = options.name;
     this.table = table;
     this.context = context;
-    this.counters = options.counters;
+    this.record = options.record;
     this.proven = options.proven;
     this.#maxSpanBytes = context.settings.maxSpanBytes;
     this.#own = context.uniqueName();

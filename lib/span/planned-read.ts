@@ -64,12 +64,14 @@ export class PlannedRead {
     const { signal, lane } = this.#wish;
     switch (state) {
       case 'cached': {
-        layer.counters.cacheHits++;
-        this.#copy(first, layer.context.cache.get(layer.key(first)));
+        const bytes = layer.context.cache.get(layer.key(first));
+        if (bytes === undefined) return;
+        layer.record.hit(first, bytes.length);
+        this.#copy(first, bytes);
         return;
       }
       case 'in-flight': {
-        layer.counters.sharedSpans++;
+        layer.record.shared();
         this.#copy(first, await loader.join(first, lane)?.wait(signal));
         return;
       }

@@ -13,7 +13,7 @@ import { completeSource, type GivenSource } from '../source/given-source.js';
 import type { Lane, ReadOptions } from '../source/range-source.js';
 import { Chain } from './chain.js';
 import { ChainInput } from './chain-input.js';
-import { Fetcher, newCounters, type ReadCounters, type ReadStats } from './fetcher.js';
+import { Fetcher } from './fetcher.js';
 import { HugeSpans } from './huge-span.js';
 import { LANES } from './lanes.js';
 import { LayerSpans } from './layer-spans.js';
@@ -23,6 +23,7 @@ import { Planner, type ReadCost } from './planner.js';
 import { ProvenBlocks } from './proven-blocks.js';
 import { defaultContext, type ReadContext } from './read-context.js';
 import type { ReadPart } from './read-part.js';
+import { ReadRecord, type ReadStats } from './read-record.js';
 import type { PassMemory } from './reused-memory.js';
 import { SpanLoader } from './span-loader.js';
 import { decodedLength, type SpanTable } from './span-table.js';
@@ -57,7 +58,7 @@ export interface ReadPlan extends ReadCost {
 export class SpanReader {
   readonly #name: string;
   readonly #table: SpanTable;
-  readonly #counters: ReadCounters = newCounters();
+  readonly #record: ReadRecord;
   readonly #layer: LayerSpans;
   readonly #chain: Chain | undefined;
   readonly #loader: SpanLoader;
@@ -81,8 +82,10 @@ export class SpanReader {
     this.#table = table;
     const fromStart = verifyWindows === 'chain' ? table.codec.fromLayerStart : undefined;
     const proven = fromStart && new ProvenBlocks();
-    this.#layer = new LayerSpans({ name: source.name, table, context, counters: this.#counters, proven });
-    const fetcher = new Fetcher(source, this.#counters);
+    const record = new ReadRecord(source.name);
+    this.#record = record;
+    this.#layer = new LayerSpans({ name: source.name, table, context, record, proven });
+    const fetcher = new Fetcher(source, record);
     this.#huge = new HugeSpans(this.#layer, fetcher);
     this.#loader = new SpanLoader(this.#layer, fetcher);
     this.#planner = new Planner(this.#layer, this.#loader, this.#huge);
@@ -107,7 +110,7 @@ export class SpanReader {
 
   /** A snapshot of what reading has cost so far. */
   get stats(): ReadStats {
-    return { ...this.#counters };
+    return this.#record.stats;
   }
 
   /** The bytes [start, end) of the tar stream. */
@@ -141,7 +144,7 @@ export class SpanReader {
       if (target.length === 0) continue;
       if (start < end) throw new SociError('ERR_SOCI_INVALID_ARGUMENT', 'Expected ascending parts of a read');
       end = start + target.length;
-      this.#counters.askedBytes += target.length;
+      this.#record.asked(target.length);
     }
     this.#throwIfUnusable();
     const lane = laneOf(options);
@@ -172,8 +175,7 @@ export class SpanReader {
 
   /** As `take`, but of `memory`, to which each part goes back when it is released. */
   lend(start: number, end: number, memory: PassMemory, options: ReadOptions = {}): Promise<LentBytes>[] {
-    const use = this.#table.codec.stored ? 'hand on' : memory;
-    return this.#pass(start, end, use, options);
+    return this.#pass(start, end, memory, options);
   }
 
   /** What reading these ranges of the tar stream would cost; fetches nothing. */
@@ -233,7 +235,7 @@ export class SpanReader {
     options: ReadOptions,
   ): Promise<LentBytes>[] {
     const read = this.#reads.begin(options.signal);
-    this.#counters.askedBytes += end - start;
+    this.#record.asked(end - start);
     const spans = Array.from({ length: step.end - step.first }, (_, i) => this.#table.span(step.first + i));
     const lent =
       use === 'hand on' ? use : { block: use.block(spans.map(decodedLength)), requests: use.requests };

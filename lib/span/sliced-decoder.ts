@@ -5,7 +5,6 @@
  */
 import type { NativeSpanDecoder } from '../binding.js';
 import { SociError } from '../errors.js';
-import type { SpanStart } from '../ztoc/codec/span-codec.js';
 import type { DecodePool } from './decode-pool.js';
 import type { Work } from './lanes.js';
 
@@ -37,8 +36,8 @@ export class SlicedDecoder {
   #input: Uint8Array = new Uint8Array(0);
   #position = 0;
 
-  constructor(pool: DecodePool, start: SpanStart, feed: InputFeed) {
-    this.#native = start.open();
+  constructor(pool: DecodePool, native: NativeSpanDecoder, feed: InputFeed) {
+    this.#native = native;
     this.#pool = pool;
     this.#feed = feed;
   }

@@ -1,7 +1,7 @@
 /**
  * Turns the compressed bytes of one span into its bytes of the tar stream, the
  * digest checked first: in one job of the addon where that is short, in slices
- * where it is not, and without any decoding for an uncompressed layer.
+ * where it is not.
  */
 import { SociError, type SociErrorOptions } from '../errors.js';
 import type { Work } from './lanes.js';
@@ -20,7 +20,7 @@ export function isOneJob(span: Span): boolean {
 }
 
 export interface SpanDecodingOptions extends Work {
-  /** What to decode into, of the span's length; uncompressed spans do without. */
+  /** What to decode into, of the span's length; long spans that are only copied do without. */
   readonly memory?: Uint8Array | undefined;
 }
 
@@ -34,12 +34,6 @@ export async function decodeWholeSpan(
   const { table, name, context } = layer;
   const digestOffset = span.compressedStart - table.fetchStart(span.index);
   const start = table.spanStart(span.index, context.settings.engine);
-  if (start === undefined) {
-    // A copy (a Buffer's slice is none): the source may have lent its own memory, and the cache keeps this.
-    const output = new Uint8Array(input);
-    await checkSpanDigest(name, span, output);
-    return output.subarray(0, decodedLength(span));
-  }
   const length = decodedLength(span);
   try {
     if (input.length <= ONE_JOB_BYTES && length <= ONE_JOB_BYTES) {
@@ -51,9 +45,16 @@ export async function decodeWholeSpan(
       };
       return await context.decoding.run(() => start.decode(job, { signal }), { signal, urgency });
     }
+    if (start.open === undefined) {
+      // A copy (a Buffer's slice is none), checked itself: the source may have lent its own memory.
+      const copy = new Uint8Array(input);
+      await checkSpanDigest(name, span, copy.subarray(digestOffset));
+      return copy.subarray(0, length);
+    }
     await checkSpanDigest(name, span, input.subarray(digestOffset));
     const output = memory ?? new Uint8Array(length);
-    await new SlicedDecoder(context.decoding, start, memoryFeed(input)).fill(output, { signal, urgency });
+    const decoder = new SlicedDecoder(context.decoding, start.open(), memoryFeed(input));
+    await decoder.fill(output, { signal, urgency });
     signal.throwIfAborted();
     return output;
   } catch (error) {

@@ -98,19 +98,17 @@ export class SpanLoader {
   }
 
   async #decode(span: Span, input: Uint8Array, options: SpanDecodingOptions): Promise<Uint8Array> {
-    const { name, table, counters, proven } = this.#layer;
-    const output = await verifiedFetch(counters, async again => {
+    const { name, table, record, proven } = this.#layer;
+    const began = performance.now();
+    const output = await verifiedFetch(record, async which => {
       const { signal, urgency } = options;
-      const bytes = again
-        ? await this.#fetcher.fetch(table.fetchStart(span.index), span.compressedEnd, {
-            signal,
-            lane: urgency.lane,
-          })
-        : input;
+      if (which === 'first') return decodeWholeSpan(this.#layer, span, input, options);
+      const from = table.fetchStart(span.index);
+      const again = { signal, lane: urgency.lane };
+      const bytes = await this.#fetcher.fetch(from, span.compressedEnd, again);
       return decodeWholeSpan(this.#layer, span, bytes, options);
     });
-    counters.decodedSpans++;
-    counters.decodedBytes += output.length;
+    record.decoded(span.index, output.length, began);
     checkNextWindow(table, name, span.index, table.window(span.index), output);
     await proven?.check(name, span.index, 0, output);
     return output;

@@ -4,7 +4,7 @@
  * rule for spans of every kind and for the chain.
  */
 import { SociError } from '../errors.js';
-import type { ReadCounters } from './fetcher.js';
+import type { ReadRecord } from './read-record.js';
 import { digestBytes, digestMismatch, sameDigest, sha256 } from './span-digest.js';
 import type { Span } from './span-table.js';
 
@@ -14,15 +14,15 @@ import type { Span } from './span-table.js';
  * @throws SociError ERR_SOCI_SPAN_DIGEST when the second attempt does too; whatever else an attempt throws
  */
 export async function verifiedFetch<T>(
-  counters: ReadCounters,
-  attempt: (again: boolean) => Promise<T>,
+  record: ReadRecord,
+  attempt: (which: 'first' | 'second') => Promise<T>,
 ): Promise<T> {
   try {
-    return await attempt(false);
+    return await attempt('first');
   } catch (error) {
     if (!(error instanceof SociError) || error.code !== 'ERR_SOCI_SPAN_DIGEST') throw error;
-    counters.digestRetries++;
-    return await attempt(true);
+    record.retried();
+    return await attempt('second');
   }
 }
 

@@ -160,8 +160,8 @@ export class Ztoc {
     return this.#checkpoints.fetchStart(index);
   }
 
-  /** How span `index` is decoded from `fetchStart` on; undefined: its bytes are those of the tar stream. */
-  spanStart(index: number, engine: EngineName): SpanStart | undefined {
+  /** How span `index` is decoded from `fetchStart` on. */
+  spanStart(index: number, engine: EngineName): SpanStart {
     checkIndex('span', index, this.spanCount);
     return this.#checkpoints.start(index, engine);
   }

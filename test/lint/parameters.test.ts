@@ -16,7 +16,6 @@ const STILL: readonly string[] = [
   'lib/registry/blob-upload.ts: constructor',
   'lib/registry/referrers.ts: listReferrers',
   'lib/soci/build-indexes.ts: take',
-  'lib/span/verified-fetch.ts: attempt',
   'lib/tree/merged-tree.ts: lookup',
   'lib/tree/overlay.ts: #directory',
   'lib/ztoc/toc.ts: constructor',

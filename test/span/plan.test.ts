@@ -35,7 +35,7 @@ function table(sizes: readonly { compressed: number; decoded: number }[], implie
     spanOf: offset => spans.findLastIndex(span => span.uncompressedStart <= offset),
     window: () => undefined,
     fetchStart: index => (implied && index === 0 ? 0 : (spans[index] as Span).compressedStart),
-    spanStart: () => undefined,
+    spanStart: () => ({ decode: async () => new Uint8Array(0), open: undefined }),
   };
 }
 

@@ -27,8 +27,7 @@ import type {
 export const GZIP: SpanCodec<'gzip'> = {
   compression: 'gzip',
   algorithm: 1,
-  stored: false,
-  fromLayerStart: beforeHeader,
+  fromLayerStart: engine => createSpanDecoder(beforeHeader(engine)),
   matches: head => head[0] === 0x1f && head[1] === 0x8b,
 
   decompress: gunzip,
@@ -107,7 +106,7 @@ class GzipCheckpoints implements Checkpoints {
   }
 
   start(index: number, engine: EngineName): SpanStart {
-    if (index === 0 && this.#zinfo.impliedFirst) return beforeHeader(engine);
+    if (index === 0 && this.#zinfo.impliedFirst) return startAt(beforeHeader(engine));
     return startAt({
       engine,
       start: 'raw',
@@ -126,8 +125,8 @@ class GzipCheckpoints implements Checkpoints {
   }
 }
 
-function beforeHeader(engine: EngineName): SpanStart {
-  return startAt({ engine, start: 'gzip', bits: 0, window: undefined });
+function beforeHeader(engine: EngineName): SpanDecoderOptions {
+  return { engine, start: 'gzip', bits: 0, window: undefined };
 }
 
 function startAt(place: SpanDecoderOptions): SpanStart {

@@ -1,18 +1,31 @@
 /**
- * Layers that are plain tars: a span is a slice of the layer, and there is
- * nothing to decode.
+ * Layers that are plain tars: a span is a slice of the layer, and decoding it
+ * is checking its digest and copying it.
  */
-import { createIndexer, type IndexResult, type NativeIndexer } from '../../binding.js';
+import {
+  createIndexer,
+  decodeSpan,
+  type EngineName,
+  type IndexResult,
+  type NativeIndexer,
+} from '../../binding.js';
 import { SociError } from '../../errors.js';
 import { BLOCK_SIZE, hasHeaderChecksum, isZeroBlock } from '../../tar/header-block.js';
 import type { ZtocLimits } from '../limits.js';
-import type { Checkpoints, CodecIndexerOptions, LayerSizes, Span, SpanCodec } from './span-codec.js';
+import type {
+  Checkpoints,
+  CodecIndexerOptions,
+  LayerSizes,
+  Span,
+  SpanCodec,
+  SpanStart,
+  WholeSpan,
+} from './span-codec.js';
 import { decodeTarZinfo, encodeTarZinfo, type TarZinfo, tarSpanCount } from './tar-zinfo.js';
 
 export const RAW: SpanCodec<'uncompressed'> = {
   compression: 'uncompressed',
   algorithm: 2,
-  stored: true,
   fromLayerStart: undefined,
 
   matches(head: Uint8Array): boolean {
@@ -85,7 +98,13 @@ class Slices implements Checkpoints {
     return index * this.spanSize;
   }
 
-  start(): undefined {}
+  start(_: number, engine: EngineName): SpanStart {
+    const place = { codec: 'raw', engine, start: 'raw', bits: 0, window: undefined } as const;
+    return {
+      decode: (job: WholeSpan, options) => decodeSpan({ ...place, ...job }, options),
+      open: undefined,
+    };
+  }
 
   rows(): undefined {}
 }

@@ -39,8 +39,8 @@ export interface LayerSizes {
 export interface SpanStart {
   /** All of one span in one job, its digest checked first. */
   decode(job: WholeSpan, options: { readonly signal?: AbortSignal }): Promise<Uint8Array>;
-  /** The same piece by piece. */
-  open(): NativeSpanDecoder;
+  /** The same piece by piece; undefined: what is stored is what it decodes to. */
+  readonly open: (() => NativeSpanDecoder) | undefined;
 }
 
 /** What is decoded, and into what. */
@@ -65,8 +65,8 @@ export interface Checkpoints {
   window(index: number): Uint8Array | undefined;
   /** Where the bytes begin that `start(index)` decodes from: before the span's own where it begins inside a header. */
   fetchStart(index: number): number;
-  /** How span `index` is decoded from `fetchStart`; undefined: it is stored. */
-  start(index: number, engine: EngineName): SpanStart | undefined;
+  /** How span `index` is decoded from `fetchStart`. */
+  start(index: number, engine: EngineName): SpanStart;
   /** Rows of (in, out, bits) for `IndexerOptions.checkpointsAt`; undefined: the span size says where spans are. */
   rows(): Float64Array | undefined;
 }
@@ -79,10 +79,8 @@ export interface SpanCodec<Name extends string = string> {
   readonly compression: Name;
   /** Its value of CompressionAlgorithm in the ztoc. */
   readonly algorithm: number;
-  /** Spans are the bytes of the tar stream themselves: none has a start to decode from. */
-  readonly stored: boolean;
-  /** How a decoder begins at the layer's first byte, needing nothing that the ztoc says; undefined: no span needs history. */
-  readonly fromLayerStart: ((engine: EngineName) => SpanStart) | undefined;
+  /** A decoder at the layer's first byte, which needs nothing that the ztoc says; undefined: no span needs history. */
+  readonly fromLayerStart: ((engine: EngineName) => NativeSpanDecoder) | undefined;
 
   /** @param head the layer's first 512 bytes or more, fewer only if it has no more */
   matches(head: Uint8Array): boolean;
