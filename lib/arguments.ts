@@ -39,9 +39,14 @@ export type OptionNames<T> = Readonly<Record<keyof T, true>>;
  * Refuses options with names that are not known; a known one may be undefined.
  *
  * @param caller The function as its callers write it, e.g. `openImage`.
+ * @param known has a property of every name
  * @throws SociError ERR_SOCI_INVALID_ARGUMENT
  */
-export function checkOptions<T extends object>(caller: string, given: T, known: OptionNames<T>): void {
+export function checkOptions<T extends object>(
+  caller: string,
+  given: T,
+  known: Readonly<Record<keyof T, unknown>>,
+): void {
   if (typeof given !== 'object' || given === null) {
     throw invalidArgument(`the options of ${caller}`, 'an object', given);
   }

@@ -4,7 +4,7 @@
  * pattern looks into no directory that it cannot match. A component is matched
  * without regular expressions, in time bounded by its length times the name's.
  */
-import { SociError } from '../errors.js';
+import { invalidText } from '../errors.js';
 import { KIND, ROOT } from '../tree/inode-tree.js';
 import { encodeName, type MergedTree } from '../tree/merged-tree.js';
 
@@ -130,10 +130,7 @@ function expandBraces(pattern: string): string[] {
       for (const part of parts.reverse()) pending.push(text.slice(0, start) + part + text.slice(end));
     }
     if (done.length + pending.length > MAX_ALTERNATIVES) {
-      throw new SociError(
-        'ERR_SOCI_INVALID_ARGUMENT',
-        `the pattern ${JSON.stringify(pattern.slice(0, 100))} has more than ${MAX_ALTERNATIVES} alternatives`,
-      );
+      throw invalidText('a pattern', `at most ${MAX_ALTERNATIVES} alternatives`, pattern);
     }
   }
   return done;

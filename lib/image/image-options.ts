@@ -1,6 +1,7 @@
 /** What opening an image can be told, with the defaults of what bounds it. */
 
-import { SociError } from '../errors.js';
+import type { OptionNames } from '../arguments.js';
+import { checkInteger } from '../arguments.js';
 import type { Platform } from '../registry/platform.js';
 import type { RegistryOptions, RegistryTransport } from '../registry/transport.js';
 import type { SociIndexVersion } from '../soci/soci-index.js';
@@ -76,15 +77,33 @@ export interface OpenImageOptions extends AbortableOptions, RegistryOptions {
   readonly transport?: RegistryTransport | undefined;
 }
 
+export const OPEN_IMAGE_NAMES: OptionNames<OpenImageOptions> = {
+  signal: true,
+  credentials: true,
+  hosts: true,
+  hostsDirectories: true,
+  retry: true,
+  timeouts: true,
+  env: true,
+  platform: true,
+  index: true,
+  indexOrder: true,
+  missingZtoc: true,
+  cache: true,
+  cacheDirectory: true,
+  verifyHeaders: true,
+  verifyWindows: true,
+  limits: true,
+  onProgress: true,
+  transport: true,
+  context: true,
+};
+
 /** @throws SociError ERR_SOCI_INVALID_ARGUMENT */
 export function imageLimits(overrides: Partial<ImageLimits> | undefined): ImageLimits {
   const limits = { ...DEFAULT_IMAGE_LIMITS, ...overrides };
   for (const name of ['maxLayers', 'maxNames', 'maxZtocBytes', 'maxUnpackedBytes'] as const) {
-    if (Number.isSafeInteger(limits[name]) && limits[name] > 0) continue;
-    throw new SociError(
-      'ERR_SOCI_INVALID_ARGUMENT',
-      `limits.${name} must be a positive integer, got ${limits[name]}`,
-    );
+    checkInteger(`limits.${name}`, limits[name], 1);
   }
   return limits;
 }

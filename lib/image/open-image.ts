@@ -4,6 +4,7 @@
  * other; ztocs and layers when something needs them.
  */
 import { join } from 'node:path';
+import { checkChoice, checkOptions } from '../arguments.js';
 import { AbortScope } from '../async/abort-scope.js';
 import { SociError } from '../errors.js';
 import { UnpackBudget } from '../plain/unpack-budget.js';
@@ -20,7 +21,7 @@ import { defaultContext, type ReadContext } from '../span/read-context.js';
 import { Image } from './image.js';
 import { type ImageConfig, loadImageConfig } from './image-config.js';
 import { ImageLayer, type LayerDescription, missingZtoc } from './image-layer.js';
-import { type ImageLimits, imageLimits, type OpenImageOptions } from './image-options.js';
+import { type ImageLimits, imageLimits, OPEN_IMAGE_NAMES, type OpenImageOptions } from './image-options.js';
 
 /** A repository that is open already, and a tag or digest in it; in a layout undefined is its only image. */
 export interface ImageInRepository {
@@ -43,15 +44,10 @@ export async function openImage(
   location: string | ImageLocation | ImageInRepository,
   options: OpenImageOptions = {},
 ): Promise<Image> {
+  checkOptions('openImage', options, OPEN_IMAGE_NAMES);
   const { signal, missingZtoc: policy = 'build', context = defaultContext } = options;
   signal?.throwIfAborted();
-  if (!['build', 'error', 'fail'].includes(policy)) {
-    throw new SociError(
-      'ERR_SOCI_INVALID_ARGUMENT',
-      `Expected 'build', 'error' or 'fail' for missingZtoc but received ${String(policy)}`,
-      { data: { received: policy } },
-    );
-  }
+  checkChoice('missingZtoc', policy, ['build', 'error', 'fail']);
   const limits = imageLimits(options.limits);
   const { repository, reference, release } = openRepository(location, options);
   try {

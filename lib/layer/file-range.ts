@@ -2,7 +2,7 @@
  * Ranges of a file as callers give them, checked the same way wherever a file
  * is read: out of one layer or out of a whole image.
  */
-import { SociError } from '../errors.js';
+import { invalidValues } from '../errors.js';
 
 /** Bytes of a file, half-open; `end` defaults to the file's end. */
 export interface GivenRange {
@@ -24,11 +24,7 @@ export interface FileRange {
 export function clampRange(size: number, range: GivenRange): FileRange {
   const { start = 0, end = Math.max(start, size) } = range;
   if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || start < 0 || end < start) {
-    throw new SociError(
-      'ERR_SOCI_INVALID_ARGUMENT',
-      `Expected 0 <= start <= end in bytes but received start ${start}, end ${end}`,
-      { data: { start, end } },
-    );
+    throw invalidValues('a range of bytes', '0 <= start <= end', { start, end });
   }
   return { start: Math.min(start, size), end: Math.min(end, size) };
 }
@@ -41,10 +37,6 @@ export function clampRange(size: number, range: GivenRange): FileRange {
 export function checkDestination(buffer: Uint8Array, offset: number, length: number, position: number): void {
   const inside = [offset, length, position].every(value => Number.isSafeInteger(value) && value >= 0);
   if (inside && offset + length <= buffer.length) return;
-  throw new SociError(
-    'ERR_SOCI_INVALID_ARGUMENT',
-    `Expected a range inside a buffer of ${buffer.length} bytes and a position of at least 0 ` +
-      `but received offset ${offset}, length ${length}, position ${position}`,
-    { data: { offset, length, position, bufferLength: buffer.length } },
-  );
+  const expected = 'a range inside the buffer and a position of at least 0';
+  throw invalidValues('a read', expected, { offset, length, position, bufferLength: buffer.length });
 }

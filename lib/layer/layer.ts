@@ -3,6 +3,7 @@
  * through the layer's spans. The bytes of the layer itself stay where they are.
  */
 import type { Readable } from 'node:stream';
+import { checkOptions, type OptionNames } from '../arguments.js';
 import { fileError, invalidArgument, SociError } from '../errors.js';
 import { completeSource, type GivenSource } from '../source/given-source.js';
 import type { AbortableOptions, RangeSource } from '../source/range-source.js';
@@ -35,6 +36,15 @@ export interface OpenLayerOptions extends AbortableOptions {
   /** Close the source with the layer. Default false. */
   readonly closeSource?: boolean | undefined;
 }
+
+const OPEN_LAYER_OPTIONS: OptionNames<OpenLayerOptions> = {
+  signal: true,
+  ztocDigest: true,
+  verifyHeaders: true,
+  verifyWindows: true,
+  context: true,
+  closeSource: true,
+};
 
 export interface LookupOptions {
   /** Follow symbolic links inside the layer, 40 at most. Default false. */
@@ -73,6 +83,7 @@ export async function openLayer(
   ztoc: Ztoc | Uint8Array,
   options: OpenLayerOptions = {},
 ): Promise<Layer> {
+  checkOptions('openLayer', options, OPEN_LAYER_OPTIONS);
   options.signal?.throwIfAborted();
   if (typeof source?.read !== 'function' || typeof source.size !== 'number') {
     throw invalidArgument('source', 'a RangeSource (FileSource, HttpSource, BufferSource, …)', source);

@@ -3,14 +3,18 @@
  * `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]` (with `@sha256:…` in the place of a tag).
  */
 import { resolve } from 'node:path';
-
+import { checkOptions } from '../arguments.js';
 import { SociError } from '../errors.js';
 import { ArchiveFiles } from './archive-files.js';
 import { isDigest } from './digest.js';
 import { DirectoryFiles } from './layout-files.js';
 import { LayoutRepository } from './layout-repository.js';
 import { type ImageReference, parseReference, referenceTarget } from './reference.js';
-import { RegistryRepository, type RegistryRepositoryOptions } from './registry-repository.js';
+import {
+  REPOSITORY_NAMES,
+  RegistryRepository,
+  type RegistryRepositoryOptions,
+} from './registry-repository.js';
 import type { Repository } from './repository.js';
 import type { RegistryTransport } from './transport.js';
 
@@ -62,6 +66,7 @@ export function openImageLocation(
   transport: RegistryTransport,
   options: RegistryRepositoryOptions = {},
 ): OpenedLocation {
+  checkOptions('openImageLocation', options, REPOSITORY_NAMES);
   const parsed = typeof location === 'string' ? parseImageLocation(location) : location;
   if (parsed.kind === 'registry') {
     const repository = new RegistryRepository(transport, parsed.reference, options);

@@ -6,6 +6,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
+import { checkOptions, type OptionNames } from '../arguments.js';
 import { lookUpCredentials, readAuthFile } from './auth-file.js';
 import type { CredentialProvider, Credentials } from './credentials.js';
 
@@ -15,6 +16,8 @@ export interface KeychainOptions {
   /** Default: the user's home directory. */
   readonly home?: string;
 }
+
+const KEYCHAIN_OPTIONS: OptionNames<KeychainOptions> = { env: true, home: true };
 
 const REMEMBER_MS = 60_000;
 const MAX_REMEMBERED = 1000;
@@ -35,6 +38,7 @@ export function authFilePaths(options: KeychainOptions = {}): string[] {
 
 /** A provider that reads docker's and podman's files whenever it is asked. */
 export function keychain(options: KeychainOptions = {}): CredentialProvider {
+  checkOptions('keychain', options, KEYCHAIN_OPTIONS);
   const remembered = new Map<
     string,
     { readonly credentials: Credentials | undefined; readonly until: number }

@@ -2,8 +2,11 @@
  * From whatever a reference names to the manifest of one platform: through
  * indexes, and through indexes in indexes as far as is reasonable.
  */
+
+import { checkOptions } from '../arguments.js';
 import { SociError } from '../errors.js';
 import type { AbortableOptions } from '../source/range-source.js';
+import { ABORTABLE_NAMES } from '../source/range-source.js';
 import type { Descriptor } from './descriptor.js';
 import type { ImageManifest } from './manifest.js';
 import { isIndexType, isManifestType } from './media-types.js';
@@ -49,6 +52,7 @@ export async function listImages(
   index: ManifestContent,
   options: AbortableOptions = {},
 ): Promise<ImageEntry[]> {
+  checkOptions('listImages', options, ABORTABLE_NAMES);
   return await collectImages(repository, index, options, 1, { indexes: 0, bytes: 0 });
 }
 
@@ -112,6 +116,7 @@ export async function selectManifest(
   platform: Platform | undefined,
   options: AbortableOptions = {},
 ): Promise<PlatformManifest> {
+  checkOptions('selectManifest', options, ABORTABLE_NAMES);
   if (content.manifest.kind === 'manifest') {
     return content as PlatformManifest;
   }

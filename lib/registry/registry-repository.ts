@@ -1,4 +1,5 @@
 /** A repository of a registry, reached over the distribution API. */
+import type { OptionNames } from '../arguments.js';
 import { invalidArgument, SociError } from '../errors.js';
 import type { HttpReply } from '../source/http/message.js';
 import type { AbortableOptions, RangeSource } from '../source/range-source.js';
@@ -33,6 +34,8 @@ export interface RegistryRepositoryOptions {
   /** Upload blobs in chunks of this many bytes. Default: in one piece. */
   readonly chunkSize?: number;
 }
+
+export const REPOSITORY_NAMES: OptionNames<RegistryRepositoryOptions> = { chunkSize: true };
 
 export class RegistryRepository implements Repository {
   readonly name: string;

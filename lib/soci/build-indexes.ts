@@ -5,6 +5,8 @@
  * fails its image.
  */
 
+import type { OptionNames } from '../arguments.js';
+import { checkChoice, checkInteger } from '../arguments.js';
 import { runBounded } from '../async/bounded-tasks.js';
 import { SociError } from '../errors.js';
 import type { Descriptor } from '../registry/descriptor.js';
@@ -16,7 +18,7 @@ import type { ZtocLimits } from '../ztoc/limits.js';
 import type { Ztoc } from '../ztoc/ztoc.js';
 import { findIndex } from './find-index.js';
 import type { IndexEventHandler, ZtocOrigin } from './index-event.js';
-import { checkLayerChoice, type LayerChoice, type Skip } from './layer-choice.js';
+import { checkLayerChoice, LAYER_CHOICE_NAMES, type LayerChoice, type Skip } from './layer-choice.js';
 import { type ExistingZtoc, isSkip, type LayerOutcome, layerZtoc } from './layer-ztoc.js';
 import type { PlatformImage } from './platform-images.js';
 import { type PrefetchArtifact, planPrefetch } from './prefetch-plan.js';
@@ -53,6 +55,22 @@ export interface BuildIndexOptions extends LayerChoice {
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: IndexEventHandler | undefined;
 }
+
+export const BUILD_INDEX_NAMES: OptionNames<BuildIndexOptions> = {
+  ...LAYER_CHOICE_NAMES,
+  spanSize: true,
+  buildToolIdentifier: true,
+  optimizations: true,
+  prefetchFiles: true,
+  concurrency: true,
+  cache: true,
+  force: true,
+  reuse: true,
+  ztocsFrom: true,
+  limits: true,
+  signal: true,
+  onEvent: true,
+};
 
 export interface IndexedLayer {
   /** Place among the manifest's layers. */
@@ -102,17 +120,9 @@ export function checkBuildOptions(options: BuildIndexOptions): void {
     optimizations,
     ztocsFrom,
   } = options;
-  for (const [name, value] of Object.entries({ spanSize, concurrency })) {
-    if (!Number.isSafeInteger(value) || value <= 0) {
-      throw new SociError('ERR_SOCI_INVALID_ARGUMENT', `${name} must be a positive integer, got ${value}`);
-    }
-  }
-  for (const optimization of optimizations ?? []) {
-    if (optimization !== 'xattr') {
-      const message = `there is no optimization ${JSON.stringify(optimization)}, only "xattr"`;
-      throw new SociError('ERR_SOCI_INVALID_ARGUMENT', message);
-    }
-  }
+  checkInteger('spanSize', spanSize, 1);
+  checkInteger('concurrency', concurrency, 1);
+  for (const optimization of optimizations ?? []) checkChoice('optimizations', optimization, ['xattr']);
   if (ztocsFrom !== undefined) requireSha256(ztocsFrom, 'ztocsFrom');
 }
 

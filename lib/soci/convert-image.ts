@@ -3,6 +3,8 @@
  * and the image index lists both, so that copying the image copies the indexes.
  * Source and target may each be a registry, a layout or an archive.
  */
+
+import { checkOptions, type OptionNames } from '../arguments.js';
 import { SociError } from '../errors.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import { isDigest } from '../registry/digest.js';
@@ -13,6 +15,7 @@ import { type BuiltIndexes, buildIndexes, checkBuildOptions } from './build-inde
 import { ContentCopy } from './content-copy.js';
 import { convertTree } from './converted-index.js';
 import type { CreateIndexOptions } from './create-index.js';
+import { CREATE_INDEX_NAMES } from './create-index.js';
 import { resolveImages } from './platform-images.js';
 import { pushIndexBlobs } from './push-index.js';
 
@@ -20,6 +23,8 @@ export interface ConvertImageOptions extends CreateIndexOptions {
   /** Do everything but write. Default false. */
   readonly dryRun?: boolean | undefined;
 }
+
+const CONVERT_OPTIONS: OptionNames<ConvertImageOptions> = { ...CREATE_INDEX_NAMES, dryRun: true };
 
 export interface ConvertImageResult extends BuiltIndexes {
   /** The converted image's index. */
@@ -42,6 +47,7 @@ export async function convertImage(
   target: OpenedLocation,
   options: ConvertImageOptions = {},
 ): Promise<ConvertImageResult> {
+  checkOptions('convertImage', options, CONVERT_OPTIONS);
   checkBuildOptions(options);
   const { platforms, signal, dryRun = false } = options;
   const tag = target.reference;

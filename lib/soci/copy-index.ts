@@ -3,6 +3,7 @@
  * no part of it, so tools that copy images leave them behind. Pushing an index
  * that was made in a layout is the same.
  */
+import { checkOptions, type OptionNames } from '../arguments.js';
 import { SociError } from '../errors.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import { requireSha256 } from '../registry/digest.js';
@@ -26,6 +27,13 @@ export interface CopyIndexOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: IndexEventHandler | undefined;
 }
+
+const COPY_OPTIONS: OptionNames<CopyIndexOptions> = {
+  platforms: true,
+  index: true,
+  signal: true,
+  onEvent: true,
+};
 
 export interface CopiedIndex {
   readonly descriptor: Descriptor;
@@ -52,6 +60,7 @@ export async function copyIndex(
   target: OpenedLocation,
   options: CopyIndexOptions = {},
 ): Promise<CopyIndexResult> {
+  checkOptions('copyIndex', options, COPY_OPTIONS);
   const { platforms, index, signal } = options;
   const { images } = await resolveImages(target.repository, target.reference, { platforms, signal });
   const copy = new ContentCopy(source.repository, target.repository, options);

@@ -1,9 +1,12 @@
 /** Version 1 indexes of an image: one per platform, to be pushed beside the image without changing it. */
+
+import { checkOptions, type OptionNames } from '../arguments.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import type { OpenedLocation } from '../registry/image-location.js';
 import type { Platform } from '../registry/platform.js';
 import type { Repository } from '../registry/repository.js';
 import {
+  BUILD_INDEX_NAMES,
   type BuildIndexOptions,
   type BuiltIndexes,
   buildIndexes,
@@ -15,6 +18,8 @@ export interface CreateIndexOptions extends BuildIndexOptions {
   /** Platforms to index; each must be there. Default: all that are. */
   readonly platforms?: readonly Platform[] | undefined;
 }
+
+export const CREATE_INDEX_NAMES: OptionNames<CreateIndexOptions> = { ...BUILD_INDEX_NAMES, platforms: true };
 
 export interface CreateIndexResult extends BuiltIndexes {
   /** The image's repository, to which pushIndex pushes by default. */
@@ -34,6 +39,7 @@ export async function createIndex(
   { repository, reference }: OpenedLocation,
   options: CreateIndexOptions = {},
 ): Promise<CreateIndexResult> {
+  checkOptions('createIndex', options, CREATE_INDEX_NAMES);
   checkBuildOptions(options);
   const { platforms, signal } = options;
   const { images, absent } = await resolveImages(repository, reference, { platforms, signal });

@@ -4,9 +4,12 @@
  * tells what was looked for and why something was not used, and "there is none"
  * differs from "could not ask".
  */
+
+import { checkOptions, type OptionNames } from '../arguments.js';
 import type { PlatformManifest } from '../registry/platform-selection.js';
 import type { Repository } from '../registry/repository.js';
 import type { AbortableOptions } from '../source/range-source.js';
+import { ABORTABLE_NAMES } from '../source/range-source.js';
 import {
   annotatedIndex,
   type FoundIndex,
@@ -25,6 +28,8 @@ export interface FindIndexOptions {
   readonly order?: readonly SociIndexVersion[] | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+
+const FIND_OPTIONS: OptionNames<FindIndexOptions> = { index: true, order: true, signal: true };
 
 export type IndexSearch =
   | { readonly status: 'found'; readonly found: FoundIndex; readonly attempts: readonly IndexAttempt[] }
@@ -47,6 +52,7 @@ export async function findIndex(
   image: PlatformManifest,
   options: FindIndexOptions = {},
 ): Promise<IndexSearch> {
+  checkOptions('findIndex', options, FIND_OPTIONS);
   const { index: named, order = ['v2', 'v1'], signal } = options;
   signal?.throwIfAborted();
   if (named !== undefined) {
@@ -78,8 +84,10 @@ export interface IndexList {
 export async function listIndexes(
   repository: Repository,
   image: PlatformManifest,
-  { signal }: AbortableOptions = {},
+  options: AbortableOptions = {},
 ): Promise<IndexList> {
+  checkOptions('listIndexes', options, ABORTABLE_NAMES);
+  const { signal } = options;
   const attempts: IndexAttempt[] = [];
   const v2 = await candidates('v2', repository, image, attempts, signal);
   const v1 = await candidates('v1', repository, image, attempts, signal);

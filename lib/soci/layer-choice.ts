@@ -2,7 +2,9 @@
  * Which layers of an image get a ztoc, as far as their descriptors tell. The
  * order of the questions is the reference's: a small zstd layer is small first.
  */
-import { SociError } from '../errors.js';
+
+import type { OptionNames } from '../arguments.js';
+import { checkInteger } from '../arguments.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import { requireSha256 } from '../registry/digest.js';
 import { layerCompression } from '../registry/media-types.js';
@@ -38,6 +40,12 @@ export interface LayerChoice {
   readonly excludeLayers?: readonly string[] | undefined;
 }
 
+export const LAYER_CHOICE_NAMES: OptionNames<LayerChoice> = {
+  minLayerSize: true,
+  includeLayers: true,
+  excludeLayers: true,
+};
+
 export const DEFAULT_MIN_LAYER_SIZE: number = 10 * 2 ** 20;
 
 const OCI_LAYER_PREFIX = 'application/vnd.oci.image.layer.';
@@ -45,12 +53,7 @@ const OCI_LAYER_PREFIX = 'application/vnd.oci.image.layer.';
 /** @throws SociError ERR_SOCI_INVALID_ARGUMENT, ERR_SOCI_DIGEST_INVALID */
 export function checkLayerChoice(choice: LayerChoice): void {
   const { minLayerSize = DEFAULT_MIN_LAYER_SIZE } = choice;
-  if (!Number.isSafeInteger(minLayerSize) || minLayerSize < 0) {
-    throw new SociError(
-      'ERR_SOCI_INVALID_ARGUMENT',
-      `minLayerSize must be a number of bytes, got ${minLayerSize}`,
-    );
-  }
+  checkInteger('minLayerSize', minLayerSize, 0);
   for (const digest of choice.includeLayers ?? []) requireSha256(digest, 'includeLayers');
   for (const digest of choice.excludeLayers ?? []) requireSha256(digest, 'excludeLayers');
 }

@@ -3,6 +3,7 @@
  * index, the size of the layer by the image manifest. What it says about the
  * layer's content is for span digests, or for verify, to prove.
  */
+import { checkOptions, type OptionNames } from '../arguments.js';
 import { SociError } from '../errors.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import { OCTET_STREAM } from '../registry/media-types.js';
@@ -16,6 +17,8 @@ export interface LoadZtocOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+const LOAD_OPTIONS: OptionNames<LoadZtocOptions> = { limits: true, signal: true };
+
 /**
  * @param layer As the image manifest lists it.
  * @throws SociError ERR_SOCI_LIMIT before anything is fetched; ERR_SOCI_ZTOC_MISMATCH for another layer's ztoc;
@@ -27,6 +30,7 @@ export async function loadZtoc(
   layer: Descriptor,
   options: LoadZtocOptions = {},
 ): Promise<Ztoc> {
+  checkOptions('loadZtoc', options, LOAD_OPTIONS);
   const limits = resolveLimits(options.limits);
   const { digest, size } = descriptor;
   checkLimit(limits, 'maxZtocBytes', size, `${repository.name}@${digest}: bytes of ztoc`);

@@ -5,6 +5,7 @@
  * indexes costs a bounded number of requests and bytes.
  */
 
+import { checkOptions, type OptionNames } from '../arguments.js';
 import { runBounded } from '../async/bounded-tasks.js';
 import { SociError } from '../errors.js';
 import type { Descriptor } from '../registry/descriptor.js';
@@ -49,6 +50,8 @@ export interface ResolveImagesOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+const RESOLVE_OPTIONS: OptionNames<ResolveImagesOptions> = { platforms: true, readAll: true, signal: true };
+
 /** Whether an entry of an image index is a v2 SOCI index. Older tools drop artifactType when they copy an image. */
 export function isSociEntry({ artifactType, annotations }: Descriptor): boolean {
   return artifactType === SOCI_INDEX_TYPE.v2 || annotations?.[IMAGE_MANIFEST_ANNOTATION] !== undefined;
@@ -85,6 +88,7 @@ export async function resolveImages(
   reference: string | Descriptor | undefined,
   options: ResolveImagesOptions = {},
 ): Promise<ResolvedImages> {
+  checkOptions('resolveImages', options, RESOLVE_OPTIONS);
   const { signal } = options;
   const root = await repository.getManifest(reference, { signal });
   const walk = new TreeWalk(repository, options);

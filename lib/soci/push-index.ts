@@ -3,6 +3,7 @@
  * nobody ever sees an index whose ztocs are not there yet.
  */
 
+import { checkOptions, type OptionNames } from '../arguments.js';
 import { runBounded } from '../async/bounded-tasks.js';
 import { SociError } from '../errors.js';
 import type { Descriptor } from '../registry/descriptor.js';
@@ -29,6 +30,13 @@ export interface PushIndexOptions {
   readonly onEvent?: IndexEventHandler | undefined;
 }
 
+const PUSH_OPTIONS: OptionNames<PushIndexOptions> = {
+  target: true,
+  existing: true,
+  signal: true,
+  onEvent: true,
+};
+
 export interface PushedIndex {
   readonly descriptor: Descriptor;
   /** The image manifest that it belongs to. */
@@ -44,6 +52,7 @@ export async function pushIndex(
   result: CreateIndexResult,
   options: PushIndexOptions = {},
 ): Promise<readonly PushedIndex[]> {
+  checkOptions('pushIndex', options, PUSH_OPTIONS);
   const { target = result.repository, signal } = options;
   const pushed: PushedIndex[] = [];
   for (const index of result.indexes) pushed.push(await pushOne(target, index, options));

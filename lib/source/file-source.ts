@@ -6,9 +6,10 @@
  */
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { checkOptions } from '../arguments.js';
 import { SociError } from '../errors.js';
 import { checkByteRange, closedError } from './byte-range.js';
-import { type AbortableOptions, FilledSource, type ReadOptions } from './range-source.js';
+import { ABORTABLE_NAMES, type AbortableOptions, FilledSource, type ReadOptions } from './range-source.js';
 
 /** One pread at most: bounds how long an aborted read goes on. */
 const READ_SLICE = 4 * 1024 * 1024;
@@ -36,6 +37,7 @@ export class FileSource extends FilledSource {
 
   /** @throws SociError ERR_SOCI_SOURCE_IO when `path` cannot be opened or is not a regular file. */
   static async open(path: string, options: AbortableOptions = {}): Promise<FileSource> {
+    checkOptions('FileSource.open', options, ABORTABLE_NAMES);
     options.signal?.throwIfAborted();
     let handle: FileHandle | undefined;
     try {

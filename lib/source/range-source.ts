@@ -2,11 +2,14 @@
  * The seam between "where a layer's bytes are" and everything that reads them.
  * A new transport is a new RangeSource; nothing above it changes.
  */
+import type { OptionNames } from '../arguments.js';
 import { allocateExactly, checkByteRange } from './byte-range.js';
 
 export interface AbortableOptions {
   readonly signal?: AbortSignal | undefined;
 }
+
+export const ABORTABLE_NAMES: OptionNames<AbortableOptions> = { signal: true };
 
 /**
  * How urgent a read is: somebody waits for it; somebody will probably want it

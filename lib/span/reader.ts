@@ -5,10 +5,10 @@
  * the window of the next one.
  */
 
-import { checkChoice } from '../arguments.js';
+import { checkChoice, checkOptions, type OptionNames } from '../arguments.js';
 import { AbortScope } from '../async/abort-scope.js';
 import type { SharedWork } from '../async/shared-work.js';
-import { SociError } from '../errors.js';
+import { invalidValues, SociError } from '../errors.js';
 import { completeSource, type GivenSource } from '../source/given-source.js';
 import type { Lane, ReadOptions } from '../source/range-source.js';
 import { Chain } from './chain.js';
@@ -41,6 +41,8 @@ export interface SpanReaderOptions {
   readonly context?: ReadContext | undefined;
   readonly verifyWindows?: WindowVerification | undefined;
 }
+
+const READER_OPTIONS: OptionNames<SpanReaderOptions> = { context: true, verifyWindows: true };
 
 /** Bytes that are the caller's until it releases them, which it does at most once. */
 export interface LentBytes {
@@ -75,6 +77,7 @@ export class SpanReader {
    * @param table the layer's ztoc
    */
   constructor(given: GivenSource, table: SpanTable, options: SpanReaderOptions = {}) {
+    checkOptions('SpanReader', options, READER_OPTIONS);
     const source = completeSource(given);
     const { verifyWindows = 'neighbours', context = defaultContext } = options;
     checkChoice('verifyWindows', verifyWindows, ['neighbours', 'chain']);
@@ -142,7 +145,7 @@ export class SpanReader {
       this.#checkRange(start, start + target.length);
       // An empty part lies nowhere: it may stand between two others, or at the start of one.
       if (target.length === 0) continue;
-      if (start < end) throw new SociError('ERR_SOCI_INVALID_ARGUMENT', 'Expected ascending parts of a read');
+      if (start < end) throw invalidValues('the parts of a read', 'ascending ones', { start, end });
       end = start + target.length;
       this.#record.asked(target.length);
     }
@@ -268,11 +271,7 @@ export class SpanReader {
     if (Number.isSafeInteger(start) && Number.isSafeInteger(end) && 0 <= start && start <= end) {
       if (end <= size) return;
     }
-    throw new SociError(
-      'ERR_SOCI_INVALID_ARGUMENT',
-      `Expected a range inside the tar stream of ${size} bytes but received ${start} to ${end}`,
-      { data: { start, end, size } },
-    );
+    throw invalidValues('a range of the tar stream', '0 <= start <= end <= size', { start, end, size });
   }
 
   #throwIfUnusable(): void {

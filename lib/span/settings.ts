@@ -4,8 +4,9 @@
  * these are settings of a context and not of a layer.
  */
 import { availableParallelism, tmpdir } from 'node:os';
+import { checkChoice, checkInteger, checkOptions } from '../arguments.js';
 import { DEFAULT_ENGINE, type EngineName } from '../binding.js';
-import { SociError } from '../errors.js';
+import { invalidArgument } from '../errors.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -68,28 +69,18 @@ export const DEFAULT_SETTINGS: Settings = {
  * @throws SociError ERR_SOCI_INVALID_ARGUMENT for an unknown setting or a value out of its range
  */
 export function changedSettings(settings: Settings, changes: Partial<Settings>): Settings {
+  checkOptions('configure', changes, settings);
   for (const [name, value] of Object.entries(changes)) {
-    if (!Object.hasOwn(settings, name)) throw invalid(name, 'the name of a setting', name);
     if (name === 'tempDirectory') {
-      if (typeof value !== 'string' || value === '') throw invalid(name, 'the path of a directory', value);
+      if (typeof value !== 'string' || value === '')
+        throw invalidArgument(name, 'the path of a directory', value);
       continue;
     }
     if (name === 'engine') {
-      if (value !== 'fast' && value !== 'zlib') throw invalid(name, "'fast' or 'zlib'", value);
+      checkChoice(name, value, ['fast', 'zlib']);
       continue;
     }
-    const least = LEAST[name as keyof typeof LEAST];
-    if (!Number.isSafeInteger(value) || (value as number) < least) {
-      throw invalid(name, `an integer of at least ${least}`, value);
-    }
+    checkInteger(name, value, LEAST[name as keyof typeof LEAST]);
   }
   return { ...settings, ...changes };
-}
-
-function invalid(name: string, expected: string, received: unknown): SociError {
-  return new SociError(
-    'ERR_SOCI_INVALID_ARGUMENT',
-    `Expected ${expected} for ${name} but received ${String(received)}`,
-    { data: { name, received } },
-  );
 }

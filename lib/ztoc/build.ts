@@ -2,8 +2,9 @@
  * Builds the ztoc of a layer in one streaming pass: bulk bytes never enter
  * JavaScript's heap, and apart from the ztoc itself memory stays constant.
  */
+import { checkInteger, checkOptions, type OptionNames } from '../arguments.js';
 import type { EngineName } from '../binding.js';
-import { SociError } from '../errors.js';
+import { invalidText } from '../errors.js';
 import { BUILD_TOOL_IDENTIFIER } from './build-tool.js';
 import { CODECS, type Compression, codecNamed } from './codec/codecs.js';
 import type { SpanCodec } from './codec/span-codec.js';
@@ -35,6 +36,17 @@ export interface BuildZtocOptions {
   readonly onProgress?: ((bytes: number) => void) | undefined;
 }
 
+const BUILD_OPTIONS: OptionNames<BuildZtocOptions> = {
+  spanSize: true,
+  compression: true,
+  diffId: true,
+  buildToolIdentifier: true,
+  engine: true,
+  limits: true,
+  signal: true,
+  onProgress: true,
+};
+
 export interface BuildZtocResult {
   readonly ztoc: Ztoc;
   /** SHA-256 of the layer, 'sha256:…'. */
@@ -55,11 +67,10 @@ export interface BuildZtocResult {
  *   source fails with
  */
 export async function buildZtoc(input: LayerInput, options: BuildZtocOptions = {}): Promise<BuildZtocResult> {
+  checkOptions('buildZtoc', options, BUILD_OPTIONS);
   const limits = resolveLimits(options.limits);
   const spanSize = options.spanSize ?? DEFAULT_SPAN_SIZE;
-  if (!Number.isSafeInteger(spanSize) || spanSize <= 0) {
-    throw new SociError('ERR_SOCI_INVALID_ARGUMENT', `spanSize must be a positive integer, got ${spanSize}`);
-  }
+  checkInteger('spanSize', spanSize, 1);
   const entries = new EntryStore(limits);
   const result = await indexLayer(input, {
     codec: options.compression === undefined ? undefined : requireCodec(options.compression),
@@ -96,10 +107,7 @@ function requireCodec(compression: Compression): SpanCodec {
   const codec = codecNamed(compression);
   if (codec !== undefined) return codec;
   const names = CODECS.map(known => `'${known.compression}'`).join(' or ');
-  throw new SociError(
-    'ERR_SOCI_INVALID_ARGUMENT',
-    `expected ${names} for compression, received ${String(compression)}`,
-  );
+  throw invalidText('compression', names, String(compression));
 }
 
 /** @internal 32 bytes each, one after the other, as the indexer returns them. */

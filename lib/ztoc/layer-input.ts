@@ -4,7 +4,7 @@
  * large jobs, and a producer may reuse its buffer as soon as it is asked for
  * the next chunk. The next buffer fills while the last one is worked on.
  */
-import { SociError } from '../errors.js';
+import { invalidArgument } from '../errors.js';
 import { FileSource } from '../source/file-source.js';
 import type { GivenSource } from '../source/given-source.js';
 
@@ -101,8 +101,8 @@ class Gatherer {
     if (iterable && Symbol.asyncIterator in input) this.#iterator = input[Symbol.asyncIterator]();
     else if (iterable && Symbol.iterator in input) this.#iterator = input[Symbol.iterator]();
     else {
-      const message = 'a layer must be a RangeSource, a Uint8Array, a Readable or an iterable of Uint8Arrays';
-      throw new SociError('ERR_SOCI_INVALID_ARGUMENT', message);
+      const expected = 'a RangeSource, a Uint8Array, a Readable or an iterable of Uint8Arrays';
+      throw invalidArgument('a layer', expected, input);
     }
     this.#signal = signal;
     signal?.addEventListener('abort', this.#onAbort, { once: true });
@@ -157,8 +157,7 @@ class Gatherer {
       return new Uint8Array(0);
     }
     if (result.value instanceof Uint8Array) return result.value;
-    const found = result.value === null ? 'null' : typeof result.value;
-    throw new SociError('ERR_SOCI_INVALID_ARGUMENT', `a layer's chunks must be Uint8Arrays, got ${found}`);
+    throw invalidArgument('the chunks of a layer', 'Uint8Arrays', result.value);
   }
 
   readonly #onAbort = (): void => {

@@ -3,6 +3,7 @@
  * what real images need and can be overridden per call; passing one is
  * ERR_SOCI_LIMIT.
  */
+import { checkInteger } from '../arguments.js';
 import { SociError } from '../errors.js';
 
 export interface ZtocLimits {
@@ -27,12 +28,7 @@ export const DEFAULT_ZTOC_LIMITS: ZtocLimits = {
 export function resolveLimits(overrides: Partial<ZtocLimits> | undefined): ZtocLimits {
   const limits = { ...DEFAULT_ZTOC_LIMITS, ...overrides };
   for (const [name, value] of Object.entries(limits)) {
-    if (!Number.isSafeInteger(value) || value <= 0) {
-      throw new SociError(
-        'ERR_SOCI_INVALID_ARGUMENT',
-        `limits.${name} must be a positive integer, got ${value}`,
-      );
-    }
+    checkInteger(`limits.${name}`, value, 1);
   }
   return limits;
 }

@@ -4,6 +4,7 @@
  * That covers what no digest inside a ztoc covers: windows, the table of
  * contents, the sizes.
  */
+import { checkOptions, type OptionNames } from '../arguments.js';
 import type { EngineName } from '../binding.js';
 import { SociError } from '../errors.js';
 import { quoteByteString } from '../tar/byte-string.js';
@@ -23,6 +24,8 @@ export interface VerifyZtocOptions {
   readonly onProgress?: ((bytes: number) => void) | undefined;
 }
 
+const VERIFY_OPTIONS: OptionNames<VerifyZtocOptions> = { engine: true, signal: true, onProgress: true };
+
 /**
  * Resolves when every size, entry, checkpoint, window and span digest of the
  * ztoc is that of the layer. Times are compared as instants, since the
@@ -38,6 +41,7 @@ export async function verifyZtoc(
   expected: Ztoc | Uint8Array,
   options: VerifyZtocOptions = {},
 ): Promise<void> {
+  checkOptions('verify', options, VERIFY_OPTIONS);
   const ztoc = expected instanceof Ztoc ? expected : Ztoc.decode(expected);
   const name = layerName(input);
   if (isRangeSource(input)) compare(name, 'compressedSize', undefined, ztoc.compressedSize, input.size);

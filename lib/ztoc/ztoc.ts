@@ -6,8 +6,9 @@
  */
 import { createHash } from 'node:crypto';
 import { isUint8Array } from 'node:util/types';
+import { checkOptions, type OptionNames } from '../arguments.js';
 import type { EngineName } from '../binding.js';
-import { invalidArgument, SociError } from '../errors.js';
+import { invalidArgument, invalidText, invalidValues, SociError } from '../errors.js';
 import { decodeByteString, quoteByteString, toByteString } from '../tar/byte-string.js';
 import { TocEntry } from '../tar/entry.js';
 import { CODECS, type Compression } from './codec/codecs.js';
@@ -39,6 +40,8 @@ export interface ZtocDecodeOptions {
   readonly codecs?: readonly SpanCodec[];
 }
 
+const DECODE_OPTIONS: OptionNames<ZtocDecodeOptions> = { limits: true, expectedDigest: true, codecs: true };
+
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
 export class Ztoc {
@@ -69,6 +72,7 @@ export class Ztoc {
    *   (contradicts itself), ERR_SOCI_ZTOC_DIGEST, ERR_SOCI_LIMIT, ERR_SOCI_INVALID_ARGUMENT
    */
   static decode(bytes: Uint8Array, options: ZtocDecodeOptions = {}): Ztoc {
+    checkOptions('Ztoc.decode', options, DECODE_OPTIONS);
     if (!isUint8Array(bytes)) throw invalidArgument('ztoc', 'a Ztoc or its bytes in a Uint8Array', bytes);
     const limits = resolveLimits(options.limits);
     checkLimit(limits, 'maxZtocBytes', bytes.length, 'bytes of ztoc');
@@ -179,8 +183,8 @@ export class Ztoc {
   /** The span that holds byte `offset` of the tar stream; the last one for what lies beyond. */
   spanOf(offset: number): number {
     if (!Number.isSafeInteger(offset) || offset < 0 || this.spanCount === 0) {
-      const message = `no span holds offset ${offset} of a tar stream of ${this.uncompressedSize} bytes`;
-      throw new SociError('ERR_SOCI_INVALID_ARGUMENT', message);
+      const expected = `an offset in a tar stream of ${this.uncompressedSize} bytes`;
+      throw invalidArgument('spanOf', expected, offset);
     }
     return this.#checkpoints.spanOf(offset);
   }
@@ -213,8 +217,8 @@ export class Ztoc {
   locateRange(entry: TocEntry, start = 0, end: number = entry.size): EntryRange {
     const integers = Number.isSafeInteger(start) && Number.isSafeInteger(end);
     if (!integers || start < 0 || end < start || end > entry.size) {
-      const message = `[${start}, ${end}) is no range of ${quoteByteString(entry.fields.name)}, ${entry.size} bytes`;
-      throw new SociError('ERR_SOCI_INVALID_ARGUMENT', message, { data: { start, end, size: entry.size } });
+      const name = `a range of ${quoteByteString(entry.fields.name)}`;
+      throw invalidValues(name, '0 <= start <= end <= size', { start, end, size: entry.size });
     }
     const from = entry.offset + start;
     const to = entry.offset + end;
@@ -240,8 +244,7 @@ export class Ztoc {
 
   #checkDigest(expected: string): void {
     if (!DIGEST.test(expected)) {
-      const message = `expectedDigest must be 'sha256:' and 64 hex digits, got ${JSON.stringify(expected)}`;
-      throw new SociError('ERR_SOCI_INVALID_ARGUMENT', message);
+      throw invalidText('expectedDigest', "'sha256:' and 64 hex digits", String(expected));
     }
     if (this.digest === expected) return;
     throw new SociError('ERR_SOCI_ZTOC_DIGEST', `the ztoc has digest ${this.digest}, expected ${expected}`, {
@@ -281,7 +284,7 @@ function optionalTable(buffer: FlatBuffer, table: number, slot: number, what: st
 
 function checkIndex(what: string, index: number, count: number): void {
   if (Number.isSafeInteger(index) && index >= 0 && index < count) return;
-  throw new SociError('ERR_SOCI_INVALID_ARGUMENT', `there is no ${what} ${index}, the ztoc has ${count}`);
+  throw invalidArgument(`the number of ${what}`, `one of the ${count} that the ztoc has, from 0 on,`, index);
 }
 
 function invalid(reason: string, data: Record<string, unknown> = {}): SociError {
