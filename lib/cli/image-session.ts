@@ -3,7 +3,6 @@
  * that its operands name with the right credentials, the cache, and what is said
  * on standard error meanwhile.
  */
-import { subscribe } from 'node:diagnostics_channel';
 import { readFile } from 'node:fs/promises';
 import {
   type CredentialProvider,
@@ -21,6 +20,7 @@ import {
   type RegistryOptions,
   RegistryTransport,
   type Repository,
+  subscribe,
 } from '../index.js';
 import { isDigest } from '../registry/digest.js';
 import { byteText } from './byte-text.js';
@@ -74,8 +74,6 @@ export const ALL_PLATFORMS_OPTIONS: OptionTable = {
   'all-platforms': { type: 'boolean', help: 'all platforms, which is the default' },
 };
 
-const REQUEST_CHANNEL = 'seekable-oci:http:request';
-
 export class ImageSession {
   readonly invocation: Invocation;
   readonly reporter: Reporter;
@@ -109,7 +107,7 @@ export class ImageSession {
     const { quiet, debug } = invocation.options;
     const reporter = new Reporter({ quiet: quiet === true, debug: debug === true });
     if (debug === true) {
-      subscribe(REQUEST_CHANNEL, event => reporter.debug(requestText(event as HttpRequestEvent)));
+      subscribe('seekable-oci:http:request', event => reporter.debug(requestText(event)));
     }
     const registries = images.flatMap(registryOf);
     const options = await registryOptions(invocation, registries);
@@ -293,7 +291,7 @@ async function cacheDirectory(invocation: Invocation, reporter: Reporter): Promi
   return undefined;
 }
 
-function requestText({ url, range, status, bytes, ms }: HttpRequestEvent): string {
-  const what = range === undefined ? url : `${url} ${range}`;
+function requestText({ method, url, range, status, bytes, ms }: HttpRequestEvent): string {
+  const what = range === undefined ? `${method} ${url}` : `${method} ${url} ${range}`;
   return `${status ?? 'failed'} ${what} ${byteText(bytes)} ${ms.toFixed(0)} ms`;
 }

@@ -7,6 +7,7 @@
 import { SharedOnce } from '../async/once.js';
 import { SociError } from '../errors.js';
 import { type LayerContent, LayerEntries, type LayerEntriesOptions } from '../layer/layer-entries.js';
+import { publish } from '../observe/channels.js';
 import { openUnpacked, type UnpackOptions, unpackLayer } from '../plain/unpack.js';
 import type { UnpackBudget } from '../plain/unpack-budget.js';
 import type { Descriptor } from '../registry/descriptor.js';
@@ -217,6 +218,7 @@ export class ImageLayer {
   #progress(phase: ImageProgress['phase'], bytes: number): void {
     const { position, descriptor } = this.description;
     const { digest, size } = descriptor;
+    publish('seekable-oci:progress', () => ({ phase, digest, bytes, size }));
     this.#options.onProgress?.({ phase, layer: position, digest, bytes, size });
   }
 }

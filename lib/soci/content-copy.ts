@@ -10,6 +10,7 @@ import type { ImageManifest } from '../registry/manifest.js';
 import { isIndexType, isManifestType } from '../registry/media-types.js';
 import { RegistryRepository } from '../registry/registry-repository.js';
 import type { ManifestContent, Repository } from '../registry/repository.js';
+import { announced } from './announced-events.js';
 import type { IndexEventHandler } from './index-event.js';
 
 const MAX_DEPTH = 4;
@@ -23,7 +24,8 @@ export interface ContentCopyOptions {
 export class ContentCopy {
   readonly #source: Repository;
   readonly #target: Repository;
-  readonly #options: ContentCopyOptions;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onEvent: IndexEventHandler;
   readonly #mountFrom: readonly string[];
   readonly #same: boolean;
   readonly #done = new Set<string>();
@@ -31,7 +33,8 @@ export class ContentCopy {
   constructor(source: Repository, target: Repository, options: ContentCopyOptions = {}) {
     this.#source = source;
     this.#target = target;
-    this.#options = options;
+    this.#signal = options.signal;
+    this.#onEvent = announced(options.onEvent);
     const registries = source instanceof RegistryRepository && target instanceof RegistryRepository;
     this.#same = source === target || source.name === target.name;
     this.#mountFrom = registries && source.registry === target.registry ? [source.repository] : [];
@@ -48,7 +51,7 @@ export class ContentCopy {
    * @returns false when the source does not have it.
    */
   async tree(descriptor: Descriptor, depth = 1): Promise<boolean> {
-    const { signal } = this.#options;
+    const signal = this.#signal;
     if (this.#same || this.#done.has(descriptor.digest)) return true;
     if (depth > MAX_DEPTH) {
       throw new SociError(
@@ -85,9 +88,13 @@ export class ContentCopy {
     { mediaType }: Descriptor,
     where: { readonly tag?: string; readonly listed?: boolean } = {},
   ): Promise<Descriptor> {
-    const { signal, onEvent } = this.#options;
+    const signal = this.#signal;
     const manifest = await this.#target.pushManifest(bytes, mediaType, { signal, ...where });
-    onEvent?.({ type: 'manifest-pushed', manifest, ...(where.tag === undefined ? {} : { tag: where.tag }) });
+    this.#onEvent({
+      type: 'manifest-pushed',
+      manifest,
+      ...(where.tag === undefined ? {} : { tag: where.tag }),
+    });
     return manifest;
   }
 
@@ -95,11 +102,10 @@ export class ContentCopy {
     if (this.#same) return;
     const missing = blobs.filter(({ digest }) => !this.#done.has(digest));
     const unique = [...new Map(missing.map(blob => [blob.digest, blob])).values()];
-    await runBounded(unique, CONCURRENCY, this.#options.signal, (blob, signal) => this.#blob(blob, signal));
+    await runBounded(unique, CONCURRENCY, this.#signal, (blob, signal) => this.#blob(blob, signal));
   }
 
   async #blob(blob: Descriptor, signal: AbortSignal): Promise<void> {
-    const { onEvent } = this.#options;
     const foreign = blob.urls !== undefined && blob.urls.length > 0;
     if (foreign && !(await this.#source.hasBlob(blob.digest, { signal }))) return;
     const source = await this.#source.openBlob(blob, { signal });
@@ -107,10 +113,10 @@ export class ContentCopy {
       const result = await this.#target.pushBlob(blob, source, {
         signal,
         mountFrom: this.#mountFrom,
-        onProgress: bytes => onEvent?.({ type: 'blob-progress', blob, bytes }),
+        onProgress: bytes => this.#onEvent({ type: 'blob-progress', blob, bytes }),
       });
       this.#done.add(blob.digest);
-      onEvent?.({ type: 'blob-pushed', blob, result });
+      this.#onEvent({ type: 'blob-pushed', blob, result });
     } finally {
       await source.close();
     }

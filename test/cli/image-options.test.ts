@@ -94,7 +94,7 @@ t.test('--user and --password-stdin', async t => {
       const good = await command([...args, ...login], Buffer.from(PASSWORD + end));
       t.equal(good.status, 0, good.stderr);
       t.equal(good.stdout.toString(), 'welcome\n');
-      t.match(good.stderr, /^debug: 401 http:/m, '--debug tells the requests');
+      t.match(good.stderr, /^debug: 401 (HEAD|GET) http:/m, '--debug tells the requests');
       t.notMatch(good.stderr, PASSWORD);
       t.notMatch(good.stderr, Buffer.from(`me:${PASSWORD}`).toString('base64'));
     }

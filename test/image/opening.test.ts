@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { ImageProgress } from '../../lib/image/image-options.js';
 import { openImage } from '../../lib/image/open-image.js';
+import { subscribe } from '../../lib/observe/channels.js';
 import { DirectoryFiles } from '../../lib/registry/layout-files.js';
 import { LayoutRepository } from '../../lib/registry/layout-repository.js';
 import { hostPlatform } from '../../lib/registry/platform.js';
@@ -185,6 +186,8 @@ t.test("missingZtoc: 'build' streams a layer once, and keeps its ztoc", async t 
   await pushIndex(repository, image, [await ztocOf(layers[0] as SampleLayer)]);
   const cache = new MemoryZtocCache();
   const progress: ImageProgress[] = [];
+  const published: unknown[] = [];
+  t.teardown(subscribe('seekable-oci:progress', event => published.push(event)));
   const options = { cache, onProgress: (each: ImageProgress) => void progress.push(each) };
   const first = await openImage({ repository, reference: 'v1' }, options);
   asked(registry);
@@ -195,6 +198,11 @@ t.test("missingZtoc: 'build' streams a layer once, and keeps its ztoc", async t 
   );
   t.match(first.layers[1]?.reason, /^the index sha256:\w+ has none for it$/);
   t.match(progress.at(0), { phase: 'build', bytes: Number, size: Number });
+  t.strictSame(
+    published,
+    progress.map(({ layer, ...event }) => event),
+    'and on the channel',
+  );
   for (const layer of [1, 2]) {
     const ends = progress.filter(each => each.layer === layer).at(-1);
     t.equal(ends?.bytes, layers[layer]?.bytes.length);

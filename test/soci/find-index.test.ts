@@ -1,5 +1,7 @@
 /** findIndex, loadZtoc and copyIndex: the right index for an image, and nothing from a hostile registry. */
+
 import t from 'tap';
+import { subscribe } from '../../lib/observe/channels.js';
 import type { Descriptor } from '../../lib/registry/descriptor.js';
 import { sha256Digest } from '../../lib/registry/digest.js';
 import { OCI_MANIFEST, OCTET_STREAM } from '../../lib/registry/media-types.js';
@@ -373,7 +375,12 @@ t.test('v1 indexes follow an image that was copied without them', async t => {
   const named = await copyIndex(at(layout), at(target), { index: small.indexes[0]!.descriptor.digest });
   t.equal(named.copied.length, 1);
   t.equal((await target.referrers(amd64.digest)).length, 1);
+  const steps: string[] = [];
+  const end = subscribe('seekable-oci:soci:index', ({ type }) => steps.push(type));
   const { copied, without } = await copyIndex(at(layout), at(target));
+  end();
+  t.ok(steps.includes('blob-pushed'), 'without a callback too, every step is on its channel');
+  t.equal(steps.at(-1), 'manifest-pushed');
   t.equal(copied.length, 2);
   t.same(
     without.map(({ platform }) => platform),
