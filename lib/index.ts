@@ -5,6 +5,13 @@
 export { type EngineName, zlibVersion } from './binding.js';
 export { ERROR_CODES, type FileErrorCode, SociError, type SociErrorCode } from './errors.js';
 export type { ImageDirectory } from './image/directory-walk.js';
+export type { EncodingOptions, RangeOptions } from './image/file-content.js';
+export type {
+  FileHandle,
+  FileHandle as ImageFile,
+  FileHandle as LayerFile,
+  ReadResult,
+} from './image/file-handle.js';
 export type { ImageDirent, ImageStats } from './image/file-stats.js';
 export type {
   GlobOptions,
@@ -14,7 +21,6 @@ export type {
   ReaddirOptions,
 } from './image/image.js';
 export type { ImageConfig } from './image/image-config.js';
-export type { EncodingOptions, ImageFile, RangeOptions } from './image/image-file.js';
 export {
   DEFAULT_IMAGE_LIMITS,
   type ImageLimits,
@@ -22,17 +28,17 @@ export {
   type MissingZtoc,
   type OpenImageOptions,
 } from './image/image-options.js';
-export { type ImageInRepository, openImage } from './image/open-image.js';
 export {
   type FilePlan,
   type FileRangeOptions,
   type Layer,
+  type LayerTreeOptions,
   type LookupOptions,
   type OpenLayerOptions,
   openLayer,
   type TarRangeOptions,
-} from './layer/layer.js';
-export type { LayerFile, ReadResult } from './layer/layer-file.js';
+} from './image/layer.js';
+export { type ImageInRepository, openImage } from './image/open-image.js';
 export {
   CHANNEL_NAMES,
   type ChannelEvents,
@@ -151,7 +157,9 @@ export type { ReadPlan, WindowVerification } from './span/reader.js';
 export { SpanReader, type SpanReaderOptions } from './span/reader.js';
 export type { Settings } from './span/settings.js';
 export type { EntryType, PaxRecord, TocEntry } from './tar/entry.js';
-export type { ImagePath, NameEncoding } from './tree/merged-tree.js';
+export type { FileTree, NodeAttributes, NodeName } from './tree/file-tree.js';
+export type { NodeKind } from './tree/node-kind.js';
+export type { ImagePath, NameEncoding } from './tree/path-lookup.js';
 export { type BuildZtocOptions, type BuildZtocResult, buildZtoc, DEFAULT_SPAN_SIZE } from './ztoc/build.js';
 export type { Compression } from './ztoc/codec/codecs.js';
 export type { LayerInput } from './ztoc/layer-input.js';

@@ -14,7 +14,7 @@ async function run(invocation: Invocation): Promise<void> {
   const input = await openRanges(operand, signal);
   try {
     await using layer = await openLayer(input.source, ztoc, { signal });
-    await using file = await layer.open(path, { followSymlinks: true, signal });
+    await using file = await layer.open(path, { signal });
     for (let position = 0; position < file.size; ) {
       // A fresh buffer each time: standard output may still hold the last one.
       const buffer = new Uint8Array(Math.min(CHUNK, file.size - position));

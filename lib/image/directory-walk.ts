@@ -1,8 +1,8 @@
 /** Lists a directory, or all that is below it, without ever following a link. */
 
-import { KIND } from '../tree/inode-tree.js';
-import { encodeName, type MergedTree, type NameEncoding } from '../tree/merged-tree.js';
-import type { ImageDirent } from './file-stats.js';
+import type { FileTree } from '../tree/file-tree.js';
+import { encodeName, type NameEncoding } from '../tree/path-lookup.js';
+import { ImageDirent } from './file-stats.js';
 
 /** One name found. */
 export interface WalkedName<Name extends string | Buffer> {
@@ -17,28 +17,28 @@ export interface WalkedName<Name extends string | Buffer> {
  * @param shown what the caller called the directory: the start of `parentPath`
  */
 export function* walkDirectory<Name extends string | Buffer>(
-  tree: MergedTree,
+  tree: FileTree,
   directory: number,
   shown: string,
   options: { readonly recursive: boolean; readonly encoding: NameEncoding },
 ): Generator<WalkedName<Name>, void, undefined> {
-  const pending = [{ children: tree.children(directory).reverse(), prefix: '', shown }];
+  const pending = [{ names: tree.readdir(directory).reverse(), prefix: '', shown }];
   for (let level = pending.at(-1); level !== undefined; level = pending.at(-1)) {
-    const child = level.children.pop();
-    if (child === undefined) {
+    const next = level.names.pop();
+    if (next === undefined) {
       pending.pop();
       continue;
     }
-    const { name, node } = child;
-    const encoded = encodeName(name, options.encoding) as Name;
+    const { ino, kind } = next;
+    const name = next.name.toString('latin1');
     const path = `${level.prefix}${name}`;
     yield {
       path: encodeName(path, options.encoding) as Name,
-      dirent: tree.dirent(node, encoded, level.shown),
+      dirent: new ImageDirent(encodeName(name, options.encoding) as Name, level.shown, kind),
     };
-    if (!options.recursive || tree.kind(node) !== KIND.dir) continue;
+    if (!options.recursive || kind !== 'dir') continue;
     pending.push({
-      children: tree.children(node).reverse(),
+      names: tree.readdir(ino).reverse(),
       prefix: `${path}/`,
       shown: joined(level.shown, encodeName(name, 'utf8')),
     });

@@ -2,64 +2,41 @@
  * What lstat(2) says of an inode of an image, in the shape of node:fs's Stats.
  * A tar has one time, the modification's, which stands for the other three.
  */
-import { constants } from 'node:fs';
-import { KIND, type Kind } from '../tree/inode-tree.js';
+import type { NodeAttributes } from '../tree/file-tree.js';
+import type { NodeKind } from '../tree/node-kind.js';
 
-/** Of an inode; `size` in bytes, times in milliseconds. */
-export interface InodeFacts {
-  readonly kind: Kind;
-  /** Permission bits with 04000, 02000 and 01000. */
-  readonly permissions: number;
-  readonly ino: number;
-  readonly nlink: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly rdev: number;
-  readonly size: number;
-  readonly mtimeMs: number;
-}
-
-const TYPE_BITS: Readonly<Record<Kind, number>> = {
-  [KIND.dir]: constants.S_IFDIR,
-  [KIND.reg]: constants.S_IFREG,
-  [KIND.symlink]: constants.S_IFLNK,
-  [KIND.char]: constants.S_IFCHR,
-  [KIND.block]: constants.S_IFBLK,
-  [KIND.fifo]: constants.S_IFIFO,
-  [KIND.missing]: 0,
-};
 const BLOCK_SIZE = 4096;
 
 /** The questions that Stats and Dirent of node:fs answer alike. */
 export abstract class FileKind {
-  readonly #kind: Kind;
+  readonly #kind: NodeKind;
 
-  constructor(kind: Kind) {
+  constructor(kind: NodeKind) {
     this.#kind = kind;
   }
 
   isFile(): boolean {
-    return this.#kind === KIND.reg;
+    return this.#kind === 'reg';
   }
 
   isDirectory(): boolean {
-    return this.#kind === KIND.dir;
+    return this.#kind === 'dir';
   }
 
   isSymbolicLink(): boolean {
-    return this.#kind === KIND.symlink;
+    return this.#kind === 'symlink';
   }
 
   isCharacterDevice(): boolean {
-    return this.#kind === KIND.char;
+    return this.#kind === 'char';
   }
 
   isBlockDevice(): boolean {
-    return this.#kind === KIND.block;
+    return this.#kind === 'block';
   }
 
   isFIFO(): boolean {
-    return this.#kind === KIND.fifo;
+    return this.#kind === 'fifo';
   }
 
   isSocket(): boolean {
@@ -83,17 +60,17 @@ export class ImageStats extends FileKind {
   readonly mtimeMs: number;
 
   /** @internal */
-  constructor(facts: InodeFacts) {
-    super(facts.kind);
-    this.mode = TYPE_BITS[facts.kind] | facts.permissions;
-    this.nlink = facts.nlink;
-    this.uid = facts.uid;
-    this.gid = facts.gid;
-    this.rdev = facts.rdev;
-    this.ino = facts.ino;
-    this.size = facts.size;
-    this.blocks = Math.ceil(facts.size / BLOCK_SIZE) * (BLOCK_SIZE / 512);
-    this.mtimeMs = facts.mtimeMs;
+  constructor(node: NodeAttributes) {
+    super(node.kind);
+    this.mode = node.mode;
+    this.nlink = node.nlink;
+    this.uid = node.uid;
+    this.gid = node.gid;
+    this.rdev = node.rdev;
+    this.ino = node.ino;
+    this.size = node.size;
+    this.blocks = Math.ceil(node.size / BLOCK_SIZE) * (BLOCK_SIZE / 512);
+    this.mtimeMs = node.mtimeSeconds * 1000 + node.mtimeNanoseconds / 1e6;
   }
 
   get atimeMs(): number {
@@ -132,14 +109,9 @@ export class ImageDirent<Name extends string | Buffer = string> extends FileKind
   readonly parentPath: string;
 
   /** @internal */
-  constructor(name: Name, parentPath: string, kind: Kind) {
+  constructor(name: Name, parentPath: string, kind: NodeKind) {
     super(kind);
     this.name = name;
     this.parentPath = parentPath;
   }
-}
-
-/** As Linux' makedev(3). Beyond what Linux has (12 and 20 bits) the number says nothing. */
-export function deviceNumber(major: number, minor: number): number {
-  return (minor & 0xff) + (major & 0xfff) * 2 ** 8 + ((minor >>> 8) & 0xfff) * 2 ** 20;
 }

@@ -5,8 +5,10 @@
  * without regular expressions, in time bounded by its length times the name's.
  */
 import { invalidText } from '../errors.js';
-import { KIND, ROOT } from '../tree/inode-tree.js';
-import { encodeName, type MergedTree } from '../tree/merged-tree.js';
+import { KIND } from '../tree/node-kind.js';
+import { encodeName } from '../tree/path-lookup.js';
+import { NONE, ROOT, walkPath } from '../tree/path-walk.js';
+import type { TreeTable } from '../tree/tree-table.js';
 
 /** Braces multiply: '{a,b}{c,d}' are four patterns. */
 const MAX_ALTERNATIVES = 1024;
@@ -23,7 +25,7 @@ type Token =
 
 type Component = '**' | readonly Token[];
 
-/** A node that matched, with its path from the directory where the search began, or from '/' as the pattern. */
+/** A name that matched, as the tree's table has it, with its path from the directory where the search began, or from '/' as the pattern. */
 export interface GlobMatch {
   /** A byte string. */
   readonly path: string;
@@ -37,7 +39,7 @@ export interface GlobMatch {
  * @throws SociError ERR_SOCI_INVALID_ARGUMENT for more than 1024 alternatives in braces
  */
 export function* glob(
-  tree: MergedTree,
+  tree: TreeTable,
   directory: number,
   patterns: readonly string[],
 ): Generator<GlobMatch, void, undefined> {
@@ -58,7 +60,7 @@ export function* glob(
 }
 
 function* matches(
-  tree: MergedTree,
+  tree: TreeTable,
   directory: number,
   components: readonly Component[],
 ): Generator<GlobMatch, void, undefined> {
@@ -84,19 +86,22 @@ function* matches(
       // Only '**' can still match nothing here.
     } else if (component !== '**' && isLiteral(component)) {
       const name = Buffer.from(component.map(token => token.char).join('')).toString('latin1');
-      const child = name === '..' ? undefined : tree.child(node, name);
-      if (child !== undefined)
-        next.push({ node: enter(tree, child, last), path: join(path, name), at: at + 1 });
+      const child = name === '..' ? NONE : tree.child(node, name);
+      if (child !== NONE) {
+        next.push({ node: last ? child : entered(tree, child), path: join(path, name), at: at + 1 });
+      }
     } else {
-      for (const child of tree.children(node)) {
-        const name = encodeName(child.name, 'utf8');
-        const childPath = join(path, child.name);
+      const inode = tree.inode(node);
+      const first = tree.firstChild(inode);
+      for (let child = first; child < first + tree.childCount(inode); child += 1) {
+        const name = encodeName(tree.text(child), 'utf8');
+        const childPath = join(path, tree.text(child));
         if (component !== '**') {
           if (!matchName(component, name)) continue;
-          next.push({ node: enter(tree, child.node, last), path: childPath, at: at + 1 });
+          next.push({ node: last ? child : entered(tree, child), path: childPath, at: at + 1 });
         } else if (!name.startsWith('.')) {
           // Whatever its kind: the rest of the pattern may be nothing but '**'.
-          next.push({ node: child.node, path: childPath, at });
+          next.push({ node: child, path: childPath, at });
         }
       }
     }
@@ -105,9 +110,10 @@ function* matches(
 }
 
 /** What a name leads to when the pattern goes on below it: links to directories are followed there. */
-function enter(tree: MergedTree, node: number, last: boolean): number {
-  if (last || tree.kind(node) !== KIND.symlink) return node;
-  return tree.followed(node) ?? node;
+function entered(tree: TreeTable, node: number): number {
+  if (tree.kind(node) !== KIND.symlink) return node;
+  const found = walkPath(tree, tree.path(node), { followLast: true });
+  return typeof found === 'number' && tree.kind(found) !== KIND.missing ? found : node;
 }
 
 function join(directory: string, name: string): string {

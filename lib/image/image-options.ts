@@ -9,6 +9,7 @@ import type { ZtocCache } from '../soci/ztoc-cache.js';
 import type { AbortableOptions } from '../source/range-source.js';
 import type { ReadContext } from '../span/read-context.js';
 import type { WindowVerification } from '../span/reader.js';
+import { DEFAULT_MAX_NAMES } from '../tree/build-tree.js';
 import type { ZtocLimits } from '../ztoc/limits.js';
 
 /**
@@ -33,7 +34,7 @@ export interface ImageLimits {
 
 export const DEFAULT_IMAGE_LIMITS: ImageLimits = {
   maxLayers: 1000,
-  maxNames: 4_000_000,
+  maxNames: DEFAULT_MAX_NAMES,
   maxZtocBytes: 2 ** 30,
   maxUnpackedBytes: 32 * 2 ** 30,
   ztoc: {},

@@ -3,43 +3,43 @@
  * What it answers comes from the merged tree of all layers; bytes of files come
  * from the layer that has them, span by span.
  */
+import { constants } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { AbortScope } from '../async/abort-scope.js';
 import { runBounded } from '../async/bounded-tasks.js';
 import { SharedOnce } from '../async/once.js';
-import { SociError } from '../errors.js';
-import { clampRange } from '../layer/file-range.js';
-import { FileStream } from '../layer/file-stream.js';
-import type { LayerEntries } from '../layer/layer-entries.js';
+import { fileError } from '../errors.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import type { PlatformManifest } from '../registry/platform-selection.js';
 import type { IndexSearch } from '../soci/find-index.js';
 import type { ZtocDescriptor } from '../soci/soci-index.js';
 import { closedError } from '../source/byte-range.js';
 import type { AbortableOptions } from '../source/range-source.js';
-import type { ReadContext } from '../span/read-context.js';
 import { newCounters, type ReadStats } from '../span/read-record.js';
 import type { ReadPlan } from '../span/reader.js';
+import { buildTree } from '../tree/build-tree.js';
+import type { FileTree } from '../tree/file-tree.js';
+import { KIND_NAMES, type NodeKind } from '../tree/node-kind.js';
 import {
   encodeName,
-  type FilePlace,
   type ImagePath,
-  MergedTree,
+  type LookupHow,
+  lookUp,
+  lookUpDirectory,
+  lookUpFile,
   type NameEncoding,
   shownPath,
-} from '../tree/merged-tree.js';
+} from '../tree/path-lookup.js';
 import { ImageDirectory, walkDirectory } from './directory-walk.js';
-import type { ImageDirent, ImageStats } from './file-stats.js';
+import { contentStream, type EncodingOptions, FileContent, type RangeOptions } from './file-content.js';
+import { FileHandle } from './file-handle.js';
+import { ImageDirent, ImageStats } from './file-stats.js';
 import { glob } from './glob.js';
 import type { ImageConfig } from './image-config.js';
-import { type EncodingOptions, ImageFile, type RangeOptions } from './image-file.js';
 import type { ImageLayer, LayerOrigin } from './image-layer.js';
 
-/** As node:fs: more than this goes through a stream. */
-const MAX_READ_FILE_BYTES = 2 ** 31 - 1;
 /** Layers that are opened at the same time: mostly small requests, sometimes the building of a ztoc. */
 const CONCURRENCY = 6;
-
 export interface ImageParts {
   /** What messages call it. */
   readonly name: string;
@@ -49,7 +49,6 @@ export interface ImageParts {
   /** The lowest first; a layer that is there twice is the same object twice. */
   readonly layers: readonly ImageLayer[];
   readonly maxNames: number;
-  readonly context: ReadContext;
   /** Frees what belongs to the image alone. */
   readonly release: () => Promise<void>;
 }
@@ -95,7 +94,6 @@ export interface GlobOptions extends AbortableOptions {
 }
 
 type Encoded<Options> = Options extends { readonly encoding: 'buffer' } ? Buffer : string;
-
 export class Image {
   /** The image manifest with its bytes and descriptor. */
   readonly manifest: PlatformManifest;
@@ -105,7 +103,7 @@ export class Image {
   readonly index: IndexSearch | undefined;
   readonly #parts: ImageParts;
   readonly #scope = new AbortScope();
-  readonly #tree: SharedOnce<MergedTree>;
+  readonly #tree: SharedOnce<FileTree>;
   #closing: Promise<void> | undefined;
 
   /** @internal Use `openImage`. */
@@ -159,27 +157,18 @@ export class Image {
     options: BufferEncoding | (RangeOptions & EncodingOptions) = {},
   ): Promise<Buffer | string> {
     const given = typeof options === 'string' ? { encoding: options } : options;
-    const bytes = await this.#with(given, async (tree, signal) =>
-      this.#readRange(tree.file(path, 'open'), given, signal),
+    const bytes = await this.#with(given, (tree, signal) =>
+      contentAt(tree, path).readRange({ ...given, signal }),
     );
     return given.encoding ? bytes.toString(given.encoding) : bytes;
   }
 
   /** Opens a file for reads at any position; its tar header is checked here. Errors as for `readFile`. */
-  async open(path: ImagePath, options: AbortableOptions = {}): Promise<ImageFile> {
+  async open(path: ImagePath, options: AbortableOptions = {}): Promise<FileHandle> {
     return await this.#with(options, async (tree, signal) => {
-      const node = tree.lookup(path, true, 'open');
-      const file = tree.file(path, 'open');
-      const { layer, entry, size } = file;
-      await this.#readInto(file, new Uint8Array(0), 0, signal);
-      return new ImageFile(shownPath(path), {
-        size,
-        stats: () => tree.stats(node),
-        readInto: (target, start, abort) =>
-          this.#scope.run(abort, linked => this.#readInto({ layer, entry, size }, target, start, linked)),
-        readRange: range => this.#scope.run(range.signal, linked => this.#readRange(file, range, linked)),
-        stream: range => this.#stream(async () => file, range),
-      });
+      const content = contentAt(tree, path);
+      await content.readInto(new Uint8Array(0), 0, { signal });
+      return new FileHandle(shownPath(path), content);
     });
   }
 
@@ -188,23 +177,33 @@ export class Image {
    * `readFile`, given to the stream.
    */
   createReadStream(path: ImagePath, options: RangeOptions & EncodingOptions = {}): Readable {
-    const find = (signal: AbortSignal): Promise<FilePlace> =>
-      this.#with({ signal }, async tree => tree.file(path, 'open'));
-    return this.#stream(find, options);
+    const open = (signal: AbortSignal): Promise<FileContent> =>
+      this.#with({ signal }, async tree => contentAt(tree, path));
+    return contentStream(open, options);
   }
 
   /** Links are followed. @throws SociError ENOENT, ENOTDIR, ELOOP */
   async stat(path: ImagePath, options: AbortableOptions = {}): Promise<ImageStats> {
-    return await this.#with(options, async tree => tree.stats(tree.lookup(path, true, 'stat')));
+    return await this.#with(options, async tree =>
+      statsAt(tree, path, { followLast: true, syscall: 'stat' }),
+    );
   }
 
   async lstat(path: ImagePath, options: AbortableOptions = {}): Promise<ImageStats> {
-    return await this.#with(options, async tree => tree.stats(tree.lookup(path, false, 'lstat')));
+    return await this.#with(options, async tree =>
+      statsAt(tree, path, { followLast: false, syscall: 'lstat' }),
+    );
   }
 
   /** @param mode as node:fs has it (`constants.X_OK`, …), asked for root. @throws SociError also EACCES, EROFS */
   async access(path: ImagePath, mode = 0, options: AbortableOptions = {}): Promise<void> {
-    await this.#with(options, async tree => tree.access(path, mode));
+    await this.#with(options, async tree => {
+      const stats = statsAt(tree, path, { followLast: true, syscall: 'access' });
+      if ((mode & constants.W_OK) !== 0) throw fileError('EROFS', 'access', shownPath(path));
+      // As root sees it, who may read everything, and search every directory.
+      const executable = stats.isDirectory() || (stats.mode & 0o111) !== 0;
+      if ((mode & constants.X_OK) !== 0 && !executable) throw fileError('EACCES', 'access', shownPath(path));
+    });
   }
 
   /** Sorted bytewise; a directory before what is in it. @throws SociError also ENOTDIR */
@@ -219,7 +218,7 @@ export class Image {
   async readdir(path: ImagePath, options: ReaddirOptions = {}): Promise<unknown[]> {
     const { recursive = false, encoding = 'utf8', withFileTypes = false } = options;
     return await this.#with(options, async tree => {
-      const directory = tree.directory(path, 'scandir');
+      const directory = lookUpDirectory(tree, path, 'scandir').ino;
       const names = walkDirectory<string | Buffer>(tree, directory, shownPath(path), { recursive, encoding });
       return Array.from(names, ({ path: name, dirent }) => (withFileTypes ? dirent : name));
     });
@@ -232,7 +231,7 @@ export class Image {
   ): Promise<ImageDirectory<Encoded<Options>>> {
     const { recursive = false, encoding = 'utf8' }: ReaddirOptions = options ?? {};
     return await this.#with(options ?? {}, async tree => {
-      const directory = tree.directory(path, 'opendir');
+      const directory = lookUpDirectory(tree, path, 'opendir').ino;
       const shown = shownPath(path);
       const names = walkDirectory<Encoded<Options>>(tree, directory, shown, { recursive, encoding });
       return new ImageDirectory(shown, names);
@@ -245,8 +244,12 @@ export class Image {
     options?: Options,
   ): Promise<Encoded<Options>> {
     const encoding = options?.encoding ?? 'utf8';
-    const target = await this.#with(options ?? {}, async tree => tree.linkTarget(path));
-    return encodeName(target, encoding) as Encoded<Options>;
+    const target = await this.#with(options ?? {}, async tree => {
+      const { ino } = lookUp(tree, path, { followLast: false, syscall: 'readlink' });
+      if (tree.attributes(ino).kind !== 'symlink') throw fileError('EINVAL', 'readlink', shownPath(path));
+      return tree.readlink(ino);
+    });
+    return (encoding === 'buffer' ? target : target.toString(encoding)) as Encoded<Options>;
   }
 
   /** The absolute path inside the image, without links and dots. */
@@ -256,7 +259,7 @@ export class Image {
   ): Promise<Encoded<Options>> {
     const encoding = options?.encoding ?? 'utf8';
     const real = await this.#with(options ?? {}, async tree =>
-      tree.realPath(tree.lookup(path, true, 'realpath')),
+      tree.table.path(lookUp(tree, path, { followLast: true, syscall: 'realpath' }).name),
     );
     return encodeName(real, encoding) as Encoded<Options>;
   }
@@ -275,17 +278,21 @@ export class Image {
     options: GlobOptions = {},
   ): AsyncGenerator<string | ImageDirent, void, undefined> {
     const { cwd = '/', withFileTypes = false, signal } = options;
-    const { tree, directory } = await this.#with(options, async merged => ({
-      tree: merged,
-      directory: merged.directory(cwd, 'scandir'),
+    const { table, directory } = await this.#with(options, async tree => ({
+      table: tree.table,
+      directory: lookUpDirectory(tree, cwd, 'scandir').name,
     }));
-    for (const { path, node } of glob(tree, directory, typeof pattern === 'string' ? [pattern] : pattern)) {
+    for (const { path, node } of glob(table, directory, typeof pattern === 'string' ? [pattern] : pattern)) {
       signal?.throwIfAborted();
       this.#checkOpen();
       const slash = path.lastIndexOf('/');
       const parent = slash < 0 ? shownPath(cwd) : encodeName(path.slice(0, slash), 'utf8');
       yield withFileTypes
-        ? tree.dirent(node, encodeName(path.slice(slash + 1), 'utf8'), parent)
+        ? new ImageDirent(
+            encodeName(path.slice(slash + 1), 'utf8'),
+            parent,
+            KIND_NAMES[table.kind(node)] as NodeKind,
+          )
         : encodeName(path, 'utf8');
     }
   }
@@ -297,7 +304,7 @@ export class Image {
   ): Promise<Map<string, Buffer>> {
     const { followSymlinks = true } = options;
     return await this.#with(options, async tree =>
-      tree.xattrs(tree.lookup(path, followSymlinks, 'getxattr')),
+      tree.xattrs(lookUp(tree, path, { followLast: followSymlinks, syscall: 'getxattr' }).ino),
     );
   }
 
@@ -307,13 +314,21 @@ export class Image {
    */
   async explain(path: ImagePath, options: RangeOptions = {}): Promise<ImageFilePlan> {
     return await this.#with(options, async tree => {
-      const { layer, entry, size } = tree.file(path, 'open');
-      const { start, end } = clampRange(size, options);
-      const real = encodeName(tree.realPath(tree.lookup(path, true, 'open')), 'utf8');
-      const plan = this.#layer(layer).plan(entry, { start, end });
+      const { ino, name } = lookUpFile(tree, path, { followLast: true, syscall: 'open' });
+      const content = new FileContent(tree, ino);
+      const layer = tree.table.layer(ino);
       const layerDigest = this.#parts.layers[layer]?.description.descriptor.digest ?? '';
-      return { path: real, layer, layerDigest, size, ...plan };
+      const real = encodeName(tree.table.path(name), 'utf8');
+      return { path: real, layer, layerDigest, size: content.size, ...content.plan(options) };
     });
+  }
+
+  /**
+   * The same files by inode, for front ends that work so. Opens all layers like any other call; ends with the image.
+   * See FileTree.
+   */
+  async tree(options: AbortableOptions = {}): Promise<FileTree> {
+    return await this.#with(options, async tree => tree);
   }
 
   /** Opens all layers and merges them, which any other call does when it comes first. */
@@ -345,69 +360,25 @@ export class Image {
   /** Ends with the caller's signal and with the image. */
   async #with<T>(
     options: AbortableOptions,
-    body: (tree: MergedTree, signal: AbortSignal) => Promise<T>,
+    body: (tree: FileTree, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     return await this.#scope.run(options.signal, async signal => body(await this.#tree.get(signal), signal));
   }
 
-  async #merge(signal: AbortSignal): Promise<MergedTree> {
+  async #merge(signal: AbortSignal): Promise<FileTree> {
     const { layers, maxNames } = this.#parts;
     const distinct = [...new Set(layers)];
     await runBounded(distinct, CONCURRENCY, signal, (layer, abort) => layer.open(abort));
     const opened = await Promise.all(layers.map(layer => layer.open(signal)));
-    return await MergedTree.of(
-      opened.map(({ entries }) => entries),
-      maxNames,
-      signal,
-    );
+    const entries = opened.map(layer => layer.entries);
+    return await buildTree(entries, { whiteouts: 'apply', maxNames }, signal);
   }
+}
 
-  #layer(position: number): LayerEntries {
-    return this.#parts.layers[position]?.opened?.entries as LayerEntries;
-  }
+function contentAt(tree: FileTree, path: ImagePath): FileContent {
+  return new FileContent(tree, lookUpFile(tree, path, { followLast: true, syscall: 'open' }).ino);
+}
 
-  async #readInto(
-    { layer, entry }: FilePlace,
-    target: Uint8Array,
-    start: number,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    this.#checkOpen();
-    await this.#layer(layer).readInto(entry, target, start, { signal });
-  }
-
-  async #readRange(file: FilePlace, options: RangeOptions, signal: AbortSignal | undefined): Promise<Buffer> {
-    const { start, end } = clampRange(file.size, options);
-    if (end - start > MAX_READ_FILE_BYTES) {
-      throw new SociError(
-        'ERR_SOCI_LIMIT',
-        `${end - start} bytes are too many for readFile, use createReadStream`,
-        { data: { limit: MAX_READ_FILE_BYTES, size: end - start } },
-      );
-    }
-    // Uninitialised: a read either fills all of it or fails.
-    const target = Buffer.allocUnsafeSlow(end - start);
-    await this.#readInto(file, target, start, signal);
-    return target;
-  }
-
-  #stream(
-    find: (signal: AbortSignal) => Promise<FilePlace>,
-    options: RangeOptions & EncodingOptions,
-  ): Readable {
-    const stream = new FileStream(async signal => {
-      const file = await find(signal);
-      const { start, end } = clampRange(file.size, options);
-      return {
-        start,
-        end,
-        threads: this.#parts.context.settings.decodeConcurrency,
-        read: (from, to, abort) =>
-          this.#scope.run(abort, linked => this.#readRange(file, { start: from, end: to }, linked)),
-        pieceEnd: (from, bytes) => this.#layer(file.layer).pieceEnd(file.entry, { start: from, end }, bytes),
-      };
-    }, options.signal);
-    if (options.encoding) stream.setEncoding(options.encoding);
-    return stream;
-  }
+function statsAt(tree: FileTree, path: ImagePath, how: LookupHow): ImageStats {
+  return new ImageStats(tree.attributes(lookUp(tree, path, how).ino));
 }

@@ -83,7 +83,7 @@ export async function openImage(
     });
     const name = `${repository.name}@${content.descriptor.digest}`;
     const { maxNames } = limits;
-    return new Image({ name, content, config, index, layers, maxNames, context, release });
+    return new Image({ name, content, config, index, layers, maxNames, release });
   } catch (error) {
     await release();
     throw error;

@@ -43,12 +43,14 @@ export class LayerEntries {
   readonly ztoc: Ztoc;
   /** The tar stream that holds the entries. */
   readonly tar: SpanReader;
+  readonly #context: ReadContext;
   readonly #headers: HeaderCheck;
   readonly #sparse: ReadonlyMap<number, SparseMap> | undefined;
 
   constructor({ ztoc, source, sparse }: LayerContent, options: LayerEntriesOptions) {
     const { verifyHeaders, verifyWindows, context } = options;
     this.ztoc = ztoc;
+    this.#context = context;
     this.tar = new SpanReader(source, ztoc, { verifyWindows, context });
     this.#headers = new HeaderCheck({ enabled: verifyHeaders });
     this.#sparse = sparse;
@@ -58,9 +60,14 @@ export class LayerEntries {
     return this.tar.stats;
   }
 
+  /** Threads that decode: so many pieces of a stream are under way beside the one that is used. */
+  get threads(): number {
+    return this.#context.settings.decodeConcurrency;
+  }
+
   /** Bytes of a file. */
   size(entry: number): number {
-    return this.#sparse?.get(entry)?.size ?? this.ztoc.entry(entry).size;
+    return this.#sparse?.get(entry)?.size ?? this.ztoc.fields(entry).size;
   }
 
   /** Fills `target` from `offset` of the file; nothing at all still checks its header. */

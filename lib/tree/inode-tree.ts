@@ -1,28 +1,18 @@
 /**
- * Directories, names and inodes of a whole image, in typed arrays: an image of
- * 300,000 files as objects and Maps would cost a few hundred megabytes, this a
- * few dozen. Names are byte strings (tar/byte-string.ts). The tree knows
- * nothing of layers' rules; overlay.ts applies those.
+ * Directories, names and inodes of a tree while it is made, in typed arrays: an
+ * image of 300,000 files as objects and Maps would cost a few hundred megabytes,
+ * this a few dozen. Names are byte strings (tar/byte-string.ts). It knows nothing
+ * of layers' rules, which overlay.ts applies; freeze.ts makes the table of it
+ * that stays.
  */
 import { randomBytes } from 'node:crypto';
 import { SociError } from '../errors.js';
+import { ByteView } from '../tar/byte-view.js';
+import { KIND, type Kind } from './node-kind.js';
+import { NONE, ROOT } from './path-walk.js';
 
-/** The root's node. Node and inode numbers stay valid until their node is removed. */
-export const ROOT = 0;
-/** Where there is no node. */
-export const NONE = 0xffffffff;
-
-/** Kinds of inodes. `missing` is a hard link whose target is in no layer. */
-export const KIND = {
-  dir: 0,
-  reg: 1,
-  symlink: 2,
-  char: 3,
-  block: 4,
-  fifo: 5,
-  missing: 6,
-} as const;
-export type Kind = (typeof KIND)[keyof typeof KIND];
+/** A byte string, or its bytes, which must not change while the tree is made. */
+export type Name = string | ByteView;
 
 /** What an inode is made of: an entry of a layer, or (entry NONE) a directory that no layer declares. */
 export interface InodeOrigin {
@@ -38,9 +28,9 @@ class Column<T extends Uint8Array | Uint16Array | Uint32Array> {
   array: T;
   readonly #make: (length: number) => T;
 
-  constructor(make: (length: number) => T) {
+  constructor(make: (length: number) => T, length: number) {
     this.#make = make;
-    this.array = make(1024);
+    this.array = make(length);
   }
 
   set(index: number, value: number): void {
@@ -57,41 +47,81 @@ class Column<T extends Uint8Array | Uint16Array | Uint32Array> {
   }
 }
 
-const u8 = () => new Column(length => new Uint8Array(length));
-const u16 = () => new Column(length => new Uint16Array(length));
-const u32 = () => new Column(length => new Uint32Array(length));
+const u8 = (rows: number) => new Column(length => new Uint8Array(length), rows);
+const u16 = (rows: number) => new Column(length => new Uint16Array(length), rows);
+const u32 = (rows: number) => new Column(length => new Uint32Array(length), rows);
+/** Rows of a column to begin with. */
+const MIN_ROWS = 1024;
 
 export class InodeTree {
   readonly #maxNodes: number;
   #nodes = 0;
-  readonly #parent = u32();
-  readonly #firstChild = u32();
-  readonly #nextSibling = u32();
-  readonly #inodeOf = u32();
-  readonly #nameStart = u32();
-  readonly #nameLength = u32();
+  readonly #parent: Column<Uint32Array>;
+  readonly #firstChild: Column<Uint32Array>;
+  readonly #nextSibling: Column<Uint32Array>;
+  readonly #inodeOf: Column<Uint32Array>;
+  readonly #nameStart: Column<Uint32Array>;
+  readonly #nameLength: Column<Uint32Array>;
   /** Of parent and name, so that a growing table need not look at names. */
-  readonly #hash = u32();
+  readonly #hash: Column<Uint32Array>;
   /** The last layer that declared the node. */
-  readonly #declared = u16();
+  readonly #declared: Column<Uint16Array>;
 
   #names = new Uint8Array(16 * 1024);
   #namesUsed = 0;
 
   #inodes = 0;
-  readonly #kind = u8();
-  readonly #layer = u16();
-  readonly #entry = u32();
-  readonly #links = u32();
+  readonly #kind: Column<Uint8Array>;
+  readonly #layer: Column<Uint16Array>;
+  readonly #entry: Column<Uint32Array>;
+  readonly #links: Column<Uint32Array>;
+  readonly #opaque = new Set<number>();
 
   /** Open addressing over (parent, name); a slot holds node + 1. */
-  #slots = new Uint32Array(4096);
+  #slots: Uint32Array;
   #slotsUsed = 0;
 
-  /** @param maxNodes Names in all; more end in ERR_SOCI_LIMIT. */
-  constructor(maxNodes: number) {
+  /** For names that come as byte strings. */
+  readonly #given = new ByteView();
+
+  /** The last look-up: who looks for a name mostly adds it next. */
+  readonly #probed = new ByteView();
+  #probedParent = NONE;
+  #probedHash = 0;
+  #probedSlot = 0;
+
+  /**
+   * @param maxNodes Names in all; more end in ERR_SOCI_LIMIT.
+   * @param expectedNodes About how many there will be, so that no column grows by copying.
+   */
+  constructor(maxNodes: number, expectedNodes = 0) {
     this.#maxNodes = maxNodes;
-    this.#newNode(NONE, '', this.#newInode({ kind: KIND.dir, layer: 0, entry: NONE }), 0);
+    const rows = Math.max(MIN_ROWS, Math.min(maxNodes, expectedNodes) + 1);
+    this.#parent = u32(rows);
+    this.#firstChild = u32(rows);
+    this.#nextSibling = u32(rows);
+    this.#inodeOf = u32(rows);
+    this.#nameStart = u32(rows);
+    this.#nameLength = u32(rows);
+    this.#hash = u32(rows);
+    this.#declared = u16(rows);
+    this.#kind = u8(rows);
+    this.#layer = u16(rows);
+    this.#entry = u32(rows);
+    this.#links = u32(rows);
+    // At most half of them are used, and there is a power of two of them.
+    this.#slots = new Uint32Array(2 ** Math.ceil(Math.log2(2 * rows + 1)));
+    this.#newNode(NONE, new ByteView(), this.#newInode({ kind: KIND.dir, layer: 0, entry: NONE }), 0);
+  }
+
+  /** Names that there are or were: every node is below it. */
+  get nodeCount(): number {
+    return this.#nodes;
+  }
+
+  /** Inodes that there are or were: every inode is below it. */
+  get inodeCount(): number {
+    return this.#inodes;
   }
 
   /** Bytes of memory that the tables take. */
@@ -115,8 +145,8 @@ export class InodeTree {
   }
 
   /** The node called `name` in a directory, or NONE. */
-  child(parent: number, name: string): number {
-    const node = (this.#slots[this.#slotOf(parent, name)] as number) - 1;
+  child(parent: number, name: Name): number {
+    const node = (this.#slots[this.#slotOf(parent, this.#viewOf(name))] as number) - 1;
     return node < 0 || this.#inodeOf.get(node) === DEAD ? NONE : node;
   }
 
@@ -124,6 +154,32 @@ export class InodeTree {
     for (let node = this.#firstChild.get(parent); node !== NONE; node = this.#nextSibling.get(node)) {
       if (this.#inodeOf.get(node) !== DEAD) yield node;
     }
+  }
+
+  /** The children of a directory, sorted bytewise by name, put into `sorted` in place of what it holds. */
+  sortedChildren(parent: number, sorted: number[]): void {
+    sorted.length = 0;
+    for (let node = this.#firstChild.get(parent); node !== NONE; node = this.#nextSibling.get(node)) {
+      if (this.#inodeOf.get(node) !== DEAD) sorted.push(node);
+    }
+    // The newest is the first, and most tars are sorted.
+    sorted.reverse();
+    for (let i = 1; i < sorted.length; i += 1) {
+      if (this.#compareNames(sorted[i - 1] as number, sorted[i] as number) < 0) continue;
+      sorted.sort((a, b) => this.#compareNames(a, b));
+      return;
+    }
+  }
+
+  nameLength(node: number): number {
+    return this.#nameLength.get(node);
+  }
+
+  /** Copies the bytes of a name to `offset` of `target`. */
+  copyName(node: number, target: Uint8Array, offset: number): void {
+    const start = this.#nameStart.get(node);
+    const length = this.#nameLength.get(node);
+    for (let i = 0; i < length; i += 1) target[offset + i] = this.#names[start + i] as number;
   }
 
   parent(node: number): number {
@@ -151,27 +207,49 @@ export class InodeTree {
     };
   }
 
+  layer(inode: number): number {
+    return this.#layer.get(inode);
+  }
+
+  entry(inode: number): number {
+    return this.#entry.get(inode);
+  }
+
   kind(inode: number): Kind {
     return this.#kind.get(inode) as Kind;
   }
 
-  /** Names of a file; of a directory 2 and one for each directory in it, as on most Unix file systems. */
-  links(node: number): number {
-    const inode = this.inode(node);
-    if (this.kind(inode) !== KIND.dir) return this.#links.get(inode);
-    let links = 2;
-    for (const child of this.children(node)) if (this.kind(this.inode(child)) === KIND.dir) links += 1;
-    return links;
+  /** Names of an inode. */
+  links(inode: number): number {
+    return this.#links.get(inode);
+  }
+
+  /** Whether a directory was marked so. */
+  isOpaque(node: number): boolean {
+    return this.#opaque.has(this.inode(node));
+  }
+
+  /** Marks that a directory hides what lower layers have in it. */
+  markOpaque(node: number): void {
+    this.#opaque.add(this.inode(node));
   }
 
   /** Adds a name for a new inode. There must be none of that name. */
-  add(parent: number, name: string, origin: InodeOrigin, layer: number): number {
-    return this.#newNode(parent, name, this.#newInode(origin), layer);
+  add(parent: number, name: Name, origin: InodeOrigin, layer: number): number {
+    return this.#newNode(parent, this.#viewOf(name), this.#newInode(origin), layer);
   }
 
   /** Adds another name for an inode. */
-  link(parent: number, name: string, inode: number, layer: number): number {
-    return this.#newNode(parent, name, inode, layer);
+  link(parent: number, name: Name, inode: number, layer: number): number {
+    return this.#newNode(parent, this.#viewOf(name), inode, layer);
+  }
+
+  /** Makes a name one of another inode. */
+  relink(node: number, inode: number): void {
+    const former = this.inode(node);
+    this.#links.set(former, this.#links.get(former) - 1);
+    this.#links.set(inode, this.#links.get(inode) + 1);
+    this.#inodeOf.set(node, inode);
   }
 
   /** Gives a directory other attributes and keeps what is in it. */
@@ -208,7 +286,7 @@ export class InodeTree {
     return inode;
   }
 
-  #newNode(parent: number, name: string, inode: number, layer: number): number {
+  #newNode(parent: number, name: ByteView, inode: number, layer: number): number {
     const dead = parent === NONE ? 0 : (this.#slots[this.#slotOf(parent, name)] as number);
     if (dead !== 0) {
       // A name that comes back takes its old place, so that a file written a million times is one name.
@@ -218,7 +296,7 @@ export class InodeTree {
       return dead - 1;
     }
     if (this.#nodes >= this.#maxNodes) {
-      throw new SociError('ERR_SOCI_LIMIT', `the image has more than ${this.#maxNodes} names`, {
+      throw new SociError('ERR_SOCI_LIMIT', `the tree has more than ${this.#maxNodes} names`, {
         data: { limit: this.#maxNodes },
       });
     }
@@ -233,33 +311,41 @@ export class InodeTree {
     if (parent !== NONE) {
       this.#nextSibling.set(node, this.#firstChild.get(parent));
       this.#firstChild.set(parent, node);
-      this.#hash.set(node, hash(parent, name));
       this.#enter(parent, name, node);
     }
     return node;
   }
 
-  #storeName(node: number, name: string): void {
-    const end = this.#namesUsed + name.length;
+  #viewOf(name: Name): ByteView {
+    if (typeof name !== 'string') return name;
+    this.#given.setText(name);
+    return this.#given;
+  }
+
+  #storeName(node: number, { bytes, start, end: nameEnd }: ByteView): void {
+    const length = nameEnd - start;
+    const end = this.#namesUsed + length;
     if (end > this.#names.length) {
       const grown = new Uint8Array(Math.max(end, Math.ceil(this.#names.length * 1.5)));
       grown.set(this.#names);
       this.#names = grown;
     }
-    for (let i = 0; i < name.length; i += 1) this.#names[this.#namesUsed + i] = name.charCodeAt(i);
+    for (let i = 0; i < length; i += 1) this.#names[this.#namesUsed + i] = bytes[start + i] as number;
     this.#nameStart.set(node, this.#namesUsed);
-    this.#nameLength.set(node, name.length);
+    this.#nameLength.set(node, length);
     this.#namesUsed = end;
   }
 
-  #enter(parent: number, name: string, node: number): void {
+  #enter(parent: number, name: ByteView, node: number): void {
     const slot = this.#slotOf(parent, name);
-    if (this.#slots[slot] === 0) this.#slotsUsed += 1;
+    this.#hash.set(node, this.#probedHash);
     this.#slots[slot] = node + 1;
+    this.#slotsUsed += 1;
     if (this.#slotsUsed * 2 > this.#slots.length) this.#rehash();
   }
 
   #rehash(): void {
+    this.#probedParent = NONE;
     const old = this.#slots;
     const slots = new Uint32Array(old.length * 2);
     const mask = slots.length - 1;
@@ -275,22 +361,44 @@ export class InodeTree {
   }
 
   /** The slot of (parent, name), or the free one where it would go. */
-  #slotOf(parent: number, name: string): number {
+  #slotOf(parent: number, name: ByteView): number {
+    const { bytes, start, end } = name;
+    const last = this.#probed;
+    if (this.#probedParent === parent && last.bytes === bytes && last.start === start && last.end === end) {
+      return this.#probedSlot;
+    }
     const mask = this.#slots.length - 1;
     const wanted = hash(parent, name);
-    for (let slot = wanted & mask; ; slot = (slot + 1) & mask) {
-      const stored = this.#slots[slot] as number;
-      if (stored === 0) return slot;
-      if (this.#hash.get(stored - 1) === wanted && this.#isNamed(stored - 1, parent, name)) return slot;
+    let slot = wanted & mask;
+    for (let stored = this.#slots[slot] as number; stored !== 0; stored = this.#slots[slot] as number) {
+      if (this.#hash.get(stored - 1) === wanted && this.#isNamed(stored - 1, parent, name)) break;
+      slot = (slot + 1) & mask;
     }
+    this.#probedParent = parent;
+    last.set(bytes, start, end);
+    this.#probedHash = wanted;
+    this.#probedSlot = slot;
+    return slot;
   }
 
-  #isNamed(node: number, parent: number, name: string): boolean {
-    if (this.#parent.get(node) !== parent || this.#nameLength.get(node) !== name.length) return false;
-    const start = this.#nameStart.get(node);
-    for (let i = 0; i < name.length; i += 1) {
-      if (this.#names[start + i] !== name.charCodeAt(i)) return false;
+  #compareNames(a: number, b: number): number {
+    const startA = this.#nameStart.get(a);
+    const startB = this.#nameStart.get(b);
+    const lengthA = this.#nameLength.get(a);
+    const lengthB = this.#nameLength.get(b);
+    const shorter = Math.min(lengthA, lengthB);
+    for (let i = 0; i < shorter; i += 1) {
+      const difference = (this.#names[startA + i] as number) - (this.#names[startB + i] as number);
+      if (difference !== 0) return difference;
     }
+    return lengthA - lengthB;
+  }
+
+  #isNamed(node: number, parent: number, { bytes, start, end }: ByteView): boolean {
+    const length = end - start;
+    if (this.#parent.get(node) !== parent || this.#nameLength.get(node) !== length) return false;
+    const at = this.#nameStart.get(node);
+    for (let i = 0; i < length; i += 1) if (this.#names[at + i] !== bytes[start + i]) return false;
     return true;
   }
 }
@@ -299,9 +407,9 @@ export class InodeTree {
 const SEED = randomBytes(4).readUInt32LE();
 
 /** FNV-1a from a secret start, with a final mix. */
-function hash(parent: number, name: string): number {
+function hash(parent: number, { bytes, start, end }: ByteView): number {
   let state = (SEED ^ parent) >>> 0;
-  for (let i = 0; i < name.length; i += 1) state = Math.imul(state ^ name.charCodeAt(i), 0x01000193);
+  for (let i = start; i < end; i += 1) state = Math.imul(state ^ (bytes[i] as number), 0x01000193);
   state ^= state >>> 15;
   return Math.imul(state, 0x2c1b3c6d) >>> 0;
 }

@@ -4,12 +4,20 @@
  * directories hide what lower layers have and nothing of their own layer,
  * wherever in the tar they stand. Where the specification is silent the result
  * is what containerd's unpacking leaves on disk.
+ *
+ * A layer by itself hides nothing. Its marks then stay as the files that they
+ * are in the tar, or become what overlayfs reads (Documentation/filesystems/
+ * overlayfs.rst, "whiteouts and opaque directories").
  */
-import type { EntryType, TocEntry } from '../tar/entry.js';
+import { ByteView } from '../tar/byte-view.js';
+import type { EntryFields, EntryType } from '../tar/entry.js';
 import { cleanPath } from '../ztoc/entry-path.js';
-import { type InodeTree, KIND, type Kind, NONE, ROOT } from './inode-tree.js';
-import { walkPath } from './path-walk.js';
+import type { InodeTree, Name } from './inode-tree.js';
+import { KIND, type Kind } from './node-kind.js';
+import { MAX_LINKS, NONE, ROOT, type Walkable, walkPath } from './path-walk.js';
 
+const SLASH = 0x2f;
+const DOT = 0x2e;
 const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
 /** aufs keeps other marks of its own under this prefix; they are no files. */
@@ -24,16 +32,31 @@ const KINDS: Readonly<Record<Exclude<EntryType, 'hardlink'>, Kind>> = {
   fifo: KIND.fifo,
 };
 
-/** The table of contents of a layer. A `Ztoc` is one. */
+/**
+ * What becomes of whiteouts and opaque marks: they hide what is below them; they
+ * are devices 0/0 and marked directories, as overlayfs wants the upper of two
+ * layers; they are files like any other. The last two are for one layer alone.
+ */
+export type Whiteouts = 'apply' | 'overlayfs' | 'keep';
+
+/** The table of contents of a layer. A `Ztoc` is one; entries are in the order of the tar. */
 export interface LayerToc {
   readonly entryCount: number;
-  /** Entry `index` in the order of the tar. */
-  entry(index: number): TocEntry;
+  typeOf(index: number): EntryType;
+  /** Moves a view to the name of an entry. */
+  viewName(index: number, view: ByteView): void;
+  fields(index: number): EntryFields;
+}
+
+interface NewEntry {
+  readonly index: number;
+  readonly layer: number;
 }
 
 /** Applies layers, the lowest first. */
 export class Overlay {
   readonly tree: InodeTree;
+  readonly #whiteouts: Whiteouts;
   readonly #layers: LayerToc[] = [];
   /**
    * Directories below which the layer under way has already removed what lower
@@ -41,11 +64,27 @@ export class Overlay {
    * directory would cost the square of its size.
    */
   readonly #cleared = new Set<number>();
-  /** Entries mostly follow others of their directory. Forgotten when a removal may have changed the way there. */
-  #lastDirectory: { readonly path: string; readonly node: number } | undefined;
+  /** Names that overlayfs is told to hide: a directory that the layer has there hides what it would be merged with. */
+  readonly #hidden = new Set<string>();
+  /** Hard links to what the layer has not had yet. */
+  #unbound: { node: number; linkname: string }[] = [];
+  /** The entry under way: the directory that it is in, and its name there. */
+  readonly #path = new ByteView();
+  readonly #name = new ByteView();
+  /** Entries mostly follow others of their directory. NONE when a removal may have changed the way there. */
+  readonly #lastPath = new ByteView();
+  #lastDirectory = NONE;
+  readonly #walkable: Walkable;
 
-  constructor(tree: InodeTree) {
+  constructor(tree: InodeTree, whiteouts: Whiteouts = 'apply') {
     this.tree = tree;
+    this.#whiteouts = whiteouts;
+    this.#walkable = {
+      child: (directory, name) => tree.child(directory, name),
+      parent: node => tree.parent(node),
+      kind: node => tree.kind(tree.inode(node)),
+      target: node => this.#target(node),
+    };
   }
 
   /** Applies the next layer. Its index is the number of those before. */
@@ -57,70 +96,136 @@ export class Overlay {
   *applyInSlices(toc: LayerToc, entries: number): Generator<void, void, undefined> {
     const layer = this.#layers.push(toc) - 1;
     this.#cleared.clear();
-    this.#lastDirectory = undefined;
+    this.#lastDirectory = NONE;
     for (let index = 0; index < toc.entryCount; index += 1) {
       if (index % entries === entries - 1) yield;
-      const { fields } = toc.entry(index);
-      const path = cleanPath(fields.name);
-      const slash = path.lastIndexOf('/');
-      const name = path.slice(slash + 1);
-      const entry = { index, layer, type: fields.type };
-      if (name === '') {
-        if (fields.type === 'dir') this.tree.redeclare(ROOT, { kind: KIND.dir, layer, entry: index }, layer);
+      const type = toc.typeOf(index);
+      toc.viewName(index, this.#name);
+      this.#splitName();
+      if (this.#name.start === this.#name.end) {
+        if (type === 'dir') this.tree.redeclare(ROOT, { kind: KIND.dir, layer, entry: index }, layer);
         continue;
       }
-      const parent = this.#directory(path.slice(0, slash), layer, name.startsWith(WHITEOUT));
-      if (parent === NONE || this.#whiteOut(parent, name, layer)) continue;
-      if (fields.type === 'hardlink') this.#addLink(parent, name, entry, fields.linkname);
-      else this.#addEntry(parent, name, { ...entry, type: fields.type });
+      const mark = this.#isMark() ? this.#name.text() : undefined;
+      const parent = this.#directory(layer, { forMark: mark !== undefined });
+      if (parent === NONE) continue;
+      if (mark !== undefined) this.#mark(parent, mark, { index, layer });
+      else if (type === 'hardlink') this.#addLink(parent, { index, layer }, toc.fields(index).linkname);
+      else this.#addEntry(parent, { index, layer }, KINDS[type]);
     }
+    if (this.#whiteouts !== 'apply') this.#bindLinks();
   }
 
-  readonly #readLink = (inode: number): string => {
-    const { layer, entry } = this.tree.origin(inode);
-    return (this.#layers[layer] as LayerToc).entry(entry).fields.linkname;
-  };
+  /**
+   * Cuts what the view of a name shows into directory and name. Names that are not clean (cleanPath) are made so
+   * first; but for './' in front and '/' behind, which go at once, hardly any are.
+   */
+  #splitName(): void {
+    const { bytes } = this.#name;
+    let { start, end } = this.#name;
+    if (end > start && bytes[end - 1] === SLASH) end -= 1;
+    if (end - start > 1 && bytes[start] === DOT && bytes[start + 1] === SLASH) start += 2;
+    let component = start;
+    for (let at = start; at <= end; at += 1) {
+      if (at < end && bytes[at] !== SLASH) continue;
+      if (isUnclean(bytes, component, at)) {
+        this.#splitText(cleanPath(this.#name.text()).slice(1));
+        return;
+      }
+      if (at < end) component = at + 1;
+    }
+    this.#path.set(bytes, start, Math.max(start, component - 1));
+    this.#name.set(bytes, component, end);
+  }
 
-  #addEntry(
-    parent: number,
-    name: string,
-    entry: { index: number; layer: number; type: Exclude<EntryType, 'hardlink'> },
-  ): void {
+  #splitText(path: string): void {
+    const slash = path.lastIndexOf('/');
+    this.#path.setText(path.slice(0, Math.max(0, slash)));
+    this.#name.setText(path.slice(slash + 1));
+  }
+
+  /** Whether the name is a whiteout's, or the like, and to be taken for one. */
+  #isMark(): boolean {
+    const { bytes, start } = this.#name;
+    return this.#whiteouts !== 'keep' && bytes[start] === DOT && this.#name.text().startsWith(WHITEOUT);
+  }
+
+  #addEntry(parent: number, { index, layer }: NewEntry, kind: Kind): void {
     const { tree } = this;
-    const origin = { kind: KINDS[entry.type], layer: entry.layer, entry: entry.index };
-    const present = tree.child(parent, name);
-    if (present !== NONE && origin.kind === KIND.dir && tree.kind(tree.inode(present)) === KIND.dir) {
-      tree.redeclare(present, origin, entry.layer);
+    const origin = { kind, layer, entry: index };
+    const present = tree.child(parent, this.#name);
+    if (present !== NONE && kind === KIND.dir && tree.kind(tree.inode(present)) === KIND.dir) {
+      tree.redeclare(present, origin, layer);
       return;
     }
     if (present !== NONE) this.#remove(present);
-    tree.add(parent, name, origin, entry.layer);
+    const node = tree.add(parent, this.#name, origin, layer);
+    if (kind === KIND.dir) this.#hideLower(node, parent, this.#name);
   }
 
-  #addLink(parent: number, name: string, entry: { index: number; layer: number }, linkname: string): void {
+  #addLink(parent: number, { index, layer }: NewEntry, linkname: string): void {
     const { tree } = this;
-    const target = this.#target(linkname);
-    const present = tree.child(parent, name);
+    const target = this.#linked(linkname);
+    const present = tree.child(parent, this.#name);
     if (present !== NONE && present === target) return;
     const linkable = target !== NONE && tree.kind(tree.inode(target)) !== KIND.dir;
     const inode = linkable ? tree.inode(target) : NONE;
     if (present !== NONE) this.#remove(present);
-    if (inode !== NONE) tree.link(parent, name, inode, entry.layer);
-    else tree.add(parent, name, { kind: KIND.missing, layer: entry.layer, entry: entry.index }, entry.layer);
+    if (inode !== NONE) tree.link(parent, this.#name, inode, layer);
+    else {
+      const node = tree.add(parent, this.#name, { kind: KIND.missing, layer, entry: index }, layer);
+      if (this.#whiteouts !== 'apply') this.#unbound.push({ node, linkname });
+    }
   }
 
-  /** Carries a whiteout out; false when the name is none. */
-  #whiteOut(parent: number, name: string, layer: number): boolean {
-    if (!name.startsWith(WHITEOUT)) return false;
-    if (name === OPAQUE) {
-      if (this.#cleared.has(parent)) return true;
-      this.#cleared.add(parent);
-      for (const child of [...this.tree.children(parent)]) this.#removeLower(child, layer);
-    } else if (!name.startsWith(WHITEOUT_META)) {
-      const hidden = this.tree.child(parent, name.slice(WHITEOUT.length));
-      if (hidden !== NONE) this.#removeLower(hidden, layer);
+  /**
+   * A tar is unpacked in order, so a hard link is to what its target was before it. Only where a layer is read by
+   * itself, and there was none, it is to one after it; such links may lead to each other.
+   */
+  #bindLinks(): void {
+    const { tree } = this;
+    for (let round = 0, before = -1; round < MAX_LINKS && this.#unbound.length !== before; round += 1) {
+      before = this.#unbound.length;
+      this.#unbound = this.#unbound.filter(({ node, linkname }) => {
+        const inode = tree.inode(node);
+        if (inode === NONE || tree.kind(inode) !== KIND.missing) return false;
+        const target = this.#linked(linkname);
+        const kind = target === NONE ? KIND.missing : tree.kind(tree.inode(target));
+        if (kind === KIND.missing || kind === KIND.dir) return true;
+        tree.relink(node, tree.inode(target));
+        return false;
+      });
     }
-    return true;
+  }
+
+  /** Carries a whiteout out, in the way that is wanted. */
+  #mark(parent: number, name: string, { index, layer }: NewEntry): void {
+    const { tree } = this;
+    if (name === OPAQUE) {
+      if (this.#whiteouts === 'overlayfs') tree.markOpaque(parent);
+      if (this.#whiteouts === 'overlayfs' || this.#cleared.has(parent)) return;
+      this.#cleared.add(parent);
+      for (const child of [...tree.children(parent)]) this.#removeLower(child, layer);
+      return;
+    }
+    if (name.startsWith(WHITEOUT_META)) return;
+    const hidden = name.slice(WHITEOUT.length);
+    const present = tree.child(parent, hidden);
+    if (this.#whiteouts === 'apply') {
+      if (present !== NONE) this.#removeLower(present, layer);
+    } else if (present !== NONE) {
+      if (tree.kind(tree.inode(present)) === KIND.dir) tree.markOpaque(present);
+    } else if (hidden !== '' && hidden !== '.' && hidden !== '..') {
+      this.#hidden.add(`${parent}/${hidden}`);
+      tree.add(parent, hidden, { kind: KIND.char, layer, entry: index }, layer);
+    }
+  }
+
+  /** A directory that a layer hides and has: what lower layers have in it must not show through. */
+  #hideLower(node: number, parent: number, name: Name): void {
+    if (this.#hidden.size === 0) return;
+    const text = typeof name === 'string' ? name : name.text();
+    if (this.#hidden.has(`${parent}/${text}`)) this.tree.markOpaque(node);
   }
 
   /** Removes what lower layers have at and below a node; what this layer brought stays, in directories that it implies. */
@@ -143,20 +248,19 @@ export class Overlay {
 
   #remove(node: number): void {
     const kind = this.tree.kind(this.tree.inode(node));
-    if (kind === KIND.dir || kind === KIND.symlink) this.#lastDirectory = undefined;
+    if (kind === KIND.dir || kind === KIND.symlink) this.#lastDirectory = NONE;
     this.tree.remove(node);
   }
 
   /**
-   * The directory at a path, made where it is missing, as containerd makes it
-   * (0755, root). NONE when symbolic links on the way loop: then nothing could
-   * be there on a real file system either. NONE too for a whiteout below what is
-   * no directory in its own layer: umoci writes those where a file takes a directory's place.
+   * The directory of the entry under way, made where it is missing, as containerd makes it (0755, root). NONE when
+   * symbolic links on the way loop: then nothing could be there on a real file system either. NONE too for a whiteout
+   * below what is no directory in its own layer: umoci writes those where a file takes a directory's place.
    */
-  #directory(path: string, layer: number, whiteout: boolean): number {
+  #directory(layer: number, { forMark }: { readonly forMark: boolean }): number {
+    if (this.#lastDirectory !== NONE && this.#lastPath.equals(this.#path)) return this.#lastDirectory;
     const { tree } = this;
-    if (this.#lastDirectory?.path === path) return this.#lastDirectory.node;
-    const step = (at: number, name: string): number => {
+    const child = (at: number, name: string): number => {
       const present = tree.child(at, name);
       const kind = present === NONE ? undefined : tree.kind(tree.inode(present));
       if (kind === KIND.symlink) return present;
@@ -164,19 +268,36 @@ export class Overlay {
         tree.touch(present, layer);
         return present;
       }
-      if (kind !== undefined && whiteout && tree.declaredIn(present) === layer) return NONE;
+      if (kind !== undefined && forMark && tree.declaredIn(present) === layer) return NONE;
       if (kind !== undefined) this.#remove(present);
-      return tree.add(at, name, { kind: KIND.dir, layer, entry: NONE }, layer);
+      const node = tree.add(at, name, { kind: KIND.dir, layer, entry: NONE }, layer);
+      this.#hideLower(node, at, name);
+      return node;
     };
-    const found = walkPath(tree, path, { followLast: true, readLink: this.#readLink, step });
+    const path = this.#path.text();
+    const found = walkPath({ ...this.#walkable, child }, path, { followLast: true });
     if (typeof found !== 'number') return NONE;
-    this.#lastDirectory = { path, node: found };
+    this.#lastPath.setText(path);
+    this.#lastDirectory = found;
     return found;
   }
 
   /** The node that a hard link names, or NONE. */
-  #target(linkname: string): number {
-    const found = walkPath(this.tree, cleanPath(linkname), { followLast: false, readLink: this.#readLink });
+  #linked(linkname: string): number {
+    const found = walkPath(this.#walkable, cleanPath(linkname), { followLast: false });
     return typeof found === 'number' ? found : NONE;
   }
+
+  /** Where a symbolic link points. */
+  #target(node: number): string {
+    const { layer, entry } = this.tree.origin(this.tree.inode(node));
+    return (this.#layers[layer] as LayerToc).fields(entry).linkname;
+  }
+}
+
+/** An empty component of a path, '.' or '..'. */
+function isUnclean(bytes: Uint8Array, start: number, end: number): boolean {
+  const length = end - start;
+  if (length > 2) return false;
+  return length === 0 || (bytes[start] === DOT && (length === 1 || bytes[start + 1] === DOT));
 }

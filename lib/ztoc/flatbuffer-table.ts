@@ -5,7 +5,7 @@
  * overlapping or cyclic offsets cost no more than the accesses themselves.
  */
 import { SociError } from '../errors.js';
-import { toByteString } from '../tar/byte-string.js';
+import type { ByteView } from '../tar/byte-view.js';
 
 /** A vector of `length` elements that begin at `start`; bounds are checked when it is made. */
 export interface Vector {
@@ -18,12 +18,15 @@ const EMPTY_VECTOR: Vector = { start: 0, length: 0 };
 export class FlatBuffer {
   readonly bytes: Uint8Array;
   readonly #view: DataView;
+  /** The same bytes; strings are cut out of it. */
+  readonly #text: Buffer;
   readonly #what: string;
 
   /** @param what the document's name in messages, e.g. 'ztoc' */
   constructor(bytes: Uint8Array, what: string) {
     this.bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#what = what;
   }
 
@@ -91,7 +94,13 @@ export class FlatBuffer {
   /** A string as a byte string. */
   byteString(table: number, slot: number): string {
     const { start, length } = this.vector(table, slot, 1);
-    return length === 0 ? '' : toByteString(this.bytes, start, start + length);
+    return length === 0 ? '' : this.#text.toString('latin1', start, start + length);
+  }
+
+  /** Moves a view to the bytes of a string. */
+  viewString(table: number, slot: number, view: ByteView): void {
+    const { start, length } = this.vector(table, slot, 1);
+    view.set(this.bytes, start, start + length);
   }
 
   /** A vector field whose elements have `width` bytes each. */

@@ -5,6 +5,7 @@
  */
 import { SociError } from '../errors.js';
 import { decodeByteString, quoteByteString } from '../tar/byte-string.js';
+import type { ByteView } from '../tar/byte-view.js';
 import {
   type EntryFields,
   type EntryType,
@@ -89,14 +90,7 @@ export class Toc {
   }
 
   fields(index: number): EntryFields {
-    return new StoredFields(
-      this.#buffer,
-      this.#tables[index] as number,
-      ENTRY_TYPES[this.#types[index] as number] as EntryType,
-      this.#offsets[index] as number,
-      this.#sizes[index] as number,
-      this.#headerOffset(index),
-    );
+    return new StoredFields(this, this.#buffer, this.#tables[index] as number, index);
   }
 
   /** Where the data of an entry begin, in bytes of the tar stream. */
@@ -104,12 +98,30 @@ export class Toc {
     return this.#offsets[index] as number;
   }
 
+  size(index: number): number {
+    return this.#sizes[index] as number;
+  }
+
+  type(index: number): EntryType {
+    return ENTRY_TYPES[this.#types[index] as number] as EntryType;
+  }
+
+  /** Moves a view to the stored name of an entry. */
+  viewName(index: number, view: ByteView): void {
+    this.#buffer.viewString(this.#tables[index] as number, Slot.entry.name, view);
+  }
+
+  /** Moves a view to the stored time of an entry. */
+  viewTime(index: number, view: ByteView): void {
+    this.#buffer.viewString(this.#tables[index] as number, Slot.entry.modTime, view);
+  }
+
   /** The stored name of an entry, as a byte string. */
   name(index: number): string {
     return this.#buffer.byteString(this.#tables[index] as number, Slot.entry.name);
   }
 
-  #headerOffset(index: number): number {
+  headerOffset(index: number): number {
     if (index === 0) return 0;
     const offset = this.#offsets[index - 1] as number;
     return nextHeaderOffset({ offset, size: this.#sizes[index - 1] as number });
@@ -129,17 +141,19 @@ export class Toc {
     const table = this.#tables[index] as number;
     const offset = this.#offsets[index] as number;
     const size = this.#buffer.int64(table, Slot.entry.size);
-    const storedType = this.#buffer.byteString(table, Slot.entry.type);
-    const type = ENTRY_TYPES.indexOf(storedType as EntryType);
+    const type = this.#storedType(table);
     this.#sizes[index] = size;
     this.#types[index] = type;
-    const headerOffset = this.#headerOffset(index);
+    const headerOffset = this.headerOffset(index);
     const refuse = (reason: string): SociError => {
       const name = this.name(index);
       const data = { index, entry: decodeByteString(name), offset, size, headerOffset };
       return invalid(`entry ${index} (${quoteByteString(name)}) ${reason}`, data);
     };
-    if (type < 0) throw refuse(`is of unknown type ${JSON.stringify(storedType.slice(0, 64))}`);
+    if (type < 0) {
+      const storedType = this.#buffer.byteString(table, Slot.entry.type);
+      throw refuse(`is of unknown type ${JSON.stringify(storedType.slice(0, 64))}`);
+    }
     if (size < 0) throw refuse(`has a size of ${size}`);
     if (offset < headerOffset + BLOCK_SIZE || offset % BLOCK_SIZE !== 0) {
       const reason = `its data begin at ${offset} and its header not before ${headerOffset}`;
@@ -147,8 +161,19 @@ export class Toc {
     }
     checkLimit(limits, 'maxHeaderBytes', offset - headerOffset, `bytes of headers before entry ${index}`);
     // Types without data may carry a size, which says nothing about the stream.
-    const dataEnd = offset + (storedType === 'reg' ? size : 0);
+    const dataEnd = offset + (ENTRY_TYPES[type] === 'reg' ? size : 0);
     if (dataEnd > end) throw refuse(`ends at ${dataEnd}, beyond the tar stream's ${end} bytes`);
+  }
+
+  /** Place of an entry's type in ENTRY_TYPES, -1 when it is none; no string is made for it. */
+  #storedType(table: number): number {
+    const { bytes } = this.#buffer;
+    const { start, length } = this.#buffer.vector(table, Slot.entry.type, 1);
+    return ENTRY_TYPES.findIndex(type => {
+      if (type.length !== length) return false;
+      for (let i = 0; i < length; i += 1) if (bytes[start + i] !== type.charCodeAt(i)) return false;
+      return true;
+    });
   }
 
   /** Reads everything that fields() reads later, so that nothing can fail then; returns the bytes of its strings. */
@@ -160,7 +185,7 @@ export class Toc {
     buffer.uint32(table, uid);
     buffer.uint32(table, gid);
     // All of them were read out of the entry's headers, which take up so many bytes of the tar stream.
-    const headerBytes = (this.#offsets[index] as number) - this.#headerOffset(index);
+    const headerBytes = (this.#offsets[index] as number) - this.headerOffset(index);
     const checkFit = (what: string, found: number): void => {
       if (found <= headerBytes) return;
       const reason = `the ${what} of entry ${index} need ${found} bytes of headers, there are ${headerBytes}`;
@@ -185,29 +210,37 @@ export class Toc {
   }
 }
 
+/** Most entries have none. */
+const NO_PAIRS: readonly PaxPair[] = [];
+
 /** Fields read from the ztoc's bytes at the moment they are asked for. */
 class StoredFields implements EntryFields {
-  readonly type: EntryType;
-  readonly offset: number;
-  readonly size: number;
-  readonly headerOffset: number;
+  readonly #toc: Toc;
   readonly #buffer: FlatBuffer;
   readonly #table: number;
+  readonly #index: number;
 
-  constructor(
-    buffer: FlatBuffer,
-    table: number,
-    type: EntryType,
-    offset: number,
-    size: number,
-    headerOffset: number,
-  ) {
+  constructor(toc: Toc, buffer: FlatBuffer, table: number, index: number) {
+    this.#toc = toc;
     this.#buffer = buffer;
     this.#table = table;
-    this.type = type;
-    this.offset = offset;
-    this.size = size;
-    this.headerOffset = headerOffset;
+    this.#index = index;
+  }
+
+  get type(): EntryType {
+    return this.#toc.type(this.#index);
+  }
+
+  get offset(): number {
+    return this.#toc.offset(this.#index);
+  }
+
+  get size(): number {
+    return this.#toc.size(this.#index);
+  }
+
+  get headerOffset(): number {
+    return this.#toc.headerOffset(this.#index);
   }
 
   get name(): string {
@@ -253,6 +286,7 @@ class StoredFields implements EntryFields {
   /** As in Go's map, the last of several equal keys holds. */
   get pax(): readonly PaxPair[] {
     const records = this.#buffer.vector(this.#table, Slot.entry.xattrs, 4);
+    if (records.length === 0) return NO_PAIRS;
     const pairs = new Map<string, string>();
     for (let k = 0; k < records.length; k += 1) {
       const record = this.#buffer.table(records.start + 4 * k, 'a PAX record');

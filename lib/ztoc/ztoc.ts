@@ -10,7 +10,8 @@ import { checkOptions, type OptionNames } from '../arguments.js';
 import type { EngineName } from '../binding.js';
 import { invalidArgument, invalidText, invalidValues, SociError } from '../errors.js';
 import { decodeByteString, quoteByteString, toByteString } from '../tar/byte-string.js';
-import { TocEntry } from '../tar/entry.js';
+import type { ByteView } from '../tar/byte-view.js';
+import { type EntryFields, type EntryType, TocEntry } from '../tar/entry.js';
 import { CODECS, type Compression } from './codec/codecs.js';
 import type { Checkpoints, Span, SpanCodec, SpanStart } from './codec/span-codec.js';
 import { encodeZtoc } from './encode.js';
@@ -140,6 +141,30 @@ export class Ztoc {
   entry(index: number): TocEntry {
     checkIndex('entry', index, this.entryCount);
     return new TocEntry(this.#toc.fields(index));
+  }
+
+  /** @internal Moves a view to the name of entry `index` as it is stored. */
+  viewName(index: number, view: ByteView): void {
+    checkIndex('entry', index, this.entryCount);
+    this.#toc.viewName(index, view);
+  }
+
+  /** @internal Moves a view to the time of entry `index` as it is stored. */
+  viewTime(index: number, view: ByteView): void {
+    checkIndex('entry', index, this.entryCount);
+    this.#toc.viewTime(index, view);
+  }
+
+  /** @internal The type of entry `index`. */
+  typeOf(index: number): EntryType {
+    checkIndex('entry', index, this.entryCount);
+    return this.#toc.type(index);
+  }
+
+  /** @internal What is stored of entry `index`, strings as byte strings. */
+  fields(index: number): EntryFields {
+    checkIndex('entry', index, this.entryCount);
+    return this.#toc.fields(index);
   }
 
   /** All entries, in the order of the tar. */

@@ -7,8 +7,7 @@ import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-
-import { openLayer } from '../../lib/layer/layer.js';
+import { openLayer } from '../../lib/image/layer.js';
 import { HttpSource } from '../../lib/source/http/http-source.js';
 import { buildZtoc } from '../../lib/ztoc/build.js';
 import { verifyZtoc } from '../../lib/ztoc/verify.js';

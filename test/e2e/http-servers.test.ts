@@ -8,8 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import t, { type Test } from 'tap';
 import { Agent } from 'undici';
-
-import { openLayer } from '../../lib/layer/layer.js';
+import { openLayer } from '../../lib/image/layer.js';
 import { HttpSource, type HttpSourceOptions } from '../../lib/source/http/http-source.js';
 import { buildZtoc } from '../../lib/ztoc/build.js';
 import { collect, fixturePath, QUICK, sampleBytes } from '../registry/fixture.js';

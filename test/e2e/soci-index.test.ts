@@ -6,7 +6,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { openLayer } from '../../lib/layer/layer.js';
+import { openLayer } from '../../lib/image/layer.js';
 import type { Descriptor } from '../../lib/registry/descriptor.js';
 import { type OpenedLocation, openImageLocation } from '../../lib/registry/image-location.js';
 import { OCI_INDEX } from '../../lib/registry/media-types.js';

@@ -8,7 +8,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { SociError } from '../../lib/errors.js';
-import { type Layer, openLayer } from '../../lib/layer/layer.js';
+import { type Layer, openLayer } from '../../lib/image/layer.js';
 import { configure, settings } from '../../lib/span/read-context.js';
 import type { EntryFields } from '../../lib/tar/entry.js';
 import { Ztoc } from '../../lib/ztoc/ztoc.js';
@@ -59,7 +59,7 @@ async function wrongFiles(bytes: Uint8Array, verifyWindows: 'neighbours' | 'chai
     await using opened = await openLayer(new CountingSource(layer), bytes, { verifyWindows });
     for (const path of [...FILES.keys(), 'link', 'soft']) {
       try {
-        const found = await opened.readFile(path, { followSymlinks: true });
+        const found = await opened.readFile(path);
         const expected = FILES.get(path === 'link' ? 'a' : path === 'soft' ? 'b' : path) as Buffer;
         if (!expected.equals(found)) wrong.push(path);
       } catch (error) {
@@ -125,9 +125,9 @@ t.test('paths as long as a header can hold', async t => {
   t.throws(() => layer.lookup(deep('b')), { code: 'EISDIR' });
   t.throws(() => layer.lookup('b/b/b/'), { code: 'EISDIR' });
   t.throws(() => layer.lookup('b/bb'), { code: 'ENOENT' });
-  for (const path of ['long', deep('a'), deep('c')]) {
-    t.throws(() => layer.lookup(path, { followSymlinks: true }), { code: 'ELOOP', message: /16384 bytes/ });
-  }
+  t.throws(() => layer.lookup('long'), { code: 'ELOOP', message: /16384 bytes/ });
+  t.throws(() => layer.lookup(deep('a')), { code: 'EISDIR' });
+  t.throws(() => layer.lookup(deep('c')), { code: 'ENOENT' });
 });
 
 t.test('a name held by very many entries, linked to over and over', async t => {

@@ -1,7 +1,7 @@
 /** The tar of a layer in chunks that are lent: the same bytes, in memory that is used again and that nobody can take away. */
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
-import { type Layer, type OpenLayerOptions, openLayer } from '../../lib/layer/layer.js';
+import { type Layer, type OpenLayerOptions, openLayer } from '../../lib/image/layer.js';
 import { configure, settings } from '../../lib/span/read-context.js';
 import { CountingSource, forgetSpans, gate } from '../span/counting-source.js';
 import {

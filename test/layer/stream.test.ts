@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
-import { type Layer, type OpenLayerOptions, openLayer } from '../../lib/layer/layer.js';
+import { type Layer, type OpenLayerOptions, openLayer } from '../../lib/image/layer.js';
 import { configure, settings } from '../../lib/span/read-context.js';
 import { CountingSource, forgetSpans, gate } from '../span/counting-source.js';
 import {

@@ -10,15 +10,10 @@ const MOST_PARAMETERS = 5;
 
 /** Functions that still break the rule: none may be added, and each goes when its file is mended. */
 const STILL: readonly string[] = [
-  'lib/image/glob.ts: enter',
-  'lib/layer/path-walk.ts: find',
   'lib/plain/zstd-decoder.ts: decodeZstd',
   'lib/registry/blob-upload.ts: constructor',
   'lib/registry/referrers.ts: listReferrers',
   'lib/soci/build-indexes.ts: take',
-  'lib/tree/merged-tree.ts: lookup',
-  'lib/tree/overlay.ts: #directory',
-  'lib/ztoc/toc.ts: constructor',
   'lib/ztoc/verify.ts: mismatch',
 ];
 

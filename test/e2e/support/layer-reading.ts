@@ -1,7 +1,7 @@
 /** Reads every entry of a layer through its spans and tells what differs from the folder it was packed from. */
 import { posix } from 'node:path';
 
-import type { Layer } from '../../../lib/layer/layer.js';
+import type { Layer } from '../../../lib/image/layer.js';
 import type { TocEntry } from '../../../lib/tar/entry.js';
 import type { TreeEntry } from './sample-tree.js';
 

@@ -1,28 +1,29 @@
 /**
- * One layer as a set of files: looks paths up in the ztoc and reads file ranges
- * through the layer's spans. The bytes of the layer itself stay where they are.
+ * One layer as a set of files: a tree of one layer, read by path. The bytes of
+ * the layer itself stay where they are.
  */
 import type { Readable } from 'node:stream';
 import { checkOptions, type OptionNames } from '../arguments.js';
 import { fileError, invalidArgument, SociError } from '../errors.js';
+import { clampRange } from '../layer/file-range.js';
+import { FileStream } from '../layer/file-stream.js';
+import { LayerEntries } from '../layer/layer-entries.js';
+import { lentChunks } from '../layer/lent-chunks.js';
 import { completeSource, type GivenSource } from '../source/given-source.js';
 import type { AbortableOptions, RangeSource } from '../source/range-source.js';
 import { defaultContext, type ReadContext } from '../span/read-context.js';
-import type { ReadStats } from '../span/read-record.js';
-import { type ReadPlan, SpanReader, type WindowVerification } from '../span/reader.js';
+import type { ReadPlan, WindowVerification } from '../span/reader.js';
 import { PassMemory } from '../span/reused-memory.js';
-import { quoteByteString } from '../tar/byte-string.js';
 import type { TocEntry } from '../tar/entry.js';
+import { buildTreeSync, DEFAULT_MAX_NAMES } from '../tree/build-tree.js';
+import type { FileTree } from '../tree/file-tree.js';
+import type { Whiteouts } from '../tree/overlay.js';
+import { type Found, lookUp, lookUpFile, shownPath } from '../tree/path-lookup.js';
+import { MAX_LINKS, NONE } from '../tree/path-walk.js';
+import { cleanPath } from '../ztoc/entry-path.js';
 import { Ztoc } from '../ztoc/ztoc.js';
-import { clampRange } from './file-range.js';
-import { FileStream } from './file-stream.js';
-import { HeaderCheck } from './header-check.js';
-import { LayerFile } from './layer-file.js';
-import { lentChunks } from './lent-chunks.js';
-import { type Lookup, PathWalker } from './path-walk.js';
-
-/** As node:fs: more than this goes through a stream. */
-const MAX_READ_FILE_BYTES = 2 ** 31 - 1;
+import { contentStream, FileContent, type RangeOptions } from './file-content.js';
+import { FileHandle } from './file-handle.js';
 
 export interface OpenLayerOptions extends AbortableOptions {
   /** What the ztoc must hash to, 'sha256:…'. Give it whenever it is known: windows have no other protection. */
@@ -47,15 +48,18 @@ const OPEN_LAYER_OPTIONS: OptionNames<OpenLayerOptions> = {
 };
 
 export interface LookupOptions {
-  /** Follow symbolic links inside the layer, 40 at most. Default false. */
+  /** Follow a symbolic link in the last place too, 40 in all at most; those among the directories always are. Default true. */
   readonly followSymlinks?: boolean | undefined;
 }
 
-export interface FileRangeOptions extends LookupOptions, AbortableOptions {
-  /** First byte of the file. Default 0. */
-  readonly start?: number | undefined;
-  /** The byte after the last one, unlike in node:fs. What lies beyond the file is left out. Default: its end. */
-  readonly end?: number | undefined;
+export interface FileRangeOptions extends LookupOptions, RangeOptions {}
+
+export interface LayerTreeOptions {
+  /**
+   * 'overlayfs': whiteouts as overlayfs has them, devices 0/0 and directories with an xattr that says they are opaque;
+   * 'keep': as the files that they are in the tar. Default 'overlayfs'.
+   */
+  readonly whiteouts?: Exclude<Whiteouts, 'apply'> | undefined;
 }
 
 export interface TarRangeOptions extends AbortableOptions {
@@ -112,28 +116,25 @@ export async function openLayer(
 export class Layer {
   readonly ztoc: Ztoc;
   readonly #source: RangeSource;
-  readonly #context: ReadContext;
-  readonly #reader: SpanReader;
-  readonly #headers: HeaderCheck;
-  readonly #paths: PathWalker;
+  readonly #entries: LayerEntries;
+  readonly #verifyHeaders: boolean;
   readonly #closeSource: boolean;
+  readonly #trees = new Map<Whiteouts, FileTree>();
   #closed = false;
 
   /** @internal Use `openLayer`. */
   constructor(source: RangeSource, ztoc: Ztoc, options: OpenLayerOptions) {
+    const { verifyHeaders = true, verifyWindows, context = defaultContext, closeSource = false } = options;
     this.ztoc = ztoc;
     this.#source = source;
-    this.#context = options.context ?? defaultContext;
-    const { verifyWindows } = options;
-    this.#reader = new SpanReader(source, ztoc, { verifyWindows, context: this.#context });
-    this.#headers = new HeaderCheck({ enabled: options.verifyHeaders ?? true });
-    this.#paths = new PathWalker(ztoc);
-    this.#closeSource = options.closeSource ?? false;
+    this.#entries = new LayerEntries({ ztoc, source }, { verifyHeaders, verifyWindows, context });
+    this.#verifyHeaders = verifyHeaders;
+    this.#closeSource = closeSource;
   }
 
   /** A snapshot of what reading this layer has cost so far. */
   get stats(): ReadStats {
-    return this.#reader.stats;
+    return this.#entries.stats;
   }
 
   /** All entries of the tar in its order, as the ztoc has them: unchecked until a file is opened. */
@@ -142,43 +143,53 @@ export class Layer {
   }
 
   /**
-   * The entry that a path leads to, hard links followed, as the ztoc has it.
+   * What is in the layer by inode, for front ends that work so: what the layer has at a path at its end, hard links
+   * being one node. Made when it is first asked for. See FileTree.
+   *
+   * @throws SociError ERR_SOCI_LIMIT for more than 4,000,000 names; ERR_SOCI_CLOSED
+   */
+  tree({ whiteouts = 'overlayfs' }: LayerTreeOptions = {}): FileTree {
+    this.#checkOpen();
+    let tree = this.#trees.get(whiteouts);
+    if (tree === undefined) {
+      tree = buildTreeSync([this.#entries], { whiteouts, maxNames: DEFAULT_MAX_NAMES });
+      this.#trees.set(whiteouts, tree);
+    }
+    return tree;
+  }
+
+  /**
+   * The entry that a path leads to, links followed, as the ztoc has it.
    *
    * @throws SociError ENOENT, ENOTDIR, ELOOP; EISDIR for a directory that has no entry of its own
    */
-  lookup(path: string | Uint8Array, options: LookupOptions = {}): TocEntry {
-    return this.#find(path, options, 'stat').entry;
+  lookup(path: string | Uint8Array, { followSymlinks = true }: LookupOptions = {}): TocEntry {
+    const tree = this.#files();
+    const { ino } = lookUp(tree, path, { followLast: followSymlinks, syscall: 'stat' });
+    const entry = tree.table.entry(ino);
+    if (entry === NONE) throw fileError('EISDIR', 'stat', shownPath(path));
+    return this.ztoc.entry(entry);
   }
 
   /**
    * The bytes of a file, or of a range of it.
    *
    * @throws SociError ENOENT, ENOTDIR, ELOOP, EISDIR; EINVAL for what is no regular file;
-   *   ERR_SOCI_TAR_HEADER_MISMATCH when the ztoc contradicts the file's header; ERR_SOCI_LIMIT for 2 GiB and
-   *   more (use createReadStream); ERR_SOCI_CLOSED; what reading spans throws (see SpanReader)
+   *   ERR_SOCI_TAR_HEADER_MISMATCH when the ztoc contradicts the file's header, or that of a link to it;
+   *   ERR_SOCI_LIMIT for 2 GiB and more (use createReadStream); ERR_SOCI_CLOSED; what reading spans throws (see
+   *   SpanReader)
    */
   async readFile(path: string | Uint8Array, options: FileRangeOptions = {}): Promise<Buffer> {
     options.signal?.throwIfAborted();
-    const file = this.#findFile(path, options);
-    const { start, end } = clampRange(file.entry.size, options);
-    if (end - start > MAX_READ_FILE_BYTES) {
-      throw new SociError(
-        'ERR_SOCI_LIMIT',
-        `${quoteByteString(file.entry.fields.name)}: ${end - start} bytes are too many for readFile, use createReadStream`,
-        { data: { limit: MAX_READ_FILE_BYTES, size: end - start } },
-      );
-    }
-    return this.#readRange(file, start, end, options.signal);
+    return await this.#content(path, options).readRange(options);
   }
 
   /** Opens a file for reads at any position; its tar header is checked here. Errors as for `readFile`. */
-  async open(path: string | Uint8Array, options: LookupOptions & AbortableOptions = {}): Promise<LayerFile> {
+  async open(path: string | Uint8Array, options: LookupOptions & AbortableOptions = {}): Promise<FileHandle> {
     options.signal?.throwIfAborted();
-    const file = this.#findFile(path, options);
-    await this.#readInto(file, 0, new Uint8Array(0), options.signal);
-    return new LayerFile(file.entry, shown(path), (target, start, signal) =>
-      this.#readInto(file, start, target, signal),
-    );
+    const content = this.#content(path, options);
+    await content.readInto(new Uint8Array(0), 0, options);
+    return new FileHandle(shownPath(path), content);
   }
 
   /**
@@ -186,18 +197,7 @@ export class Layer {
    * fetched ahead. Errors as for `readFile`, given to the stream.
    */
   createReadStream(path: string | Uint8Array, options: FileRangeOptions = {}): Readable {
-    return new FileStream(() => {
-      const file = this.#findFile(path, options);
-      const { start, end } = clampRange(file.entry.size, options);
-      const { offset } = file.entry;
-      return {
-        start,
-        end,
-        threads: this.#context.settings.decodeConcurrency,
-        read: (from, to, signal) => this.#readRange(file, from, to, signal),
-        pieceEnd: (from, bytes) => this.#reader.pieceEnd(offset + from, offset + end, bytes) - offset,
-      };
-    }, options.signal);
+    return contentStream(() => this.#content(path, options), options);
   }
 
   /**
@@ -208,13 +208,14 @@ export class Layer {
   createTarStream(options: TarRangeOptions = {}): Readable {
     return new FileStream(() => {
       this.#checkOpen();
-      const { start, end } = clampRange(this.#reader.size, options);
+      const { tar, threads } = this.#entries;
+      const { start, end } = clampRange(tar.size, options);
       return {
         start,
         end,
-        threads: this.#context.settings.decodeConcurrency,
-        read: (from, to, signal) => this.#reader.take(from, to, { signal }),
-        pieceEnd: (from, bytes) => this.#reader.pieceEnd(from, end, bytes),
+        threads,
+        read: (from, to, signal) => tar.take(from, to, { signal }),
+        pieceEnd: (from, bytes) => tar.pieceEnd(from, end, bytes),
       };
     }, options.signal);
   }
@@ -229,32 +230,29 @@ export class Layer {
   tarChunks(options: TarRangeOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
     return lentChunks(() => {
       this.#checkOpen();
-      const { start, end } = clampRange(this.#reader.size, options);
+      const { tar, threads } = this.#entries;
+      const { start, end } = clampRange(tar.size, options);
       const memory = new PassMemory();
       return {
         start,
         end,
-        threads: this.#context.settings.decodeConcurrency,
-        read: (from, to, signal) => this.#reader.lend(from, to, memory, { signal }),
-        pieceEnd: (from, bytes) => this.#reader.pieceEnd(from, end, bytes),
+        threads,
+        read: (from, to, signal) => tar.lend(from, to, memory, { signal }),
+        pieceEnd: (from, bytes) => tar.pieceEnd(from, end, bytes),
       };
     }, options.signal);
   }
 
   /** What reading a file, or a range of it, would cost now; fetches nothing. Errors as for `readFile`. */
   explain(path: string | Uint8Array, options: FileRangeOptions = {}): FilePlan {
-    const file = this.#findFile(path, options);
-    const { start, end } = clampRange(file.entry.size, options);
-    const headers = this.#headers.pending([file.entry, ...file.links]).parts;
-    const ranges = headers.map(part => ({ start: part.start, end: part.start + part.target.length }));
-    ranges.push({ start: file.entry.offset + start, end: file.entry.offset + end });
-    return { entry: file.entry, ...this.#reader.plan(ranges.sort((a, b) => a.start - b.start)) };
+    const content = this.#content(path, options);
+    return { entry: content.entry, ...content.plan(options) };
   }
 
   /** Reads under way reject with ERR_SOCI_CLOSED, and what they used is given back. Twice is no error. */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#reader.close();
+    await this.#entries.close();
     if (this.#closeSource) await this.#source.close();
   }
 
@@ -262,66 +260,40 @@ export class Layer {
     await this.close();
   }
 
-  async #readRange(
-    file: Lookup,
-    start: number,
-    end: number,
-    signal: AbortSignal | undefined,
-  ): Promise<Buffer> {
-    // Uninitialised: a read either fills all of it or fails.
-    const target = Buffer.allocUnsafeSlow(end - start);
-    await this.#readInto(file, start, target, signal);
-    return target;
+  /** What paths are looked up in. */
+  #files(): FileTree {
+    return this.tree({ whiteouts: 'keep' });
   }
 
-  /** Fills `target` from `start` of the file; the headers that were not checked yet come with the same plan. */
-  async #readInto(
-    file: Lookup,
-    start: number,
-    target: Uint8Array,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    this.#checkOpen();
-    const headers = this.#headers.pending([file.entry, ...file.links]);
-    const parts = [...headers.parts, { start: file.entry.offset + start, target }];
-    await this.#reader.readParts(
-      parts.sort((a, b) => a.start - b.start),
-      { signal },
-    );
-    headers.compare();
+  #content(path: string | Uint8Array, { followSymlinks = true }: LookupOptions): FileContent {
+    const tree = this.#files();
+    const found = lookUpFile(tree, path, { followLast: followSymlinks, syscall: 'open' });
+    const proofs = this.#verifyHeaders ? this.#linksTo(tree, found) : [];
+    if (proofs.length > MAX_LINKS) throw fileError('ELOOP', 'open', shownPath(path));
+    return new FileContent(tree, found.ino, proofs);
   }
 
-  #find(path: string | Uint8Array, options: LookupOptions, syscall: string): Lookup {
-    this.#checkOpen();
-    return this.#paths.find(path, options.followSymlinks ?? false, syscall);
+  /** The links that led to a file: what they say counts, so their headers are checked like the file's own. */
+  #linksTo(tree: FileTree, { name, links }: Found): TocEntry[] {
+    const { table } = tree;
+    const entries = links.map(link => this.ztoc.entry(table.entry(table.inode(link))));
+    const linked = [...links, name].filter(each => table.nlink(table.inode(each)) > 1);
+    return [...entries, ...linked.flatMap(each => this.#hardLinks(table.path(each)))];
   }
 
-  #findFile(path: string | Uint8Array, options: LookupOptions): Lookup {
-    const found = this.#find(path, options, 'open');
-    const { type } = found.entry;
-    if (type === 'dir') throw fileError('EISDIR', 'open', shown(path));
-    if (type !== 'reg') {
-      const detail =
-        type === 'symlink'
-          ? 'a symbolic link, which only { followSymlinks: true } follows'
-          : `a ${KINDS[type]}`;
-      throw fileError('EINVAL', 'open', shown(path), `not a regular file but ${detail}`);
+  /** The hard links from a path to the first name of its file: each to the last entry of that name before it. */
+  #hardLinks(path: string): TocEntry[] {
+    const links: TocEntry[] = [];
+    let entry = this.ztoc.locateCleaned(path);
+    while (entry?.type === 'hardlink' && links.length <= MAX_LINKS) {
+      links.push(entry);
+      const target = cleanPath(entry.fields.linkname);
+      entry = this.ztoc.locateCleaned(target, entry.offset) ?? this.ztoc.locateCleaned(target);
     }
-    return found;
+    return links;
   }
 
   #checkOpen(): void {
     if (this.#closed) throw new SociError('ERR_SOCI_CLOSED', `the layer ${this.#source.name} is closed`);
   }
-}
-
-const KINDS = {
-  char: 'character device',
-  block: 'block device',
-  fifo: 'fifo',
-  hardlink: 'hard link',
-} as const;
-
-function shown(path: string | Uint8Array): string {
-  return typeof path === 'string' ? path : Buffer.from(path).toString();
 }

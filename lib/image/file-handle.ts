@@ -1,56 +1,47 @@
 /**
- * An open file of an image, in the shape of node:fs's FileHandle. It holds no
- * bytes and no descriptor: closing it only ends its use.
+ * An open file of an image or a layer, in the shape of node:fs's FileHandle. It
+ * holds no bytes and no descriptor: closing it only ends its use.
  */
-
 import type { Readable } from 'node:stream';
 import { fileError } from '../errors.js';
 import { checkDestination } from '../layer/file-range.js';
-import type { ReadResult } from '../layer/layer-file.js';
 import type { AbortableOptions } from '../source/range-source.js';
-import type { ImageStats } from './file-stats.js';
+import type { TocEntry } from '../tar/entry.js';
+import { contentStream, type EncodingOptions, type FileContent, type RangeOptions } from './file-content.js';
+import { ImageStats } from './file-stats.js';
 
-export interface RangeOptions extends AbortableOptions {
-  /** First byte of the file. Default 0. */
-  readonly start?: number | undefined;
-  /** The byte after the last one, unlike in node:fs. What lies beyond the file is left out. Default: its end. */
-  readonly end?: number | undefined;
+export interface ReadResult<T extends Uint8Array = Uint8Array> {
+  /** 0 at the end of the file. */
+  readonly bytesRead: number;
+  readonly buffer: T;
 }
 
-export interface EncodingOptions {
-  /** Default: none, bytes. */
-  readonly encoding?: BufferEncoding | null | undefined;
-}
-
-/** What a handle needs of its image. */
-export interface FileAccess {
-  readonly size: number;
-  stats(): ImageStats;
-  readInto(target: Uint8Array, start: number, signal: AbortSignal | undefined): Promise<void>;
-  readRange(options: RangeOptions): Promise<Buffer>;
-  stream(options: RangeOptions & EncodingOptions): Readable;
-}
-
-export class ImageFile {
+export class FileHandle {
   readonly #path: string;
-  readonly #access: FileAccess;
+  readonly #content: FileContent;
   #position = 0;
   #closed = false;
 
-  /** @internal Use `Image.open`. */
-  constructor(path: string, access: FileAccess) {
+  /** @internal Use `Image.open` or `Layer.open`. */
+  constructor(path: string, content: FileContent) {
     this.#path = path;
-    this.#access = access;
+    this.#content = content;
+  }
+
+  /** What the table of contents says of the file; held against its tar header when it was opened. */
+  get entry(): TocEntry {
+    return this.#content.entry;
   }
 
   /** Bytes of the file. */
   get size(): number {
-    return this.#access.size;
+    return this.#content.size;
   }
 
   async stat(): Promise<ImageStats> {
     this.#checkOpen('fstat');
-    return this.#access.stats();
+    const { tree, ino } = this.#content;
+    return new ImageStats(tree.attributes(ino));
   }
 
   /**
@@ -74,7 +65,7 @@ export class ImageFile {
     const bytesRead = Math.max(0, Math.min(length, this.size - start));
     if (position === null) this.#position += bytesRead;
     if (bytesRead > 0) {
-      await this.#access.readInto(buffer.subarray(offset, offset + bytesRead), start, options.signal);
+      await this.#content.readInto(buffer.subarray(offset, offset + bytesRead), start, options);
     }
     return { bytesRead, buffer };
   }
@@ -85,13 +76,13 @@ export class ImageFile {
   async readFile(options: BufferEncoding | (RangeOptions & EncodingOptions) = {}): Promise<Buffer | string> {
     this.#checkOpen('read');
     const given = typeof options === 'string' ? { encoding: options } : options;
-    const bytes = await this.#access.readRange(given);
+    const bytes = await this.#content.readRange(given);
     return given.encoding ? bytes.toString(given.encoding) : bytes;
   }
 
   createReadStream(options: RangeOptions & EncodingOptions = {}): Readable {
     this.#checkOpen('read');
-    return this.#access.stream(options);
+    return contentStream(() => this.#content, options);
   }
 
   /** Later reads fail with EBADF; those under way finish. Twice is no error. */

@@ -1,0 +1,107 @@
+/**
+ * The bytes of one regular file of a tree: ranges of it, a stream, what reading
+ * would cost. What handles, `readFile` and streams of images and of layers do
+ * alike.
+ */
+import type { Readable } from 'node:stream';
+import { SociError } from '../errors.js';
+import { clampRange, type GivenRange } from '../layer/file-range.js';
+import { FileStream, type StreamedFile } from '../layer/file-stream.js';
+import type { LayerEntries } from '../layer/layer-entries.js';
+import type { AbortableOptions } from '../source/range-source.js';
+import type { ReadPlan } from '../span/reader.js';
+import type { TocEntry } from '../tar/entry.js';
+import type { FileTree } from '../tree/file-tree.js';
+
+export interface RangeOptions extends AbortableOptions {
+  /** First byte of the file. Default 0. */
+  readonly start?: number | undefined;
+  /** The byte after the last one, unlike in node:fs. What lies beyond the file is left out. Default: its end. */
+  readonly end?: number | undefined;
+}
+
+export interface EncodingOptions {
+  /** Default: none, bytes. */
+  readonly encoding?: BufferEncoding | null | undefined;
+}
+
+/** As node:fs: more than this goes through a stream. */
+const MAX_READ_FILE_BYTES = 2 ** 31 - 1;
+
+export class FileContent {
+  readonly tree: FileTree;
+  readonly ino: number;
+  readonly #layer: LayerEntries;
+  readonly #entry: number;
+  readonly #proofs: readonly TocEntry[];
+
+  /**
+   * @param ino Of a regular file.
+   * @param proofs Entries whose headers count too, as those of links that led to the file.
+   */
+  constructor(tree: FileTree, ino: number, proofs: readonly TocEntry[] = []) {
+    const { layer, entry } = tree.file(ino);
+    this.tree = tree;
+    this.ino = ino;
+    this.#layer = layer;
+    this.#entry = entry;
+    this.#proofs = proofs;
+  }
+
+  /** Bytes of the file. */
+  get size(): number {
+    return this.tree.table.size(this.ino);
+  }
+
+  get entry(): TocEntry {
+    return this.#layer.ztoc.entry(this.#entry);
+  }
+
+  /** Fills `target` from `start` of the file, which must hold as much; nothing at all still checks its header. */
+  async readInto(target: Uint8Array, start: number, { signal }: AbortableOptions = {}): Promise<void> {
+    await this.#layer.readInto(this.#entry, target, start, { signal, proofs: this.#proofs });
+  }
+
+  /** @throws SociError ERR_SOCI_LIMIT for 2 GiB and more */
+  async readRange(options: RangeOptions): Promise<Buffer> {
+    const { start, end } = clampRange(this.size, options);
+    if (end - start > MAX_READ_FILE_BYTES) {
+      throw new SociError(
+        'ERR_SOCI_LIMIT',
+        `${end - start} bytes are too many for readFile, use createReadStream`,
+        { data: { limit: MAX_READ_FILE_BYTES, size: end - start } },
+      );
+    }
+    // Uninitialised: a read either fills all of it or fails.
+    const target = Buffer.allocUnsafeSlow(end - start);
+    await this.readInto(target, start, options);
+    return target;
+  }
+
+  /** What reading a range would cost now. */
+  plan(range: GivenRange): ReadPlan {
+    return this.#layer.plan(this.#entry, clampRange(this.size, range), this.#proofs);
+  }
+
+  streamed(range: GivenRange): StreamedFile {
+    const { start, end } = clampRange(this.size, range);
+    return {
+      start,
+      end,
+      threads: this.#layer.threads,
+      read: (from, to, signal) => this.readRange({ start: from, end: to, signal }),
+      pieceEnd: (from, bytes) => this.#layer.pieceEnd(this.#entry, { start: from, end }, bytes),
+    };
+  }
+}
+
+/** @param open Looks the file up; its errors are the stream's. */
+export function contentStream(
+  open: (signal: AbortSignal) => FileContent | Promise<FileContent>,
+  options: RangeOptions & EncodingOptions,
+): Readable {
+  const { encoding, signal } = options;
+  const stream = new FileStream(async abort => (await open(abort)).streamed(options), signal);
+  if (encoding) stream.setEncoding(encoding);
+  return stream;
+}

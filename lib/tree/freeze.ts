@@ -1,0 +1,283 @@
+/**
+ * Makes the table of a tree (tree-table.ts) out of what the overlay has built:
+ * names in their order, inodes with their numbers, and what the tables of
+ * contents of the layers say of each.
+ */
+import { SociError } from '../errors.js';
+import { ByteView } from '../tar/byte-view.js';
+import type { PaxPair } from '../tar/entry.js';
+import { GO_ZERO_TIME, type Instant, parseTime } from '../tar/time.js';
+import type { InodeTree } from './inode-tree.js';
+import { deviceNumber, KIND, modeOf } from './node-kind.js';
+import type { LayerToc } from './overlay.js';
+import { NONE, ROOT } from './path-walk.js';
+import {
+  BYTE_ORDER,
+  HEADER,
+  HEADER_BYTES,
+  INODE,
+  INODE_BYTES,
+  MAGIC,
+  NAME,
+  NAME_BYTES,
+  ROOT_INODE,
+  TreeTable,
+  VERSION,
+} from './tree-table.js';
+
+/** What the table says of a layer's files. */
+export interface FrozenLayer {
+  readonly ztoc: LayerToc & { viewTime(index: number, view: ByteView): void };
+  /** Bytes of a file. */
+  size(entry: number): number;
+}
+
+const XATTR = 'SCHILY.xattr.';
+const XATTR_HEAD = 8;
+/** Of strings, so that a uint32 finds every byte. */
+const MAX_STRINGS = 2 ** 32 - 1;
+/** As containerd makes the directories that a layer leaves out. */
+const IMPLIED_MODE = 0o755;
+
+/** Bytes of a link's target to begin with; more are found room for. */
+const USUAL_TARGET = 24;
+
+type Xattr = readonly [name: string, value: string];
+
+export class Freezer {
+  readonly #tree: InodeTree;
+  readonly #layers: readonly FrozenLayer[];
+  /** By number of the name: the node, whose name it is. */
+  readonly #nodes: Uint32Array;
+  /** By the tree's own inodes: the inode's number, 0 while it has none. */
+  readonly #numbers: Uint32Array;
+  #names = 1;
+  #inodes = 0;
+  #bytes = new Uint8Array(0);
+  #view = new DataView(this.#bytes.buffer);
+  /** Where names and strings begin, and where the next string goes. */
+  #namesAt = 0;
+  #stringsAt = 0;
+  #end = 0;
+  /** Files of one package mostly have one time. */
+  readonly #time = new ByteView();
+  readonly #lastTime = new ByteView();
+  #lastInstant = GO_ZERO_TIME;
+
+  constructor(tree: InodeTree, layers: readonly FrozenLayer[]) {
+    this.#tree = tree;
+    this.#layers = layers;
+    this.#nodes = new Uint32Array(tree.nodeCount);
+    this.#numbers = new Uint32Array(tree.inodeCount);
+  }
+
+  /** Yields after about every `names` names, for callers that share their thread. */
+  *run(names: number): Generator<void, TreeTable, undefined> {
+    const strings = yield* this.#order(names);
+    this.#allocate(strings);
+    yield* this.#fill(names);
+    this.#writeHeader();
+    return new TreeTable(this.#bytes.subarray(0, this.#end));
+  }
+
+  /** Puts names in their order and numbers inodes; returns about how many bytes the strings take. */
+  *#order(slice: number): Generator<void, number, undefined> {
+    const tree = this.#tree;
+    const children: number[] = [];
+    let strings = 0;
+    this.#nodes[0] = ROOT;
+    for (let name = 0; name < this.#names; name += 1) {
+      if (name % slice === slice - 1) yield;
+      const node = this.#nodes[name] as number;
+      const inode = tree.inode(node);
+      strings += tree.nameLength(node);
+      if (this.#numbers[inode] !== 0) continue;
+      this.#numbers[inode] = ++this.#inodes;
+      const kind = tree.kind(inode);
+      if (kind === KIND.symlink) strings += USUAL_TARGET;
+      if (kind !== KIND.dir) continue;
+      tree.sortedChildren(node, children);
+      for (const child of children) this.#nodes[this.#names++] = child;
+    }
+    return strings;
+  }
+
+  #allocate(strings: number): void {
+    this.#namesAt = HEADER_BYTES + this.#inodes * INODE_BYTES;
+    this.#stringsAt = this.#namesAt + this.#names * NAME_BYTES;
+    this.#end = this.#stringsAt;
+    this.#bytes = new Uint8Array(this.#stringsAt + strings);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  /** Makes room for a string of `length` bytes; returns where it goes, as records say it. */
+  #take(length: number): number {
+    const start = this.#end - this.#stringsAt;
+    const end = this.#end + length;
+    if (end - this.#stringsAt > MAX_STRINGS) {
+      throw new SociError(
+        'ERR_SOCI_LIMIT',
+        `the tree's names, links and xattrs are beyond ${MAX_STRINGS} bytes`,
+        {
+          data: { limit: MAX_STRINGS },
+        },
+      );
+    }
+    if (end > this.#bytes.length) {
+      const grown = new Uint8Array(end + Math.ceil((end - this.#stringsAt) / 4));
+      grown.set(this.#bytes);
+      this.#bytes = grown;
+      this.#view = new DataView(grown.buffer);
+    }
+    this.#end = end;
+    return start;
+  }
+
+  *#fill(slice: number): Generator<void, void, undefined> {
+    const tree = this.#tree;
+    let inodes = 0;
+    let children = 1;
+    for (let name = 0; name < this.#names; name += 1) {
+      if (name % slice === slice - 1) yield;
+      const node = this.#nodes[name] as number;
+      const inode = tree.inode(node);
+      const number = this.#numbers[inode] as number;
+      const at = this.#namesAt + name * NAME_BYTES;
+      const length = tree.nameLength(node);
+      const start = this.#take(length);
+      tree.copyName(node, this.#bytes, this.#stringsAt + start);
+      this.#view.setUint32(at + NAME.inode, number, true);
+      this.#view.setUint32(at + NAME.start, start, true);
+      this.#view.setUint32(at + NAME.length, length, true);
+      if (number <= inodes) continue;
+      inodes = number;
+      this.#view.setUint32(number * INODE_BYTES + INODE.name, name, true);
+      this.#fillInode(number * INODE_BYTES, node);
+      if (tree.kind(inode) === KIND.dir) children = this.#fillDirectory(number, node, children);
+    }
+    this.#view.setUint32(this.#namesAt + NAME.parent, ROOT_INODE, true);
+  }
+
+  /** Children are where the walk has put them: behind those of the directories before. */
+  #fillDirectory(number: number, directory: number, first: number): number {
+    const tree = this.#tree;
+    const view = this.#view;
+    let end = first;
+    let links = 2;
+    while (end < this.#names && tree.parent(this.#nodes[end] as number) === directory) {
+      view.setUint32(this.#namesAt + end * NAME_BYTES + NAME.parent, number, true);
+      if (tree.kind(tree.inode(this.#nodes[end] as number)) === KIND.dir) links += 1;
+      end += 1;
+    }
+    const at = number * INODE_BYTES;
+    view.setUint32(at + INODE.first, first, true);
+    view.setUint32(at + INODE.count, end - first, true);
+    // As on most Unix file systems: its name, its own '.', and the '..' of each directory in it.
+    view.setUint32(at + INODE.nlink, links, true);
+    return end;
+  }
+
+  #fillInode(at: number, node: number): void {
+    const view = this.#view;
+    const tree = this.#tree;
+    const inode = tree.inode(node);
+    const kind = tree.kind(inode);
+    const layer = tree.layer(inode);
+    const entry = tree.entry(inode);
+    view.setUint16(at + INODE.layer, layer, true);
+    view.setUint32(at + INODE.entry, entry, true);
+    view.setUint32(at + INODE.nlink, tree.links(inode), true);
+    const from = this.#layers[layer];
+    if (entry === NONE || from === undefined) {
+      view.setUint16(at + INODE.mode, modeOf(kind, IMPLIED_MODE), true);
+      if (tree.isOpaque(node)) this.#fillXattrs(at, OPAQUE);
+      return;
+    }
+    const fields = from.ztoc.fields(entry);
+    const device = kind === KIND.char || kind === KIND.block;
+    // A whiteout of overlayfs is a device that no tar has: its entry is the mark.
+    const whiteout = device && fields.type !== 'char' && fields.type !== 'block';
+    const permissions = kind === KIND.missing || whiteout ? 0 : fields.mode & 0o7777;
+    view.setUint16(at + INODE.mode, modeOf(kind, permissions), true);
+    from.ztoc.viewTime(entry, this.#time);
+    const { seconds, nanoseconds } = this.#instant();
+    setInt64(view, at + INODE.mtime, seconds);
+    view.setUint32(at + INODE.mtimeNanoseconds, nanoseconds, true);
+    view.setUint32(at + INODE.uid, fields.uid, true);
+    view.setUint32(at + INODE.gid, fields.gid, true);
+    if (device && !whiteout) {
+      view.setUint32(at + INODE.rdev, deviceNumber(fields.devmajor, fields.devminor), true);
+    }
+    if (kind === KIND.reg) setInt64(view, at + INODE.size, from.size(entry));
+    const xattrs = xattrsOf(fields.pax, { opaque: tree.isOpaque(node) });
+    if (kind === KIND.symlink) this.#fillTarget(at, fields.linkname);
+    if (xattrs.length > 0) this.#fillXattrs(at, xattrs);
+  }
+
+  #fillTarget(at: number, target: string): void {
+    const start = this.#putText(target);
+    setInt64(this.#view, at + INODE.size, target.length);
+    this.#view.setUint32(at + INODE.first, start, true);
+    this.#view.setUint32(at + INODE.count, target.length, true);
+  }
+
+  #fillXattrs(at: number, xattrs: readonly Xattr[]): void {
+    this.#view.setUint32(at + INODE.xattrs, this.#end - this.#stringsAt, true);
+    this.#view.setUint32(at + INODE.xattrCount, xattrs.length, true);
+    for (const [name, value] of xattrs) {
+      const start = this.#stringsAt + this.#take(XATTR_HEAD);
+      this.#view.setUint32(start, name.length, true);
+      this.#view.setUint32(start + 4, value.length, true);
+      this.#putText(name);
+      this.#putText(value);
+    }
+  }
+
+  #putText(text: string): number {
+    const start = this.#take(text.length);
+    const at = this.#stringsAt + start;
+    for (let i = 0; i < text.length; i += 1) this.#bytes[at + i] = text.charCodeAt(i);
+    return start;
+  }
+
+  #instant(): Instant {
+    const { bytes, start, end } = this.#time;
+    if (this.#lastTime.equals(this.#time)) return this.#lastInstant;
+    this.#lastTime.set(bytes, start, end);
+    this.#lastInstant = parseTime(this.#time.text()) ?? GO_ZERO_TIME;
+    return this.#lastInstant;
+  }
+
+  #writeHeader(): void {
+    const view = this.#view;
+    for (let i = 0; i < MAGIC.length; i += 1) view.setUint8(HEADER.magic + i, MAGIC.charCodeAt(i));
+    view.setUint32(HEADER.version, VERSION, true);
+    view.setUint32(HEADER.byteOrder, BYTE_ORDER, true);
+    view.setUint32(HEADER.inodes, this.#inodes, true);
+    view.setUint32(HEADER.names, this.#names, true);
+    view.setUint32(HEADER.strings, this.#end - this.#stringsAt, true);
+    view.setUint32(HEADER.layers, this.#layers.length, true);
+  }
+}
+
+const NO_XATTRS: readonly Xattr[] = [];
+/** What overlayfs reads off a directory that hides what is below it: mounted by root, and by a user of his own. */
+const OPAQUE: readonly Xattr[] = [
+  ['trusted.overlay.opaque', 'y'],
+  ['user.overlay.opaque', 'y'],
+];
+
+/** Sorted bytewise by name, as the PAX records are. */
+function xattrsOf(pax: readonly PaxPair[], { opaque }: { readonly opaque: boolean }): readonly Xattr[] {
+  if (pax.length === 0) return opaque ? OPAQUE : NO_XATTRS;
+  const xattrs = pax
+    .filter(([key]) => key.length > XATTR.length && key.startsWith(XATTR))
+    .map(([key, value]): Xattr => [key.slice(XATTR.length), value]);
+  if (!opaque) return xattrs;
+  return [...new Map([...xattrs, ...OPAQUE])].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+function setInt64(view: DataView, at: number, value: number): void {
+  view.setInt32(at + 4, Math.floor(value / 2 ** 32), true);
+  view.setUint32(at, value % 2 ** 32, true);
+}
