@@ -98,7 +98,10 @@ function openRepository(
     const { repository, reference } = location;
     return { repository, reference, release: async () => {} };
   }
-  const transport = options.transport ?? new RegistryTransport(options);
+  const { credentials, hosts, hostsDirectories, retry, timeouts, env } = options;
+  const transport =
+    options.transport ??
+    new RegistryTransport({ credentials, hosts, hostsDirectories, retry, timeouts, env });
   const opened = openImageLocation(location, transport);
   const release = async (): Promise<void> => {
     await opened.repository.close();

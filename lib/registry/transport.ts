@@ -3,6 +3,7 @@
  * HTTP client with its credentials. Manifests, blobs, tags, referrers and
  * uploads all go through here.
  */
+import { checkOptions, type OptionNames } from '../arguments.js';
 import { invalidValues, SociError } from '../errors.js';
 import { HttpTransport } from '../source/http/http-transport.js';
 import {
@@ -42,16 +43,25 @@ export interface RegistryTimeouts extends Partial<HttpTimeouts> {
 
 export interface RegistryOptions {
   /** Default: docker's and podman's files. `null`: nobody's. */
-  readonly credentials?: CredentialProvider | null;
+  readonly credentials?: CredentialProvider | null | undefined;
   /** By registry as references name it (`docker.io`, `127.0.0.1:5000`); `*` for all that are not named. */
-  readonly hosts?: Readonly<Record<string, HostOptions>>;
+  readonly hosts?: Readonly<Record<string, HostOptions>> | undefined;
   /** Directories in containerd's form, e.g. `/etc/containerd/certs.d`. What `hosts` names is not looked up. */
-  readonly hostsDirectories?: readonly string[];
-  readonly retry?: Partial<RetryPolicy>;
-  readonly timeouts?: RegistryTimeouts;
+  readonly hostsDirectories?: readonly string[] | undefined;
+  readonly retry?: Partial<RetryPolicy> | undefined;
+  readonly timeouts?: RegistryTimeouts | undefined;
   /** For HTTP_PROXY, HTTPS_PROXY, NO_PROXY. Default `process.env`. */
-  readonly env?: Environment;
+  readonly env?: Environment | undefined;
 }
+
+const REGISTRY_NAMES: OptionNames<RegistryOptions> = {
+  credentials: true,
+  hosts: true,
+  hostsDirectories: true,
+  retry: true,
+  timeouts: true,
+  env: true,
+};
 
 export interface RegistryCall {
   readonly method: HttpMethod;
@@ -95,8 +105,9 @@ export class RegistryTransport {
   readonly #restingUntil = new Map<Endpoint, number>();
   #closed = false;
 
-  /** @throws SociError ERR_SOCI_INVALID_ARGUMENT for timeouts or a retry policy that make no sense. */
+  /** @throws SociError ERR_SOCI_INVALID_ARGUMENT */
   constructor(options: RegistryOptions = {}) {
+    checkOptions('RegistryTransport', options, REGISTRY_NAMES);
     this.#options = options;
     this.#provider = options.credentials === null ? () => undefined : (options.credentials ?? keychain());
     const { body: bodyIdle, ...timeouts } = options.timeouts ?? {};

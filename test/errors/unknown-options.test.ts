@@ -13,6 +13,7 @@ const FILE = 'no such file';
 /** What refuses, each called as its key says. */
 const CALLS: Readonly<Record<string, () => unknown>> = {
   'FileSource.open': () => api.FileSource.open(FILE, UNKNOWN),
+  'HttpSource.open': () => api.HttpSource.open('http://127.0.0.1:1/', UNKNOWN),
   'ReadContext#configure': () => new api.ReadContext().configure(UNKNOWN),
   'Ztoc.decode': () => api.Ztoc.decode(NOTHING, UNKNOWN),
   buildZtoc: () => api.buildZtoc(NOTHING, UNKNOWN),
@@ -25,7 +26,9 @@ const CALLS: Readonly<Record<string, () => unknown>> = {
   listImages: () => api.listImages(NOTHING, NOTHING, UNKNOWN),
   listIndexes: () => api.listIndexes(NOTHING, NOTHING, UNKNOWN),
   loadZtoc: () => api.loadZtoc(NOTHING, NOTHING, NOTHING, UNKNOWN),
+  'new HttpTransport': () => new api.HttpTransport(UNKNOWN),
   'new ReadContext': () => new api.ReadContext(UNKNOWN),
+  'new RegistryTransport': () => new api.RegistryTransport(UNKNOWN),
   'new SpanReader': () => new api.SpanReader(new api.BufferSource(new Uint8Array(1)), NOTHING, UNKNOWN),
   openImage: () => api.openImage('oci:nowhere', UNKNOWN),
   openImageLocation: () => api.openImageLocation('oci:nowhere', NOTHING, UNKNOWN),
@@ -41,14 +44,12 @@ const PASS_ON = [
   /^(Buffer|File|Http)Source#(read|readInto|stream)$/,
   /^FolderZtocCache#(get|put)$/,
   /^new SociError$/,
+  // An object of the caller's own class, with whatever else it has.
+  /^attachMetrics$/,
 ];
 
 /** What does not yet: none may be added. */
-const STILL: readonly RegExp[] = [
-  /^(Image|ImageFile|Layer|LayerFile|SpanReader)#/,
-  /^HttpSource\.open$/,
-  /^new (HttpTransport|RegistryTransport)$/,
-];
+const STILL: readonly RegExp[] = [/^(Image|ImageFile|Layer|LayerFile|SpanReader)#/];
 
 t.test('the list is the whole public API', async t => {
   const calls = callsWithOptions().filter(name => ![...PASS_ON, ...STILL].some(rule => rule.test(name)));

@@ -211,7 +211,12 @@ t.test('how long it waits', async t => {
   for (const value of [undefined, '', '-5', '1.5', '1e9', 'soon', '99999999999', 'Xyz, never']) {
     t.equal(parseRetryAfter(value, now), undefined, `'${value}'`);
   }
-  for (const wrong of [{ retries: -1 }, { minDelay: Number.NaN }, { maxDelay: Number.POSITIVE_INFINITY }]) {
+  for (const wrong of [
+    { retries: -1 },
+    { minDelay: Number.NaN },
+    { maxDelay: Number.POSITIVE_INFINITY },
+    { retires: 1 } as object,
+  ]) {
     t.throws(() => retryPolicy(wrong), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
   }
 });

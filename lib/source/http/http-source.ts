@@ -4,6 +4,7 @@
  * A redirect (registries answer with short-lived presigned URLs) is remembered
  * and resolved again once it stops working.
  */
+import { checkOptions, type OptionNames } from '../../arguments.js';
 import { AbortScope } from '../../async/abort-scope.js';
 import { invalidArgument, type SociError } from '../../errors.js';
 import { checkByteRange, closedError } from '../byte-range.js';
@@ -40,6 +41,15 @@ export interface HttpSourceOptions extends AbortableOptions {
   /** A transport shared with other sources, which the caller closes; or options for an own one. */
   readonly transport?: HttpTransport | HttpTransportOptions | undefined;
 }
+
+const HTTP_SOURCE_NAMES: OptionNames<HttpSourceOptions> = {
+  signal: true,
+  headers: true,
+  size: true,
+  ranges: true,
+  retry: true,
+  transport: true,
+};
 
 type Limits = Pick<HttpRequest, 'signal' | 'limitTotalTime'>;
 
@@ -80,6 +90,7 @@ export class HttpSource extends FilledSource {
    * @throws SociError ERR_SOCI_HTTP_NO_RANGES, ERR_SOCI_HTTP_STATUS, …
    */
   static async open(url: string | URL, options: HttpSourceOptions = {}): Promise<HttpSource> {
+    checkOptions('HttpSource.open', options, HTTP_SOURCE_NAMES);
     const { size, ranges = 'required', signal } = options;
     signal?.throwIfAborted();
     if (size !== undefined && (!Number.isSafeInteger(size) || size < 0)) {

@@ -5,7 +5,7 @@
  * no harm.
  */
 import type { Dispatcher } from 'undici';
-import { invalidArgument } from '../../errors.js';
+import { checkInteger, checkOptions, type OptionNames } from '../../arguments.js';
 import { authorise } from './authorise.js';
 import { exchange } from './exchange.js';
 import { guard } from './guard.js';
@@ -24,16 +24,30 @@ export interface HttpTransportOptions {
   readonly dispatcher?: Dispatcher | undefined;
 }
 
+const TRANSPORT_NAMES: OptionNames<HttpTransportOptions> = {
+  timeouts: true,
+  connections: true,
+  userAgent: true,
+  dispatcher: true,
+};
+
 export class HttpTransport {
+  readonly timeouts: HttpTimeouts;
   /** @internal Resolves with the first reply that is no redirect, whatever its status. */
   readonly send: Send;
   readonly #connections: Connections;
 
-  /** @param connections @internal in place of own ones; closed with the transport */
-  constructor(options: HttpTransportOptions = {}, connections: Connections = connectionsOf(options)) {
-    this.#connections = connections;
+  /** @throws SociError ERR_SOCI_INVALID_ARGUMENT */
+  constructor(options?: HttpTransportOptions);
+  /** @internal On connections of another kind, which are closed with the transport. */
+  constructor(options: HttpTransportOptions, connections: Connections);
+  constructor(options: HttpTransportOptions = {}, given?: Connections) {
+    checkOptions('HttpTransport', options, TRANSPORT_NAMES);
     const { userAgent = 'seekable-oci' } = options;
     const timeouts = httpTimeouts(options.timeouts);
+    const connections = given ?? connectionsOf(options, timeouts);
+    this.timeouts = timeouts;
+    this.#connections = connections;
     const wire: Send = request => {
       const headers = { 'user-agent': userAgent, ...request.headers };
       return exchange(connections.dispatcherFor(request.target), { ...request, headers }, timeouts);
@@ -47,11 +61,12 @@ export class HttpTransport {
   }
 }
 
-function connectionsOf({ dispatcher, connections = 16, timeouts }: HttpTransportOptions): Connections {
-  if (!Number.isInteger(connections) || connections < 1) {
-    throw invalidArgument('connections', 'a positive integer', connections);
-  }
+function connectionsOf(
+  { dispatcher, connections = 16 }: HttpTransportOptions,
+  timeouts: HttpTimeouts,
+): Connections {
+  checkInteger('connections', connections, 1);
   return dispatcher
     ? { dispatcherFor: () => dispatcher, destroy: async () => {} }
-    : new GuardedConnections(connections, httpTimeouts(timeouts).connect);
+    : new GuardedConnections(connections, timeouts.connect);
 }

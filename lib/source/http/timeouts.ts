@@ -1,5 +1,5 @@
 /** How long each phase of a request may take: one set for ranged reads, streams and small answers. */
-import { invalidArgument } from '../../errors.js';
+import { checkInteger, checkOptions } from '../../arguments.js';
 
 export interface HttpTimeouts {
   /** ms until a TCP (and TLS) connection stands. */
@@ -30,13 +30,12 @@ export function httpTimeouts(
   given: Partial<HttpTimeouts> = {},
   defaults: HttpTimeouts = DEFAULT_TIMEOUTS,
 ): HttpTimeouts {
+  checkOptions('timeouts', given, DEFAULT_TIMEOUTS);
   const timeouts: { -readonly [phase in keyof HttpTimeouts]: number } = { ...defaults };
   for (const phase of ['connect', 'headers', 'bodyIdle', 'request'] as const) {
     const ms = given[phase];
     if (ms === undefined) continue;
-    if (!Number.isInteger(ms) || ms < 1 || ms > LONGEST) {
-      throw invalidArgument(`timeouts.${phase}`, `1 to ${LONGEST} ms`, ms);
-    }
+    checkInteger(`timeouts.${phase}`, ms, 1, LONGEST);
     timeouts[phase] = ms;
   }
   return timeouts;
