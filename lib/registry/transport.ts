@@ -3,6 +3,7 @@
  * HTTP client with its credentials. Manifests, blobs, tags, referrers and
  * uploads all go through here.
  */
+import { checkOptions, type OptionNames } from '../arguments.js';
 import { invalidValues, SociError } from '../errors.js';
 import { HttpTransport } from '../source/http/http-transport.js';
 import {
@@ -53,6 +54,15 @@ export interface RegistryOptions {
   readonly env?: Environment;
 }
 
+export const REGISTRY_NAMES: OptionNames<RegistryOptions> = {
+  credentials: true,
+  hosts: true,
+  hostsDirectories: true,
+  retry: true,
+  timeouts: true,
+  env: true,
+};
+
 export interface RegistryCall {
   readonly method: HttpMethod;
   /** Relative to the API root, or absolute (the Location of an upload). */
@@ -97,6 +107,7 @@ export class RegistryTransport {
 
   /** @throws SociError ERR_SOCI_INVALID_ARGUMENT for timeouts or a retry policy that make no sense. */
   constructor(options: RegistryOptions = {}) {
+    checkOptions('RegistryTransport', options, REGISTRY_NAMES);
     this.#options = options;
     this.#provider = options.credentials === null ? () => undefined : (options.credentials ?? keychain());
     const { body: bodyIdle, ...timeouts } = options.timeouts ?? {};

@@ -4,7 +4,7 @@
  * root whether they begin with one or not; names may be any bytes.
  */
 import { setImmediate } from 'node:timers/promises';
-import { type FileErrorCode, fileError, SociError } from '../errors.js';
+import { type FileErrorCode, fileError, invalidArgument, type SociError } from '../errors.js';
 import { deviceNumber, ImageDirent, ImageStats } from '../image/file-stats.js';
 import type { LayerEntries } from '../layer/layer-entries.js';
 import { toByteString } from '../tar/byte-string.js';
@@ -234,10 +234,7 @@ function pathText(path: ImagePath): string {
   const valid = typeof path === 'string' || path instanceof Uint8Array;
   const text = valid ? toByteString(typeof path === 'string' ? Buffer.from(path) : path) : '\0';
   if (!text.includes('\0')) return text;
-  throw new SociError(
-    'ERR_SOCI_INVALID_ARGUMENT',
-    'Expected a path: a string or bytes, without a NUL among them',
-  );
+  throw invalidArgument('a path', 'a string or bytes, without a NUL among them', path);
 }
 
 /** A byte string as the caller wants to see it. */

@@ -4,8 +4,9 @@
  * A redirect (registries answer with short-lived presigned URLs) is remembered
  * and resolved again once it stops working.
  */
+import { checkInteger, checkOptions, type OptionNames } from '../../arguments.js';
 import { AbortScope } from '../../async/abort-scope.js';
-import { invalidArgument, type SociError } from '../../errors.js';
+import type { SociError } from '../../errors.js';
 import { checkByteRange, closedError } from '../byte-range.js';
 import { type AbortableOptions, FilledSource, type ReadOptions } from '../range-source.js';
 import { httpError } from './http-error.js';
@@ -40,6 +41,15 @@ export interface HttpSourceOptions extends AbortableOptions {
   /** A transport shared with other sources, which the caller closes; or options for an own one. */
   readonly transport?: HttpTransport | HttpTransportOptions | undefined;
 }
+
+const SOURCE_OPTIONS: OptionNames<HttpSourceOptions> = {
+  signal: true,
+  headers: true,
+  size: true,
+  ranges: true,
+  retry: true,
+  transport: true,
+};
 
 type Limits = Pick<HttpRequest, 'signal' | 'limitTotalTime'>;
 
@@ -80,11 +90,10 @@ export class HttpSource extends FilledSource {
    * @throws SociError ERR_SOCI_HTTP_NO_RANGES, ERR_SOCI_HTTP_STATUS, …
    */
   static async open(url: string | URL, options: HttpSourceOptions = {}): Promise<HttpSource> {
+    checkOptions('HttpSource.open', options, SOURCE_OPTIONS);
     const { size, ranges = 'required', signal } = options;
     signal?.throwIfAborted();
-    if (size !== undefined && (!Number.isSafeInteger(size) || size < 0)) {
-      throw invalidArgument('size', 'a number of bytes', size);
-    }
+    if (size !== undefined) checkInteger('size', size, 0);
     const source = new HttpSource(url, options);
     if (size !== undefined) return source;
     try {

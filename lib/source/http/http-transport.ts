@@ -5,6 +5,7 @@
  * no harm.
  */
 import type { Dispatcher } from 'undici';
+import { checkOptions, type OptionNames } from '../../arguments.js';
 import { invalidArgument } from '../../errors.js';
 import { authorise } from './authorise.js';
 import { exchange } from './exchange.js';
@@ -24,6 +25,13 @@ export interface HttpTransportOptions {
   readonly dispatcher?: Dispatcher | undefined;
 }
 
+const TRANSPORT_OPTIONS: OptionNames<HttpTransportOptions> = {
+  timeouts: true,
+  connections: true,
+  userAgent: true,
+  dispatcher: true,
+};
+
 export class HttpTransport {
   /** @internal Resolves with the first reply that is no redirect, whatever its status. */
   readonly send: Send;
@@ -31,6 +39,7 @@ export class HttpTransport {
 
   /** @param connections @internal in place of own ones; closed with the transport */
   constructor(options: HttpTransportOptions = {}, connections: Connections = connectionsOf(options)) {
+    checkOptions('HttpTransport', options, TRANSPORT_OPTIONS);
     this.#connections = connections;
     const { userAgent = 'seekable-oci' } = options;
     const timeouts = httpTimeouts(options.timeouts);

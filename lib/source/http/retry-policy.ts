@@ -4,6 +4,7 @@
  * come back together; a server that names its own delay (Retry-After, RFC 9110
  * §10.2.3) is obeyed or, if it asks for too long, given up.
  */
+import { checkOptions } from '../../arguments.js';
 import { invalidArgument } from '../../errors.js';
 
 export interface RetryPolicy {
@@ -25,6 +26,7 @@ export const DEFAULT_RETRY_POLICY: RetryPolicy = {
 
 /** @throws SociError ERR_SOCI_INVALID_ARGUMENT for negative or non-finite fields. */
 export function retryPolicy(given: Partial<RetryPolicy> = {}): RetryPolicy {
+  checkOptions('retry', given, DEFAULT_RETRY_POLICY);
   for (const [name, value] of Object.entries(given)) {
     if (!Number.isFinite(value) || value < 0) {
       throw invalidArgument(`retry.${name}`, 'a number from 0 on', value);

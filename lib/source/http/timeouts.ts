@@ -1,4 +1,5 @@
 /** How long each phase of a request may take: one set for ranged reads, streams and small answers. */
+import { checkOptions } from '../../arguments.js';
 import { invalidArgument } from '../../errors.js';
 
 export interface HttpTimeouts {
@@ -30,6 +31,7 @@ export function httpTimeouts(
   given: Partial<HttpTimeouts> = {},
   defaults: HttpTimeouts = DEFAULT_TIMEOUTS,
 ): HttpTimeouts {
+  checkOptions('timeouts', given, defaults);
   const timeouts: { -readonly [phase in keyof HttpTimeouts]: number } = { ...defaults };
   for (const phase of ['connect', 'headers', 'bodyIdle', 'request'] as const) {
     const ms = given[phase];
