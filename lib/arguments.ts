@@ -59,6 +59,11 @@ export function checkOptions<T extends object>(
   }
 }
 
+/** Those of the options that somebody else takes, who is given no others. */
+export function chosenOptions<T extends object>(given: NoInfer<T>, names: OptionNames<T>): T {
+  return Object.fromEntries(Object.entries(given).filter(([name]) => Object.hasOwn(names, name))) as T;
+}
+
 /** The word of `words` that `word` was probably meant to be: a slip or two away from it, letters' case aside. */
 export function nearest(word: string, words: readonly string[]): string | undefined {
   // What is long is no slip, and costs time by its square.

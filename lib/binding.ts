@@ -11,7 +11,8 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isUint8Array } from 'node:util/types';
-import { SociError } from './errors.js';
+import { checkChoice, checkInteger } from './arguments.js';
+import { invalidArgument, invalidValues, SociError } from './errors.js';
 import { type NativeError, type OffsetSpace, translateFailure } from './native-failure.js';
 import { isPinned } from './pinned-memory.js';
 
@@ -306,34 +307,16 @@ async function later<T>(
   }
 }
 
-function invalid(name: string, expected: string, received: unknown): SociError {
-  return new SociError(
-    'ERR_SOCI_INVALID_ARGUMENT',
-    `expected ${expected} for ${name}, received ${String(received)}`,
-  );
-}
-
-function checkInteger(
-  name: string,
-  value: number,
-  least: number,
-  most: number = Number.MAX_SAFE_INTEGER,
-): void {
-  if (Number.isSafeInteger(value) && value >= least && value <= most) return;
-  throw invalid(name, `an integer of ${least} to ${most}`, value);
-}
-
 function checkEngine(engine: EngineName): void {
-  if (engine !== 'zlib' && engine !== 'fast') throw invalid('engine', "'zlib' or 'fast'", engine);
+  checkChoice('engine', engine, ['zlib', 'fast']);
 }
 
 function checkBytes(name: string, value: Uint8Array | undefined, length: number): void {
   if (value === undefined || (isUint8Array(value) && value.length === length)) return;
-  throw invalid(
-    name,
-    `a Uint8Array of ${length} bytes`,
-    isUint8Array(value) ? `${value.length} bytes` : value,
-  );
+  const expected = `a Uint8Array of ${length} bytes`;
+  throw isUint8Array(value)
+    ? invalidValues(name, expected, { length: value.length })
+    : invalidArgument(name, expected, value);
 }
 
 /** @throws SociError ERR_SOCI_INVALID_ARGUMENT */
@@ -347,9 +330,7 @@ class Indexer implements NativeIndexer {
   constructor(options: IndexerOptions) {
     const { compression, spanSize, diffId, engine, maxCheckpoints, checkpointsAt, impliedFirstCheckpoint } =
       options;
-    if (compression !== 'gzip' && compression !== 'uncompressed') {
-      throw invalid('compression', "'gzip' or 'uncompressed'", compression);
-    }
+    checkChoice('compression', compression, ['gzip', 'uncompressed']);
     checkInteger('spanSize', spanSize, 1);
     checkInteger('maxCheckpoints', maxCheckpoints, 1);
     checkEngine(engine);
@@ -435,7 +416,7 @@ export async function decodeSpan(job: SpanJob, options: { signal?: AbortSignal }
 function addonSpan(options: SpanDecoderOptions): AddonSpan {
   const { engine, start, bits, window } = options;
   checkEngine(engine);
-  if (start !== 'raw' && start !== 'gzip') throw invalid('start', "'raw' or 'gzip'", start);
+  checkChoice('start', start, ['raw', 'gzip']);
   checkInteger('bits', bits, 0, 7);
   checkBytes('window', window, 32768);
   return { engine, gzipHeader: start === 'gzip', bits, window };
@@ -443,14 +424,14 @@ function addonSpan(options: SpanDecoderOptions): AddonSpan {
 
 function addonSpanJob(job: SpanJob): AddonSpanJob {
   const { codec, input, digest, digestOffset, output } = job;
-  if (codec !== 'gzip' && codec !== 'raw') throw invalid('codec', "'gzip' or 'raw'", codec);
+  checkChoice('codec', codec, ['gzip', 'raw']);
   const start = codec === 'gzip' ? addonSpan(job) : undefined;
   const stored = storedBytes(input);
   checkBytes('digest', digest, 32);
   checkInteger('digestOffset', digestOffset, 0, input.length);
   const own = typeof output === 'number';
   const array = own ? allocate(output) : output;
-  if (!isUint8Array(array)) throw invalid('output', 'a Uint8Array or a length', array);
+  if (!isUint8Array(array)) throw invalidArgument('output', 'a Uint8Array or a length', array);
   return {
     ...start,
     ...stored,
@@ -469,7 +450,7 @@ function storedBytes(
 ): Pick<AddonSpanJob, 'input' | 'fd' | 'offset' | 'length' | 'pinnedInput'> {
   if (isUint8Array(input)) return { input, pinnedInput: isPinned(input) };
   const { fd, offset, length } = input;
-  if (fd === undefined) throw invalid('input', 'a Uint8Array or a part of a file', input);
+  if (fd === undefined) throw invalidArgument('input', 'a Uint8Array or a part of a file', input);
   checkInteger('fd', fd, 0, 2 ** 31 - 1);
   checkInteger('offset', offset, 0);
   checkInteger('length', length, 0);

@@ -1,12 +1,12 @@
 /** What opening an image can be told, with the defaults of what bounds it. */
 
 import type { OptionNames } from '../arguments.js';
-import { checkInteger } from '../arguments.js';
+import { checkInteger, checkOptions } from '../arguments.js';
 import type { Platform } from '../registry/platform.js';
-import type { RegistryOptions, RegistryTransport } from '../registry/transport.js';
+import { REGISTRY_NAMES, type RegistryOptions, type RegistryTransport } from '../registry/transport.js';
 import type { SociIndexVersion } from '../soci/soci-index.js';
 import type { ZtocCache } from '../soci/ztoc-cache.js';
-import type { AbortableOptions } from '../source/range-source.js';
+import { ABORTABLE_NAMES, type AbortableOptions } from '../source/range-source.js';
 import type { ReadContext } from '../span/read-context.js';
 import type { WindowVerification } from '../span/reader.js';
 import { DEFAULT_MAX_NAMES } from '../tree/build-tree.js';
@@ -79,13 +79,8 @@ export interface OpenImageOptions extends AbortableOptions, RegistryOptions {
 }
 
 export const OPEN_IMAGE_NAMES: OptionNames<OpenImageOptions> = {
-  signal: true,
-  credentials: true,
-  hosts: true,
-  hostsDirectories: true,
-  retry: true,
-  timeouts: true,
-  env: true,
+  ...ABORTABLE_NAMES,
+  ...REGISTRY_NAMES,
   platform: true,
   index: true,
   indexOrder: true,
@@ -103,6 +98,7 @@ export const OPEN_IMAGE_NAMES: OptionNames<OpenImageOptions> = {
 /** @throws SociError ERR_SOCI_INVALID_ARGUMENT */
 export function imageLimits(overrides: Partial<ImageLimits> | undefined): ImageLimits {
   const limits = { ...DEFAULT_IMAGE_LIMITS, ...overrides };
+  checkOptions('limits', overrides ?? {}, DEFAULT_IMAGE_LIMITS);
   for (const name of ['maxLayers', 'maxNames', 'maxZtocBytes', 'maxUnpackedBytes'] as const) {
     checkInteger(`limits.${name}`, limits[name], 1);
   }

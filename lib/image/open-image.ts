@@ -4,7 +4,7 @@
  * other; ztocs and layers when something needs them.
  */
 import { join } from 'node:path';
-import { checkChoice, checkOptions } from '../arguments.js';
+import { checkChoice, checkOptions, chosenOptions } from '../arguments.js';
 import { AbortScope } from '../async/abort-scope.js';
 import { SociError } from '../errors.js';
 import { UnpackBudget } from '../plain/unpack-budget.js';
@@ -12,7 +12,7 @@ import { type ImageLocation, openImageLocation } from '../registry/image-locatio
 import { hostPlatform, parsePlatform } from '../registry/platform.js';
 import { type PlatformManifest, selectManifest } from '../registry/platform-selection.js';
 import type { Repository } from '../registry/repository.js';
-import { RegistryTransport } from '../registry/transport.js';
+import { REGISTRY_NAMES, RegistryTransport } from '../registry/transport.js';
 import { findIndex, type IndexSearch } from '../soci/find-index.js';
 import { FolderZtocCache } from '../soci/folder-ztoc-cache.js';
 import { MemoryZtocCache } from '../soci/memory-ztoc-cache.js';
@@ -98,10 +98,7 @@ function openRepository(
     const { repository, reference } = location;
     return { repository, reference, release: async () => {} };
   }
-  const { credentials, hosts, hostsDirectories, retry, timeouts, env } = options;
-  const transport =
-    options.transport ??
-    new RegistryTransport({ credentials, hosts, hostsDirectories, retry, timeouts, env });
+  const transport = options.transport ?? new RegistryTransport(chosenOptions(options, REGISTRY_NAMES));
   const opened = openImageLocation(location, transport);
   const release = async (): Promise<void> => {
     await opened.repository.close();

@@ -54,7 +54,7 @@ export interface RegistryOptions {
   readonly env?: Environment | undefined;
 }
 
-const REGISTRY_NAMES: OptionNames<RegistryOptions> = {
+export const REGISTRY_NAMES: OptionNames<RegistryOptions> = {
   credentials: true,
   hosts: true,
   hostsDirectories: true,

@@ -3,7 +3,7 @@
  * what real images need and can be overridden per call; passing one is
  * ERR_SOCI_LIMIT.
  */
-import { checkInteger } from '../arguments.js';
+import { checkInteger, checkOptions } from '../arguments.js';
 import { SociError } from '../errors.js';
 
 export interface ZtocLimits {
@@ -27,6 +27,7 @@ export const DEFAULT_ZTOC_LIMITS: ZtocLimits = {
 /** @throws SociError ERR_SOCI_INVALID_ARGUMENT unless every given limit is a positive safe integer */
 export function resolveLimits(overrides: Partial<ZtocLimits> | undefined): ZtocLimits {
   const limits = { ...DEFAULT_ZTOC_LIMITS, ...overrides };
+  checkOptions('limits', overrides ?? {}, DEFAULT_ZTOC_LIMITS);
   for (const [name, value] of Object.entries(limits)) {
     checkInteger(`limits.${name}`, value, 1);
   }

@@ -122,7 +122,7 @@ t.test('says what to do when there is no addon for the machine', async t => {
   const directory = t.testdir({ package: { lib: {} } });
   const copy = path.join(directory, 'package');
   writeFileSync(path.join(copy, 'package.json'), '{"name":"seekable-oci","type":"module"}');
-  for (const file of ['binding.js', 'errors.js', 'native-failure.js', 'pinned-memory.js']) {
+  for (const file of ['arguments.js', 'binding.js', 'errors.js', 'native-failure.js', 'pinned-memory.js']) {
     copyFileSync(path.join(libDirectory, file), path.join(copy, 'lib', file));
   }
   symlinkSync(path.join(root, 'node_modules'), path.join(copy, 'node_modules'));

@@ -56,6 +56,19 @@ t.test('the list is the whole public API', async t => {
   t.strictSame(Object.keys(CALLS).sort(), calls);
 });
 
+t.test('so are the names of limits', async t => {
+  const code = 'ERR_SOCI_INVALID_ARGUMENT';
+  const limits = { maxSpan: 1 } as never;
+  await t.rejects(api.buildZtoc(new Uint8Array(0), { limits }), {
+    code,
+    message: /did you mean 'maxSpans'\?$/,
+  });
+  await t.rejects(api.openImage('oci:nowhere', { limits: { maxLayer: 1 } as never }), {
+    code,
+    message: /'maxLayers'/,
+  });
+});
+
 t.test('names that a call does not know are refused', async t => {
   for (const [name, call] of Object.entries(CALLS)) {
     await t.rejects(

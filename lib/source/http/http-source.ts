@@ -4,9 +4,9 @@
  * A redirect (registries answer with short-lived presigned URLs) is remembered
  * and resolved again once it stops working.
  */
-import { checkOptions, type OptionNames } from '../../arguments.js';
+import { checkInteger, checkOptions, type OptionNames } from '../../arguments.js';
 import { AbortScope } from '../../async/abort-scope.js';
-import { invalidArgument, type SociError } from '../../errors.js';
+import type { SociError } from '../../errors.js';
 import { checkByteRange, closedError } from '../byte-range.js';
 import { type AbortableOptions, FilledSource, type ReadOptions } from '../range-source.js';
 import { httpError } from './http-error.js';
@@ -42,7 +42,7 @@ export interface HttpSourceOptions extends AbortableOptions {
   readonly transport?: HttpTransport | HttpTransportOptions | undefined;
 }
 
-const HTTP_SOURCE_NAMES: OptionNames<HttpSourceOptions> = {
+const SOURCE_OPTIONS: OptionNames<HttpSourceOptions> = {
   signal: true,
   headers: true,
   size: true,
@@ -90,12 +90,10 @@ export class HttpSource extends FilledSource {
    * @throws SociError ERR_SOCI_HTTP_NO_RANGES, ERR_SOCI_HTTP_STATUS, …
    */
   static async open(url: string | URL, options: HttpSourceOptions = {}): Promise<HttpSource> {
-    checkOptions('HttpSource.open', options, HTTP_SOURCE_NAMES);
+    checkOptions('HttpSource.open', options, SOURCE_OPTIONS);
     const { size, ranges = 'required', signal } = options;
     signal?.throwIfAborted();
-    if (size !== undefined && (!Number.isSafeInteger(size) || size < 0)) {
-      throw invalidArgument('size', 'a number of bytes', size);
-    }
+    if (size !== undefined) checkInteger('size', size, 0);
     const source = new HttpSource(url, options);
     if (size !== undefined) return source;
     try {
