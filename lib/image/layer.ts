@@ -12,6 +12,7 @@ import { lentChunks } from '../layer/lent-chunks.js';
 import { completeSource, type GivenSource } from '../source/given-source.js';
 import type { AbortableOptions, RangeSource } from '../source/range-source.js';
 import { defaultContext, type ReadContext } from '../span/read-context.js';
+import type { ReadStats } from '../span/read-record.js';
 import type { ReadPlan, WindowVerification } from '../span/reader.js';
 import { PassMemory } from '../span/reused-memory.js';
 import type { TocEntry } from '../tar/entry.js';
