@@ -97,6 +97,7 @@ export type {
   EmptyImage,
   IndexedLayer,
   SkippedLayer,
+  ZtocSummary,
 } from './soci/build-indexes.js';
 export { type ConvertImageOptions, type ConvertImageResult, convertImage } from './soci/convert-image.js';
 export {
@@ -129,6 +130,12 @@ export {
 } from './soci/platform-images.js';
 export { parsePrefetchArtifact, type SpanRange } from './soci/prefetch-artifact.js';
 export type { PrefetchArtifact } from './soci/prefetch-plan.js';
+export {
+  type PublishedIndex,
+  type PublishIndexOptions,
+  type PublishIndexResult,
+  publishIndex,
+} from './soci/publish-index.js';
 export { type PushedIndex, type PushIndexOptions, pushIndex } from './soci/push-index.js';
 export {
   type EncodedSociIndex,

@@ -36,6 +36,7 @@ function report(image: Image, plan: ImageFilePlan): string {
 
 const ORIGIN_TEXT = {
   index: 'of the index',
+  verified: 'of an index, verified against the layer',
   cache: 'built here earlier',
   built: 'built here now, from the whole layer',
   unpacked: 'none can be: the layer has been unpacked here',

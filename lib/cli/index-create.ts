@@ -1,5 +1,5 @@
 /** `seekable-oci index create`: v1 indexes of an image, pushed beside it without changing it. */
-import { createIndex, type PushedIndex, pushIndex } from '../index.js';
+import { publishIndex } from '../index.js';
 import { BUILD_OPTIONS, buildOptions } from './build-options.js';
 import { type Command, type Invocation, optionText, UsageError } from './command.js';
 import { ImageSession } from './image-session.js';
@@ -23,23 +23,14 @@ async function run(invocation: Invocation): Promise<void> {
   await ImageSession.run(invocation, [operand], async session => {
     const { json, signal } = session;
     const options = await buildOptions(session);
-    const result = await createIndex(session.open(operand), options);
-    let pushed: readonly PushedIndex[] | undefined;
-    if (invocation.options['dry-run'] !== true) {
-      pushed = await pushIndex(result, { existing, signal, onEvent: options.onEvent });
-    }
-    const outcomes = result.indexes.map((_, position) => pushed?.[position]?.outcome ?? 'not pushed');
+    const dryRun = invocation.options['dry-run'] === true;
+    const result = await publishIndex(session.open(operand), { ...options, existing, signal, dryRun });
     if (json) {
-      const indexes = result.indexes.map((index, position) => ({
-        ...createdAsJson(index),
-        outcome: outcomes[position],
-      }));
+      const indexes = result.indexes.map(index => ({ ...createdAsJson(index), outcome: index.outcome }));
       await writeJson({ indexes, ...leftOutAsJson(result) });
       return;
     }
-    for (const [position, index] of result.indexes.entries()) {
-      await writeOut(createdText(index, outcomes[position] ?? ''));
-    }
+    for (const index of result.indexes) await writeOut(createdText(index, index.outcome));
   });
 }
 

@@ -6,9 +6,9 @@ import type { Reporter } from './reporter.js';
 
 const ORIGIN_TEXT = {
   built: 'built',
-  cached: 'from the cache',
+  cache: 'from the cache',
   verified: 'verified, of the present index',
-  named: 'of the index named',
+  index: 'of the index named',
 } as const;
 
 export function reportIndexEvents(reporter: Reporter): IndexEventHandler {

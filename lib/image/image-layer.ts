@@ -8,18 +8,16 @@ import { SharedOnce } from '../async/once.js';
 import { SociError } from '../errors.js';
 import { type LayerContent, LayerEntries, type LayerEntriesOptions } from '../layer/layer-entries.js';
 import { publish } from '../observe/channels.js';
-import { openUnpacked, type UnpackOptions, unpackLayer } from '../plain/unpack.js';
+import { isUnpackable, openUnpacked, type UnpackOptions, unpackLayer } from '../plain/unpack.js';
 import type { UnpackBudget } from '../plain/unpack-budget.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import { layerCompression } from '../registry/media-types.js';
 import type { Repository } from '../registry/repository.js';
-import { loadZtoc } from '../soci/load-ztoc.js';
+import type { ZtocOrigin } from '../soci/index-event.js';
 import type { ZtocDescriptor } from '../soci/soci-index.js';
 import type { ZtocCache } from '../soci/ztoc-cache.js';
+import { type ListedZtoc, type ProviderEvents, ZtocProvider } from '../soci/ztoc-provider.js';
 import type { RangeSource } from '../source/range-source.js';
-import { buildZtoc, DEFAULT_SPAN_SIZE } from '../ztoc/build.js';
-import { BUILD_TOOL_IDENTIFIER } from '../ztoc/build-tool.js';
-import { Ztoc } from '../ztoc/ztoc.js';
 import type { ImageLimits, ImageProgress, MissingZtoc } from './image-options.js';
 
 export interface ImageLayerOptions extends LayerEntriesOptions {
@@ -36,8 +34,8 @@ export interface ImageLayerOptions extends LayerEntriesOptions {
   readonly onProgress: ((progress: ImageProgress) => void) | undefined;
 }
 
-/** Where a layer's bytes come from, by the ztoc: of an index; built now or before; of the plain tar that it was unpacked to. */
-export type LayerOrigin = 'index' | 'cache' | 'built' | 'unpacked';
+/** Where a layer's table of contents comes from: a ztoc's origin, or the plain tar that it was unpacked to. */
+export type LayerOrigin = ZtocOrigin | 'unpacked';
 
 interface FoundContent extends LayerContent {
   readonly origin: LayerOrigin;
@@ -61,26 +59,27 @@ export interface LayerDescription {
   readonly reason: string | undefined;
 }
 
-/** A ztoc that cannot be used, as opposed to a repository that cannot be asked. */
-const UNUSABLE_ZTOC: ReadonlySet<string> = new Set([
-  'ERR_SOCI_ZTOC_FORMAT',
-  'ERR_SOCI_ZTOC_INVALID',
-  'ERR_SOCI_ZTOC_MISMATCH',
-  'ERR_SOCI_DIGEST_MISMATCH',
-  'ERR_SOCI_LIMIT',
-  'ERR_SOCI_REGISTRY_NOT_FOUND',
-]);
-
 export class ImageLayer {
   readonly description: LayerDescription;
   readonly #options: ImageLayerOptions;
   readonly #data: SharedOnce<OpenedLayer>;
+  readonly #provider: ZtocProvider;
+  readonly #events: ProviderEvents;
   #reason: string | undefined;
 
   constructor(description: LayerDescription, options: ImageLayerOptions) {
     this.description = description;
     this.#options = options;
     this.#reason = description.reason;
+    const { cache, limits } = options;
+    this.#provider = new ZtocProvider({ cache, limits: limits.ztoc });
+    this.#events = {
+      onProgress: bytes => this.#progress('build', bytes),
+      onRefused: error => {
+        this.#reason = error.message;
+      },
+      onCacheFailed: () => {},
+    };
     this.#data = new SharedOnce(
       async signal => openedLayer(await this.#open(signal), options),
       layer => void closeLayer(layer),
@@ -108,45 +107,27 @@ export class ImageLayer {
   }
 
   async #open(signal: AbortSignal): Promise<FoundContent> {
-    const { repository } = this.#options;
-    const { descriptor } = this.description;
-    const ztoc = await this.#fromIndex(signal);
-    if (ztoc !== undefined) {
-      const source = await repository.openBlob(descriptor, { signal });
-      return { ztoc, source, origin: 'index' };
-    }
-    if (this.#options.missingZtoc !== 'build')
-      throw missingZtoc(repository.name, this.description, this.#reason);
-    return (await this.#fromCache(signal)) ?? (await this.#fromLayer(signal));
-  }
-
-  async #fromIndex(signal: AbortSignal): Promise<Ztoc | undefined> {
-    const { repository, limits, missingZtoc, indexNamed } = this.#options;
-    const { ztoc, descriptor } = this.description;
-    if (ztoc === undefined) return undefined;
-    try {
-      return await loadZtoc(repository, ztoc, descriptor, { limits: limits.ztoc, signal });
-    } catch (error) {
-      signal.throwIfAborted();
-      const unusable = error instanceof SociError && UNUSABLE_ZTOC.has(error.code);
-      if (!unusable || indexNamed || missingZtoc !== 'build') throw error;
-      this.#reason = error.message;
-      return undefined;
-    }
-  }
-
-  async #fromCache(signal: AbortSignal): Promise<FoundContent | undefined> {
-    const { cache, limits, repository } = this.#options;
+    const { repository, missingZtoc: policy } = this.#options;
     const { descriptor, diffId } = this.description;
-    const bytes = await cache.get(this.#cacheKey(), { signal });
-    const ztoc = bytes === undefined ? undefined : decodeCached(bytes, limits, descriptor.size);
-    if (ztoc !== undefined) {
-      const source = await repository.openBlob(descriptor, { signal });
-      return { ztoc, source, origin: 'cache' };
+    const listed = await this.#provider.listed(descriptor, this.#listed(), this.#events, signal);
+    if (listed === undefined && policy !== 'build') {
+      throw missingZtoc(repository.name, this.description, this.#reason);
     }
-    if (diffId === undefined) return undefined;
-    const unpacked = await openUnpacked(this.#unpacking(diffId, signal));
-    return unpacked && { ...unpacked, origin: 'unpacked' };
+    const present = listed ?? (await this.#provider.cached(descriptor, signal));
+    if (present !== undefined) {
+      return { ...present, source: await repository.openBlob(descriptor, { signal }) };
+    }
+    const unpacked = diffId && (await openUnpacked(this.#unpacking(diffId, signal)));
+    if (unpacked) return { ...unpacked, origin: 'unpacked' };
+    return await this.#fromLayer(signal);
+  }
+
+  /** The index's ztoc, at its word. Where nothing else would do, or the caller named it, a bad one is an error. */
+  #listed(): ListedZtoc | undefined {
+    const { repository, missingZtoc, indexNamed } = this.#options;
+    const { ztoc } = this.description;
+    const trust = indexNamed || missingZtoc !== 'build' ? 'named' : 'found';
+    return ztoc && { descriptor: ztoc, repository, trust };
   }
 
   /** Reads the whole layer: builds its ztoc, or unpacks it. */
@@ -156,8 +137,15 @@ export class ImageLayer {
     const source = await repository.openBlob(descriptor, { signal });
     let content: FoundContent | undefined;
     try {
-      if (layerCompression(descriptor.mediaType) !== 'zstd') content = await this.#build(source, signal);
-      if (content !== undefined) return content;
+      if (layerCompression(descriptor.mediaType) !== 'zstd') {
+        const built = await this.#provider.fromLayer(source, descriptor, undefined, this.#events, signal);
+        if ('ztoc' in built) {
+          content = { ...built, source };
+          return content;
+        }
+        if (!isUnpackable(built)) throw built.error;
+        this.#reason = built.message;
+      }
       if (diffId === undefined) {
         throw new SociError(
           'ERR_SOCI_MANIFEST',
@@ -169,37 +157,6 @@ export class ImageLayer {
     } finally {
       if (content === undefined) await source.close();
     }
-  }
-
-  /** Undefined for a layer that no ztoc can describe. */
-  async #build(source: RangeSource, signal: AbortSignal): Promise<FoundContent | undefined> {
-    const { cache, limits } = this.#options;
-    let ztoc: Ztoc;
-    try {
-      // The source's stream has compared the layer with its digest when it ends.
-      const onProgress = (bytes: number): void => this.#progress('build', bytes);
-      ({ ztoc } = await buildZtoc(source, { limits: limits.ztoc, signal, onProgress }));
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!isIndescribable(error)) throw error;
-      this.#reason = error.message;
-      return undefined;
-    }
-    try {
-      await cache.put(this.#cacheKey(), ztoc.bytes, { signal });
-    } catch {
-      // A full disk costs the next process its time, not this one its ztoc.
-      signal.throwIfAborted();
-    }
-    return { ztoc, source, origin: 'built' };
-  }
-
-  #cacheKey() {
-    return {
-      layerDigest: this.description.descriptor.digest,
-      spanSize: DEFAULT_SPAN_SIZE,
-      buildToolIdentifier: BUILD_TOOL_IDENTIFIER,
-    };
   }
 
   #unpacking(diffId: string, signal: AbortSignal): UnpackOptions {
@@ -246,24 +203,4 @@ export function missingZtoc(
     `${repository}: layer ${position} (${descriptor.digest}, ${descriptor.size} bytes) has no ztoc: ${reason}`,
     { data: { layer: position, digest: descriptor.digest, size: descriptor.size, reason } },
   );
-}
-
-/** A cache is not to be trusted with more than bytes: what does not fit is built again. */
-function decodeCached(bytes: Uint8Array, limits: ImageLimits, layerSize: number): Ztoc | undefined {
-  try {
-    const ztoc = Ztoc.decode(bytes, { limits: limits.ztoc });
-    return ztoc.compressedSize === layerSize ? ztoc : undefined;
-  } catch (error) {
-    if (error instanceof SociError) return undefined;
-    throw error;
-  }
-}
-
-/** A good layer all the same, as opposed to a broken one. */
-function isIndescribable(error: unknown): error is SociError {
-  if (!(error instanceof SociError)) return false;
-  if (error.code === 'ERR_SOCI_TAR_UNSUPPORTED') return true;
-  // A zstd stream may begin with frames to skip, which look like nothing that is known.
-  const found = error.code === 'ERR_SOCI_UNSUPPORTED_COMPRESSION' ? error.data['found'] : undefined;
-  return found === 'zstd' || found === 'unknown';
 }

@@ -10,6 +10,7 @@ import { SociError } from '../errors.js';
 import { writeFileAtomically } from '../files/atomic-file.js';
 import type { TemporarySpace } from '../files/temporary-file.js';
 import type { LayerContent } from '../layer/layer-entries.js';
+import type { NoZtoc } from '../soci/ztoc-provider.js';
 import { FileSource } from '../source/file-source.js';
 import type { RangeSource } from '../source/range-source.js';
 import { BLOCK_SIZE } from '../tar/header-block.js';
@@ -33,6 +34,14 @@ export interface UnpackOptions {
   readonly signal: AbortSignal;
   /** Called with the bytes of the layer that have been read so far. */
   readonly onProgress: (bytes: number) => void;
+}
+
+/** Whether a layer without a ztoc is a good one all the same, which can be read here, as opposed to a broken one. */
+export function isUnpackable({ error }: NoZtoc): boolean {
+  if (error.code === 'ERR_SOCI_TAR_UNSUPPORTED') return true;
+  // A zstd stream may begin with frames to skip, which look like nothing that is known.
+  const found = error.code === 'ERR_SOCI_UNSUPPORTED_COMPRESSION' ? error.data['found'] : undefined;
+  return found === 'zstd' || found === 'unknown';
 }
 
 /** What an earlier process has unpacked, when it is there and still what the diffID names. */

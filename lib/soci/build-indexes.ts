@@ -16,21 +16,22 @@ import { DEFAULT_SPAN_SIZE } from '../ztoc/build.js';
 import { BUILD_TOOL_IDENTIFIER } from '../ztoc/build-tool.js';
 import type { ZtocLimits } from '../ztoc/limits.js';
 import type { Ztoc } from '../ztoc/ztoc.js';
-import { findIndex } from './find-index.js';
 import type { IndexEventHandler, ZtocOrigin } from './index-event.js';
 import { checkLayerChoice, LAYER_CHOICE_NAMES, type LayerChoice, type Skip } from './layer-choice.js';
-import { type ExistingZtoc, isSkip, type LayerOutcome, layerZtoc } from './layer-ztoc.js';
+import { layerZtoc } from './layer-ztoc.js';
+import { listedZtocs } from './listed-ztocs.js';
 import type { PlatformImage } from './platform-images.js';
-import { type PrefetchArtifact, planPrefetch } from './prefetch-plan.js';
+import { spanRangeOf } from './prefetch-artifact.js';
+import { type PrefetchArtifact, type PrefetchLayer, planPrefetch } from './prefetch-plan.js';
 import {
   type EncodedSociIndex,
   encodeSociIndex,
   PREFETCH_TYPE,
-  parseSociIndex,
   type SociIndexVersion,
   type ZtocDescriptor,
 } from './soci-index.js';
 import type { ZtocCache } from './ztoc-cache.js';
+import { ZtocProvider } from './ztoc-provider.js';
 
 export interface BuildIndexOptions extends LayerChoice {
   /** Uncompressed bytes between checkpoints, > 0. Default 4 MiB. */
@@ -72,11 +73,26 @@ export const BUILD_INDEX_NAMES: OptionNames<BuildIndexOptions> = {
   onEvent: true,
 };
 
-export interface IndexedLayer {
+/** What remains of a ztoc that has been sent to where its index will be. */
+export interface ZtocSummary {
+  readonly digest: string;
+  /** Bytes of the ztoc. */
+  readonly size: number;
+  readonly spanSize: number;
+  readonly spanCount: number;
+  readonly entryCount: number;
+}
+
+export function summaryOf({ digest, bytes, spanSize, spanCount, entryCount }: Ztoc): ZtocSummary {
+  return { digest, size: bytes.length, spanSize, spanCount, entryCount };
+}
+
+/** `Z` is what is kept of the ztoc: all of it, or a `ZtocSummary`. */
+export interface IndexedLayer<Z = Ztoc> {
   /** Place among the manifest's layers. */
   readonly position: number;
   readonly layer: Descriptor;
-  readonly ztoc: Ztoc;
+  readonly ztoc: Z;
   readonly origin: ZtocOrigin;
 }
 
@@ -85,9 +101,9 @@ export interface SkippedLayer extends Skip {
   readonly layer: Descriptor;
 }
 
-export interface CreatedIndex extends EncodedSociIndex {
+export interface CreatedIndex<Z = Ztoc> extends EncodedSociIndex {
   readonly image: PlatformImage;
-  readonly layers: readonly IndexedLayer[];
+  readonly layers: readonly IndexedLayer<Z>[];
   readonly skipped: readonly SkippedLayer[];
   readonly prefetches: readonly PrefetchArtifact[];
   /** Files to prefetch that no indexed layer has. */
@@ -100,16 +116,32 @@ export interface EmptyImage {
   readonly skipped: readonly SkippedLayer[];
 }
 
-export interface BuiltIndexes {
+export interface BuiltIndexes<Z = Ztoc> {
   /** In the order of the images. */
-  readonly indexes: readonly CreatedIndex[];
+  readonly indexes: readonly CreatedIndex<Z>[];
   readonly empty: readonly EmptyImage[];
 }
 
 const DEFAULT_CONCURRENCY = 3;
-/** Ztocs wait in memory until they are pushed; 80 GiB of layers at 4 MiB spans need 1 GiB. */
-const MAX_ZTOC_BYTES = 2 ** 30;
-const NO_EXISTING: ReadonlyMap<string, ExistingZtoc> = new Map();
+
+/** Where images are, and where their layers are read. */
+export interface IndexSources {
+  readonly repository: Repository;
+  readonly layers: Pick<Repository, 'openBlob'>;
+}
+
+/**
+ * Called with each ztoc as soon as it is there, once for each layer; what it returns is all that is kept of it. The
+ * work on the next layer begins when it has settled, so as many ztocs are in memory as layers are worked on.
+ */
+export type FinishZtoc<Z> = (ztoc: Ztoc, layer: Descriptor, signal: AbortSignal) => Promise<Z>;
+
+/** A layer with what assembling indexes has to know of its ztoc. */
+interface FinishedLayer<Z> extends PrefetchLayer {
+  readonly descriptor: ZtocDescriptor;
+  readonly kept: Z;
+  readonly origin: ZtocOrigin;
+}
 
 /** @throws SociError ERR_SOCI_INVALID_ARGUMENT, ERR_SOCI_DIGEST_INVALID */
 export function checkBuildOptions(options: BuildIndexOptions): void {
@@ -127,37 +159,38 @@ export function checkBuildOptions(options: BuildIndexOptions): void {
 }
 
 /**
- * @param repository Where the images and their present indexes are.
- * @param layers Where their layers are read.
  * @throws SociError ERR_SOCI_INDEX_EMPTY when not one layer of all images could be indexed; ERR_SOCI_DIGEST_MISMATCH;
- *   ERR_SOCI_LIMIT; whatever the repository fails with.
+ *   ERR_SOCI_LIMIT; whatever the repository or `finish` fails with.
  */
-export async function buildIndexes(
-  repository: Repository,
-  layers: Pick<Repository, 'openBlob'>,
+export async function buildIndexes<Z>(
+  { repository, layers }: IndexSources,
   images: readonly PlatformImage[],
   version: SociIndexVersion,
   options: BuildIndexOptions,
-): Promise<BuiltIndexes> {
-  const { signal, concurrency = DEFAULT_CONCURRENCY } = options;
-  const existing = await existingZtocs(repository, images, options);
+  finish: FinishZtoc<Z>,
+): Promise<BuiltIndexes<Z>> {
+  const { signal, concurrency = DEFAULT_CONCURRENCY, force = false, onEvent = () => {} } = options;
+  const listed = await listedZtocs(repository, images, options);
   const unique = new Map<string, Descriptor>();
   for (const layer of images.flatMap(({ manifest }) => manifest.layers)) {
     // A prefetch artifact beside real layers is not even worth a message.
     if (layer.mediaType !== PREFETCH_TYPE) unique.set(keyOf(layer), layer);
   }
-  let total = 0;
-  const outcomes = new Map<string, LayerOutcome>();
+  const { spanSize, buildToolIdentifier, cache, limits } = options;
+  const provider = new ZtocProvider({ spanSize, buildToolIdentifier, cache, limits });
+  const perLayer = { provider, choice: options, force, onEvent };
+  const outcomes = new Map<string, FinishedLayer<Z> | Skip>();
   await runBounded([...unique], concurrency, signal, async ([key, layer], abort) => {
-    const outcome = await layerZtoc(layers, layer, existing.get(layer.digest), layerOptions(options), abort);
-    outcomes.set(key, outcome);
-    if (!isSkip(outcome)) total += outcome.ztoc.bytes.length;
-    if (total > MAX_ZTOC_BYTES) {
-      const message = `${repository.name}: the ztocs of all layers need more than ${MAX_ZTOC_BYTES} bytes; choose larger spans or fewer platforms`;
-      throw new SociError('ERR_SOCI_LIMIT', message, { data: { limit: MAX_ZTOC_BYTES } });
+    const outcome = await layerZtoc(layers, layer, listed.get(layer.digest), perLayer, abort);
+    if ('reason' in outcome) {
+      outcomes.set(key, outcome);
+      return;
     }
+    const described = describe(layer, outcome.ztoc, options);
+    const kept = await finish(outcome.ztoc, layer, abort);
+    outcomes.set(key, { ...described, kept, origin: outcome.origin });
   });
-  const indexes: CreatedIndex[] = [];
+  const indexes: CreatedIndex<Z>[] = [];
   const empty: EmptyImage[] = [];
   for (const image of images) {
     const assembled = assemble(image, outcomes, version, options);
@@ -173,86 +206,52 @@ function keyOf({ digest, size, mediaType }: Descriptor): string {
   return `${digest} ${size} ${mediaType}`;
 }
 
-function layerOptions(options: BuildIndexOptions): Parameters<typeof layerZtoc>[3] {
-  return {
-    ...options,
-    spanSize: options.spanSize ?? DEFAULT_SPAN_SIZE,
-    buildToolIdentifier: options.buildToolIdentifier ?? BUILD_TOOL_IDENTIFIER,
-    cache: options.cache,
-    force: options.force ?? false,
-    limits: options.limits,
-    onEvent: options.onEvent ?? (() => {}),
-  };
-}
-
-/** Ztocs that need not be built, by layer digest. */
-async function existingZtocs(
-  repository: Repository,
-  images: readonly PlatformImage[],
+/** All that an index says of a layer, so that its ztoc need not be kept. */
+function describe(
+  layer: Descriptor,
+  ztoc: Ztoc,
   options: BuildIndexOptions,
-): Promise<ReadonlyMap<string, ExistingZtoc>> {
-  const { ztocsFrom, reuse, force, spanSize = DEFAULT_SPAN_SIZE, signal } = options;
-  const wanted = new Set(images.flatMap(({ manifest }) => manifest.layers.map(({ digest }) => digest)));
-  const take = (ztocs: readonly ZtocDescriptor[], trusted: boolean): ReadonlyMap<string, ExistingZtoc> =>
-    new Map(
-      ztocs
-        .filter(({ layerDigest }) => wanted.has(layerDigest))
-        .map(descriptor => [descriptor.layerDigest, { descriptor, repository, trusted }]),
-    );
-  if (ztocsFrom !== undefined) {
-    const { bytes } = await repository.getManifest(ztocsFrom, { signal });
-    const where = `${repository.name}@${ztocsFrom}`;
-    const named = take(parseSociIndex(bytes, where).ztocs, true);
-    if (named.size > 0) return named;
-    throw new SociError(
-      'ERR_SOCI_INDEX_MISMATCH',
-      `${where}: none of its ztocs is for a layer of the image`,
-      {
-        data: { where },
-      },
-    );
-  }
-  if (reuse !== true || force === true) return NO_EXISTING;
-  const searches = await runBounded(images, DEFAULT_CONCURRENCY, signal, (image, abort) =>
-    findIndex(repository, image, { signal: abort }),
-  );
-  const ztocs = searches.flatMap(({ found }) => found?.index.ztocs ?? []);
-  return take(
-    ztocs.filter(ztoc => ztoc.spanSize === spanSize),
-    false,
-  );
+): PrefetchLayer & { descriptor: ZtocDescriptor } {
+  const { optimizations, prefetchFiles = [] } = options;
+  const descriptor = {
+    digest: ztoc.digest,
+    size: ztoc.bytes.length,
+    layerDigest: layer.digest,
+    layerMediaType: layer.mediaType,
+    spanSize: ztoc.spanSize,
+    disableXattrs: optimizations?.includes('xattr') === true && !hasExtendedAttributes(ztoc),
+  };
+  return { layer, descriptor, ranges: prefetchFiles.map(path => spanRangeOf(ztoc, path)) };
 }
 
-function assemble(
+function assemble<Z>(
   image: PlatformImage,
-  outcomes: ReadonlyMap<string, LayerOutcome>,
+  outcomes: ReadonlyMap<string, FinishedLayer<Z> | Skip>,
   version: SociIndexVersion,
   options: BuildIndexOptions,
-): CreatedIndex | EmptyImage {
-  const layers: IndexedLayer[] = [];
+): CreatedIndex<Z> | EmptyImage {
+  const finished: FinishedLayer<Z>[] = [];
+  const layers: IndexedLayer<Z>[] = [];
   const skipped: SkippedLayer[] = [];
   for (const [position, layer] of image.manifest.layers.entries()) {
     const outcome = outcomes.get(keyOf(layer));
     if (outcome === undefined) continue;
-    if (isSkip(outcome)) skipped.push({ position, layer, ...outcome });
-    else layers.push({ position, layer, ...outcome });
+    if ('reason' in outcome) {
+      skipped.push({ position, layer, ...outcome });
+      continue;
+    }
+    finished.push(outcome);
+    layers.push({ position, layer, ztoc: outcome.kept, origin: outcome.origin });
   }
   if (layers.length === 0) return { image, skipped };
-  const { artifacts: prefetches, missing } = planPrefetch(layers, options.prefetchFiles ?? []);
+  const { artifacts: prefetches, missing } = planPrefetch(finished, options.prefetchFiles ?? []);
   for (const path of missing) {
     options.onEvent?.({ type: 'prefetch-missing', image: image.descriptor, path });
   }
   const { mediaType, digest, size } = image.descriptor;
   const encoded = encodeSociIndex({
     version,
-    ztocs: layers.map(({ layer, ztoc }) => ({
-      digest: ztoc.digest,
-      size: ztoc.bytes.length,
-      layerDigest: layer.digest,
-      layerMediaType: layer.mediaType,
-      spanSize: ztoc.spanSize,
-      disableXattrs: options.optimizations?.includes('xattr') === true && !hasExtendedAttributes(ztoc),
-    })),
+    ztocs: finished.map(({ descriptor }) => descriptor),
     prefetches: prefetches.map(({ bytes: _, ...descriptor }) => descriptor),
     subject: version === 'v1' ? { mediaType, digest, size } : undefined,
     buildToolIdentifier: options.buildToolIdentifier ?? BUILD_TOOL_IDENTIFIER,

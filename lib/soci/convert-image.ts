@@ -11,13 +11,19 @@ import { isDigest } from '../registry/digest.js';
 import type { OpenedLocation } from '../registry/image-location.js';
 import { LayoutRepository } from '../registry/layout-repository.js';
 import { RegistryRepository } from '../registry/registry-repository.js';
-import { type BuiltIndexes, buildIndexes, checkBuildOptions } from './build-indexes.js';
+import {
+  type BuiltIndexes,
+  buildIndexes,
+  checkBuildOptions,
+  summaryOf,
+  type ZtocSummary,
+} from './build-indexes.js';
 import { ContentCopy } from './content-copy.js';
 import { convertTree } from './converted-index.js';
 import type { CreateIndexOptions } from './create-index.js';
 import { CREATE_INDEX_NAMES } from './create-index.js';
+import { IndexBlobs } from './index-blobs.js';
 import { resolveImages } from './platform-images.js';
-import { pushIndexBlobs } from './push-index.js';
 
 export interface ConvertImageOptions extends CreateIndexOptions {
   /** Do everything but write. Default false. */
@@ -26,7 +32,7 @@ export interface ConvertImageOptions extends CreateIndexOptions {
 
 const CONVERT_OPTIONS: OptionNames<ConvertImageOptions> = { ...CREATE_INDEX_NAMES, dryRun: true };
 
-export interface ConvertImageResult extends BuiltIndexes {
+export interface ConvertImageResult extends BuiltIndexes<ZtocSummary> {
   /** The converted image's index. */
   readonly descriptor: Descriptor;
   readonly bytes: Uint8Array;
@@ -49,7 +55,7 @@ export async function convertImage(
 ): Promise<ConvertImageResult> {
   checkOptions('convertImage', options, CONVERT_OPTIONS);
   checkBuildOptions(options);
-  const { platforms, signal, dryRun = false } = options;
+  const { platforms, signal, dryRun = false, onEvent } = options;
   const tag = target.reference;
   if (tag !== undefined && isDigest(tag)) {
     const message = `${target.repository.name}@${tag}: a converted image gets a digest of its own, name a tag`;
@@ -72,12 +78,21 @@ export async function convertImage(
     target.repository instanceof LayoutRepository;
   if (copyFirst) await copy.blobsOf(all);
   const layers = copyFirst ? target.repository : source.repository;
-  const built = await buildIndexes(source.repository, layers, images, 'v2', options);
+  const blobs = new IndexBlobs(target.repository, onEvent);
+  const sources = { repository: source.repository, layers };
+  // Sent as they are made, so that no more ztocs are in memory than layers are worked on.
+  const built = await buildIndexes(sources, images, 'v2', options, async (ztoc, _layer, abort) => {
+    if (!dryRun) await blobs.sendZtoc(ztoc, abort);
+    return summaryOf(ztoc);
+  });
   const tree = convertTree(root, documents, images, built.indexes);
   const absent = [...resolved.absent];
   if (!dryRun) {
     await copy.blobsOf(all);
-    await pushIndexBlobs(target.repository, built.indexes, options);
+    await blobs.sendRest(
+      built.indexes.flatMap(({ prefetches }) => prefetches),
+      signal,
+    );
     for (const { bytes, descriptor } of built.indexes) await copy.push(bytes, descriptor);
     for (const entry of tree.kept) {
       const known = absent.some(({ digest }) => digest === entry.digest);

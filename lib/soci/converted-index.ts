@@ -61,7 +61,7 @@ export function convertManifest(
   manifest: ImageManifest,
   replaces: string,
   platform: Platform | undefined,
-  index: CreatedIndex | undefined,
+  index: Pick<CreatedIndex, 'descriptor'> | undefined,
 ): ConvertedManifest {
   const { config, annotations } = manifest;
   const sociIndex = index?.descriptor;
@@ -85,7 +85,7 @@ export function convertTree(
   root: ManifestContent,
   documents: ReadonlyMap<string, ManifestContent>,
   images: readonly PlatformImage[],
-  indexes: readonly CreatedIndex[],
+  indexes: readonly Pick<CreatedIndex, 'descriptor' | 'image'>[],
 ): ConvertedTree {
   const indexOf = new Map(indexes.map(index => [index.image.descriptor.digest, index]));
   const converted = new Map<string, ConvertedManifest>();

@@ -4,10 +4,10 @@ import type { PushResult } from '../registry/repository.js';
 import type { SkipReason } from './layer-choice.js';
 
 /**
- * Where a ztoc comes from: built now; from our own cache; made by somebody else and verified against the layer;
- * from the index that the caller named.
+ * Where a ztoc comes from: from an index that is taken at its word; from an index, and verified against the layer;
+ * from what this installation has built before; built now.
  */
-export type ZtocOrigin = 'built' | 'cached' | 'verified' | 'named';
+export type ZtocOrigin = 'index' | 'verified' | 'cache' | 'built';
 
 export type IndexEvent =
   /** A layer is about to be read: `layer.size` bytes. */

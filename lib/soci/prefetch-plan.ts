@@ -5,8 +5,7 @@
  */
 import type { Descriptor } from '../registry/descriptor.js';
 import { sha256Digest } from '../registry/digest.js';
-import type { Ztoc } from '../ztoc/ztoc.js';
-import { encodePrefetchArtifact, type SpanRange, spanRangeOf } from './prefetch-artifact.js';
+import { encodePrefetchArtifact, type SpanRange } from './prefetch-artifact.js';
 import { PREFETCH_TYPE, type PrefetchDescriptor } from './soci-index.js';
 
 export interface PrefetchArtifact extends PrefetchDescriptor {
@@ -20,16 +19,18 @@ export interface PrefetchPlan {
   readonly missing: readonly string[];
 }
 
-/** @param layers Those with a ztoc, lowest first. */
-export function planPrefetch(
-  layers: readonly { readonly layer: Descriptor; readonly ztoc: Ztoc }[],
-  paths: readonly string[],
-): PrefetchPlan {
+/** Of one layer with a ztoc, lowest first: where it has each of the paths. */
+export interface PrefetchLayer {
+  readonly layer: Descriptor;
+  readonly ranges: readonly (SpanRange | undefined)[];
+}
+
+export function planPrefetch(layers: readonly PrefetchLayer[], paths: readonly string[]): PrefetchPlan {
   const ranges = layers.map((): SpanRange[] => []);
   const missing: string[] = [];
-  for (const path of paths) {
-    const position = layers.findLastIndex(({ ztoc }) => spanRangeOf(ztoc, path) !== undefined);
-    const range = position < 0 ? undefined : spanRangeOf(layers[position]!.ztoc, path);
+  for (const [index, path] of paths.entries()) {
+    const position = layers.findLastIndex(layer => layer.ranges[index] !== undefined);
+    const range = layers[position]?.ranges[index];
     if (range === undefined) missing.push(path);
     else ranges[position]!.push(range);
   }

@@ -2,21 +2,15 @@
  * Stores indexes where clients find them: blobs first, the index last, so that
  * nobody ever sees an index whose ztocs are not there yet.
  */
-
 import { checkOptions, type OptionNames } from '../arguments.js';
-import { runBounded } from '../async/bounded-tasks.js';
 import { SociError } from '../errors.js';
 import type { Descriptor } from '../registry/descriptor.js';
-import { sha256Digest } from '../registry/digest.js';
-import { OCTET_STREAM } from '../registry/media-types.js';
 import type { Repository } from '../registry/repository.js';
 import type { CreatedIndex } from './build-indexes.js';
 import type { CreateIndexResult } from './create-index.js';
+import { IndexBlobs } from './index-blobs.js';
 import type { IndexEventHandler } from './index-event.js';
-import { prefetchBlob } from './prefetch-plan.js';
-import { EMPTY_CONFIG, SOCI_INDEX_TYPE } from './soci-index.js';
-
-const CONCURRENCY = 4;
+import { SOCI_INDEX_TYPE } from './soci-index.js';
 
 export interface PushIndexOptions {
   /** Where to push. Default: where the image is. */
@@ -30,7 +24,7 @@ export interface PushIndexOptions {
   readonly onEvent?: IndexEventHandler | undefined;
 }
 
-const PUSH_OPTIONS: OptionNames<PushIndexOptions> = {
+export const PUSH_INDEX_NAMES: OptionNames<PushIndexOptions> = {
   target: true,
   existing: true,
   signal: true,
@@ -52,25 +46,40 @@ export async function pushIndex(
   result: CreateIndexResult,
   options: PushIndexOptions = {},
 ): Promise<readonly PushedIndex[]> {
-  checkOptions('pushIndex', options, PUSH_OPTIONS);
-  const { target = result.repository, signal } = options;
+  checkOptions('pushIndex', options, PUSH_INDEX_NAMES);
+  const { target = result.repository, existing, signal, onEvent } = options;
+  const blobs = new IndexBlobs(target, onEvent);
   const pushed: PushedIndex[] = [];
-  for (const index of result.indexes) pushed.push(await pushOne(target, index, options));
+  for (const index of result.indexes) {
+    const present = existing === 'allow' ? [] : await presentIndexes(target, index.image.descriptor, signal);
+    pushed.push(
+      await pushOne(target, index, present, options, async () => {
+        await blobs.sendZtocs(
+          index.layers.map(({ ztoc }) => ztoc),
+          signal,
+        );
+        await blobs.sendRest(index.prefetches, signal);
+      }),
+    );
+  }
   await target.commit({ signal });
   return pushed;
 }
 
-async function pushOne(
+/**
+ * @param present The image's v1 indexes.
+ * @param sendBlobs Sends what the index lists, or what of it was not sent before.
+ */
+export async function pushOne(
   target: Repository,
-  index: CreatedIndex,
-  options: PushIndexOptions,
+  { descriptor, image, bytes }: Pick<CreatedIndex<unknown>, 'descriptor' | 'image' | 'bytes'>,
+  present: readonly Descriptor[],
+  { existing: policy = 'warn', signal, onEvent }: PushIndexOptions,
+  sendBlobs: () => Promise<void>,
 ): Promise<PushedIndex> {
-  const { existing: policy = 'warn', signal, onEvent } = options;
-  const { descriptor, image } = index;
   const subject = image.descriptor;
-  const referrers = policy === 'allow' ? [] : await presentIndexes(target, subject, signal);
-  const others = referrers.filter(({ digest }) => digest !== descriptor.digest);
-  if (others.length < referrers.length) {
+  const others = present.filter(({ digest }) => digest !== descriptor.digest);
+  if (others.length < present.length) {
     return { descriptor, subject, outcome: 'existed', existing: others };
   }
   if (others.length > 0) {
@@ -78,14 +87,14 @@ async function pushOne(
     onEvent?.({ type: 'index-exists', subject, existing: others, action });
     if (policy === 'skip') return { descriptor, subject, outcome: 'skipped', existing: others };
   }
-  await pushIndexBlobs(target, [index], options);
-  await target.pushManifest(index.bytes, descriptor.mediaType, { signal, listed: true });
+  await sendBlobs();
+  await target.pushManifest(bytes, descriptor.mediaType, { signal, listed: true });
   onEvent?.({ type: 'manifest-pushed', manifest: descriptor });
   return { descriptor, subject, outcome: 'pushed', existing: others };
 }
 
 /** The v1 indexes of an image; a repository that does not exist yet has none. */
-async function presentIndexes(
+export async function presentIndexes(
   target: Repository,
   subject: Descriptor,
   signal: AbortSignal | undefined,
@@ -96,27 +105,4 @@ async function presentIndexes(
     if (error instanceof SociError && error.code === 'ERR_SOCI_REGISTRY_NOT_FOUND') return [];
     throw error;
   }
-}
-
-/** Everything that `indexes` list: the empty config, ztocs and prefetch artifacts, each once. */
-export async function pushIndexBlobs(
-  target: Repository,
-  indexes: readonly CreatedIndex[],
-  options: Pick<PushIndexOptions, 'signal' | 'onEvent'>,
-): Promise<void> {
-  const config = { mediaType: OCTET_STREAM, digest: sha256Digest(EMPTY_CONFIG), size: EMPTY_CONFIG.length };
-  const blobs = new Map<string, readonly [Descriptor, Uint8Array]>([[config.digest, [config, EMPTY_CONFIG]]]);
-  for (const { layers, prefetches } of indexes) {
-    for (const { ztoc } of layers) {
-      const blob = { mediaType: OCTET_STREAM, digest: ztoc.digest, size: ztoc.bytes.length };
-      blobs.set(ztoc.digest, [blob, ztoc.bytes]);
-    }
-    for (const prefetch of prefetches) blobs.set(prefetch.digest, [prefetchBlob(prefetch), prefetch.bytes]);
-  }
-  await runBounded([...blobs.values()], CONCURRENCY, options.signal, async ([blob, bytes], signal) => {
-    const onProgress = (sent: number): void =>
-      options.onEvent?.({ type: 'blob-progress', blob, bytes: sent });
-    const result = await target.pushBlob(blob, bytes, { signal, onProgress });
-    options.onEvent?.({ type: 'blob-pushed', blob, result });
-  });
 }

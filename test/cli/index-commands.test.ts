@@ -60,7 +60,7 @@ t.test('index create: all platforms, pushed, told line by line', async t => {
       position: 0,
       digest: layers[0]!.descriptor.digest,
       ztoc: DIGEST,
-      origin: 'cached',
+      origin: 'cache',
     });
     t.match(first.skipped, [{ position: 2, reason: 'zstd', message: String }]);
   });
@@ -84,7 +84,7 @@ t.test('index create: all platforms, pushed, told line by line', async t => {
     const forced = json(await create('--json', '--force', '--quiet', '--dry-run'));
     t.equal(forced.indexes[0].layers[0].origin, 'built');
     const named = json(await create('--json', '--dry-run', '--index', referrers[0]!.digest));
-    t.equal(named.indexes[0].layers[0].origin, 'named');
+    t.equal(named.indexes[0].layers[0].origin, 'index');
   });
 
   t.test('--prefetch-file, --prefetch-files-json, --optimizations, --build-tool-identifier', async t => {

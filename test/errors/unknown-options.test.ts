@@ -33,6 +33,7 @@ const CALLS: Readonly<Record<string, () => unknown>> = {
   openImage: () => api.openImage('oci:nowhere', UNKNOWN),
   openImageLocation: () => api.openImageLocation('oci:nowhere', NOTHING, UNKNOWN),
   openLayer: () => api.openLayer(NOTHING, NOTHING, UNKNOWN),
+  publishIndex: () => api.publishIndex(NOTHING, UNKNOWN),
   pushIndex: () => api.pushIndex(NOTHING, UNKNOWN),
   resolveImages: () => api.resolveImages(NOTHING, undefined, UNKNOWN),
   selectManifest: () => api.selectManifest(NOTHING, NOTHING, undefined, UNKNOWN),

@@ -286,7 +286,7 @@ t.test('our own ztocs are kept: by layer, span size and tool', async t => {
       return indexes.flatMap(({ layers }) => layers.map(({ origin }) => origin));
     };
     t.same(await origins(), ['built', 'built']);
-    t.same(await origins(), ['cached', 'cached']);
+    t.same(await origins(), ['cache', 'cache']);
     t.same(await origins({ spanSize: 65536 }), ['built', 'built']);
     t.same(await origins({ buildToolIdentifier: 'other' }), ['built', 'built']);
     t.same(await origins({ force: true }), ['built', 'built']);
@@ -407,7 +407,7 @@ t.test('the ztocs of an index that the caller names are taken without reading th
   const { indexes } = await createIndex(at(repository), { ...ALL, ztocsFrom });
   t.same(
     indexes[0]!.layers.map(({ origin }) => origin),
-    ['named', 'built'],
+    ['index', 'built'],
   );
   t.notOk(registry.requests.some(({ path }) => path.includes(describe(a.bytes, '').digest)));
   const other = await gzipLayer({ other: 'image' });
