@@ -11,6 +11,7 @@ import {
   openImage,
   openImageLocation,
   pushIndex,
+  ReadContext,
   RegistryTransport,
 } from 'seekable-oci';
 import { TestRegistry } from 'seekable-oci/testing';
@@ -97,13 +98,21 @@ export async function serve(t: Test): Promise<Served> {
   await repository.pushManifest(Buffer.from(JSON.stringify(manifest)), mediaType, { tag: '1' });
   await pushIndex(await createIndex(opened, { minLayerSize: 0, spanSize: 1 << 18 }));
 
-  const image = await openImage(location, { transport, platform: 'linux/amd64', missingZtoc: 'fail' });
+  // Of its own: what another image of the same content has read would be in memory already.
+  const context = new ReadContext();
+  const image = await openImage(location, {
+    transport,
+    context,
+    platform: 'linux/amd64',
+    missingZtoc: 'fail',
+  });
   const server = createServer(imageListener(image));
   await once(server.listen(0, '127.0.0.1'), 'listening');
   t.teardown(async () => {
     server.closeAllConnections();
     server.close();
     await image.close();
+    await context.close();
     await repository.close();
     await transport.close();
     await registry.close();
