@@ -45,9 +45,9 @@ export function parseTime(text: string): Instant | undefined {
     number,
   ];
   const zone = (match[8] === '-' ? -60 : 60) * (Number(match[9] ?? 0) * 60 + Number(match[10] ?? 0));
-  if (month < 1 || month > 12 || day < 1 || day > daysInMonth(year, month)) return undefined;
-  if (hour > 23 || minute > 59 || second > 59 || Math.abs(zone) > DAY) return undefined;
-  const seconds = daysFromCivil(year, month, day) * DAY + hour * 3600 + minute * 60 + second - zone;
+  const days = daysOf(year, month, day);
+  if (days === undefined || hour > 23 || minute > 59 || second > 59 || Math.abs(zone) > DAY) return undefined;
+  const seconds = days * DAY + hour * 3600 + minute * 60 + second - zone;
   return { seconds, nanoseconds: Number((match[7] ?? '').slice(0, 9).padEnd(9, '0')) };
 }
 
@@ -97,6 +97,12 @@ function daysFromCivil(year: number, month: number, day: number): number {
     dayOfYear -
     719_468
   );
+}
+
+/** Days since 1970-01-01; undefined when there is no such date. */
+export function daysOf(year: number, month: number, day: number): number | undefined {
+  const exists = month >= 1 && month <= 12 && day >= 1 && day <= daysInMonth(year, month);
+  return exists ? daysFromCivil(year, month, day) : undefined;
 }
 
 function daysInMonth(year: number, month: number): number {

@@ -6,7 +6,8 @@
 import { SociError } from '../errors.js';
 import { ByteView } from '../tar/byte-view.js';
 import type { PaxPair } from '../tar/entry.js';
-import { GO_ZERO_TIME, type Instant, parseTime } from '../tar/time.js';
+import { GO_ZERO_TIME, parseTime } from '../tar/time.js';
+import { UtcSeconds } from '../tar/utc-seconds.js';
 import type { InodeTree } from './inode-tree.js';
 import { deviceNumber, KIND, modeOf } from './node-kind.js';
 import type { LayerToc } from './overlay.js';
@@ -59,10 +60,8 @@ export class Freezer {
   #namesAt = 0;
   #stringsAt = 0;
   #end = 0;
-  /** Files of one package mostly have one time. */
   readonly #time = new ByteView();
-  readonly #lastTime = new ByteView();
-  #lastInstant = GO_ZERO_TIME;
+  readonly #utc = new UtcSeconds();
 
   constructor(tree: InodeTree, layers: readonly FrozenLayer[]) {
     this.#tree = tree;
@@ -200,9 +199,7 @@ export class Freezer {
     const permissions = kind === KIND.missing || whiteout ? 0 : fields.mode & 0o7777;
     view.setUint16(at + INODE.mode, modeOf(kind, permissions), true);
     from.ztoc.viewTime(entry, this.#time);
-    const { seconds, nanoseconds } = this.#instant();
-    setInt64(view, at + INODE.mtime, seconds);
-    view.setUint32(at + INODE.mtimeNanoseconds, nanoseconds, true);
+    this.#fillTime(at);
     view.setUint32(at + INODE.uid, fields.uid, true);
     view.setUint32(at + INODE.gid, fields.gid, true);
     if (device && !whiteout) {
@@ -240,12 +237,14 @@ export class Freezer {
     return start;
   }
 
-  #instant(): Instant {
-    const { bytes, start, end } = this.#time;
-    if (this.#lastTime.equals(this.#time)) return this.#lastInstant;
-    this.#lastTime.set(bytes, start, end);
-    this.#lastInstant = parseTime(this.#time.text()) ?? GO_ZERO_TIME;
-    return this.#lastInstant;
+  #fillTime(at: number): void {
+    const whole = this.#utc.of(this.#time);
+    const { seconds, nanoseconds } =
+      whole === undefined
+        ? (parseTime(this.#time.text()) ?? GO_ZERO_TIME)
+        : { seconds: whole, nanoseconds: 0 };
+    setInt64(this.#view, at + INODE.mtime, seconds);
+    this.#view.setUint32(at + INODE.mtimeNanoseconds, nanoseconds, true);
   }
 
   #writeHeader(): void {

@@ -8,7 +8,15 @@ import { KIND } from '../../lib/tree/node-kind.js';
 import { Overlay, type Whiteouts } from '../../lib/tree/overlay.js';
 import { NONE, ROOT, walkPath } from '../../lib/tree/path-walk.js';
 import { checkTree } from '../../lib/tree/tree-check.js';
-import { HEADER, INODE, TreeTable } from '../../lib/tree/tree-table.js';
+import {
+  HEADER,
+  HEADER_BYTES,
+  INODE,
+  INODE_BYTES,
+  NAME,
+  NAME_BYTES,
+  TreeTable,
+} from '../../lib/tree/tree-table.js';
 import { layerOf, type SampleEntry } from './sample-toc.js';
 
 function treeOf(layers: readonly (readonly SampleEntry[])[], whiteouts: Whiteouts = 'apply'): TreeTable {
@@ -313,6 +321,21 @@ t.test('cut, grown, of other layers, of another version', async t => {
   const usr = inodeAt(new TreeTable(bytes), 'usr') * 64;
   fails(set(usr + INODE.first, 1), /children/);
   fails(set(usr + INODE.count, 0xffffffff), /children/);
+});
+
+t.test('a directory that is in itself', async t => {
+  const bytes = new Uint8Array(treeOf([[{ name: 'a', type: 'dir' }]]).bytes);
+  const view = new DataView(bytes.buffer);
+  const inode = (number: number, fields: Partial<Record<keyof typeof INODE, number>>): void => {
+    for (const [field, value] of Object.entries(fields)) {
+      view.setUint32(number * INODE_BYTES + INODE[field as keyof typeof INODE], value, true);
+    }
+  };
+  inode(1, { count: 0, nlink: 2 });
+  inode(2, { first: 1, count: 1, nlink: 3 });
+  view.setUint32(HEADER_BYTES + 2 * INODE_BYTES + NAME_BYTES + NAME.parent, 2, true);
+  // Nothing in it contradicts anything else; without this refusal its path would never end.
+  t.throws(() => checkTree(bytes, 1), { code: 'ERR_SOCI_TREE_FORMAT', message: /no directory before/ });
 });
 
 t.test('strings that are shared over and over do not cost their product', async t => {
