@@ -7,8 +7,8 @@ import type { HeadersAnswer, HeadersRequest, HttpRequest, Interceptor } from './
 
 export const authorise: Interceptor = next => async request => {
   const { target, credentials } = request;
-  if (!target.trusted) return await next(request);
-  const given = await headersFor(request, undefined);
+  if (!target.trusted) return next(request);
+  const given = typeof credentials === 'function' ? await headersFor(request, undefined) : credentials;
   const reply = await next(withHeaders(request, given));
   const { status, headers } = reply;
   if ((status !== 401 && status !== 403) || typeof credentials !== 'function') return reply;
@@ -21,7 +21,7 @@ export const authorise: Interceptor = next => async request => {
   }
   if (better === undefined) return reply;
   await reply.discard();
-  return await next(withHeaders(request, better));
+  return next(withHeaders(request, better));
 };
 
 function withHeaders(request: HttpRequest, given: HeadersAnswer): HttpRequest {

@@ -16,16 +16,19 @@ const QUEUE_LIMIT = 256 * 1024;
 const DISCARD_LIMIT = 4 * 1024;
 
 /** @throws SociError ERR_SOCI_HTTP_NETWORK, …_TIMEOUT, or the signal's reason. */
-export function exchange(
-  dispatcher: Dispatcher,
-  request: HttpRequest,
-  timeouts: HttpTimeouts,
-): Promise<HttpReply> {
+export function exchange(dispatcher: Dispatcher, request: HttpRequest, client: Client): Promise<HttpReply> {
   if (request.signal.aborted) return Promise.reject(request.signal.reason);
   return new Promise((resolve, reject) => {
-    const handler = new Exchange(request, timeouts, { resolve, reject });
+    const handler = new Exchange(request, client, { resolve, reject });
     handler.start(dispatcher);
   });
+}
+
+/** What is the same for all requests of a client. */
+interface Client {
+  readonly timeouts: HttpTimeouts;
+  /** Sent unless a request has its own. */
+  readonly userAgent: string;
 }
 
 interface Settle {
@@ -39,6 +42,7 @@ class Exchange implements Dispatcher.DispatchHandler, HttpReply {
   headers: ReplyHeaders = {};
 
   readonly #timeouts: HttpTimeouts;
+  readonly #userAgent: string;
   readonly #onAbort: () => void;
   #controller: Dispatcher.DispatchController | undefined;
   #received = 0;
@@ -56,9 +60,10 @@ class Exchange implements Dispatcher.DispatchHandler, HttpReply {
   #phaseTimer: NodeJS.Timeout | undefined;
   #totalTimer: NodeJS.Timeout | undefined;
 
-  constructor(request: HttpRequest, timeouts: HttpTimeouts, settle: Settle) {
+  constructor(request: HttpRequest, { timeouts, userAgent }: Client, settle: Settle) {
     this.request = request;
     this.#timeouts = timeouts;
+    this.#userAgent = userAgent;
     this.#reply = settle;
     this.#onAbort = () => this.#fail(request.signal.reason);
   }
@@ -78,7 +83,7 @@ class Exchange implements Dispatcher.DispatchHandler, HttpReply {
           origin: this.url.origin,
           path: this.url.pathname + this.url.search,
           method,
-          headers: { ...headers },
+          headers: { 'user-agent': this.#userAgent, ...headers },
           body: body === undefined ? null : (timedBody(body, clock) as Uint8Array),
           headersTimeout: 0,
           bodyTimeout: 0,

@@ -41,10 +41,9 @@ export function isLoopbackHost(host: string): boolean {
 
 /** Why a client of `home` must not be sent to `url`; undefined when it may. */
 export function forbiddenHost(url: URL, home: URL): string | undefined {
+  if (url.hostname === home.hostname) return undefined;
   const host = bareHost(url.hostname);
-  if (url.hostname !== home.hostname && (isLinkLocalAddress(host) || METADATA_NAMES.has(host))) {
-    return 'a link-local or metadata address';
-  }
+  if (isLinkLocalAddress(host) || METADATA_NAMES.has(host)) return 'a link-local or metadata address';
   if (isLoopbackHost(host) && !isLoopbackHost(home.hostname)) return 'an address of this machine';
   return undefined;
 }

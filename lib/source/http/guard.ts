@@ -7,11 +7,9 @@ import { forbiddenHost } from './forbidden-host.js';
 import { redirectError } from './location.js';
 import type { Interceptor } from './message.js';
 
-export const guard: Interceptor = next => async request => {
+export const guard: Interceptor = next => request => {
   const { url, home } = request.target;
   const forbidden = forbiddenHost(url, home);
-  if (forbidden !== undefined) {
-    throw redirectError({ method: request.method, url }, `it leads to ${forbidden}`);
-  }
-  return await next(request);
+  if (forbidden === undefined) return next(request);
+  return Promise.reject(redirectError({ method: request.method, url }, `it leads to ${forbidden}`));
 };

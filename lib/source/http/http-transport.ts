@@ -48,10 +48,8 @@ export class HttpTransport {
     const connections = given ?? connectionsOf(options, timeouts);
     this.timeouts = timeouts;
     this.#connections = connections;
-    const wire: Send = request => {
-      const headers = { 'user-agent': userAgent, ...request.headers };
-      return exchange(connections.dispatcherFor(request.target), { ...request, headers }, timeouts);
-    };
+    const client = { timeouts, userAgent };
+    const wire: Send = request => exchange(connections.dispatcherFor(request.target), request, client);
     this.send = compose(wire, observe, guard, authorise, redirect);
   }
 

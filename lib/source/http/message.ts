@@ -73,7 +73,7 @@ export interface HttpRequest {
 
 /** A reply whose header has arrived. Its body must be read, discarded or destroyed. */
 export interface HttpReply {
-  /** As it was sent: to where redirects led, with all headers. */
+  /** As it was sent: to where redirects led, with the caller's headers. */
   readonly request: HttpRequest;
   readonly method: HttpMethod;
   readonly url: URL;

@@ -1,29 +1,36 @@
 /** Counts requests where the caller wants it, and publishes each one once the body of its reply has ended. */
 import { publish } from '../../observe/channels.js';
-import type { Interceptor } from './message.js';
+import type { HttpRequest, Interceptor, ReplyWatcher } from './message.js';
 import { redactUrl } from './redact.js';
 
-export const observe: Interceptor = next => async request => {
-  request.signal.throwIfAborted();
-  const { method, target, headers, stats } = request;
-  const startedAt = performance.now();
-  if (stats) stats.requests += 1;
-  return await next({
-    ...request,
-    watcher: {
-      received(length) {
-        if (stats) stats.bytes += length;
-      },
-      ended(status, bytes) {
-        publish('seekable-oci:http:request', () => ({
-          method,
-          url: redactUrl(target.url),
-          range: headers['range'],
-          status,
-          bytes,
-          ms: performance.now() - startedAt,
-        }));
-      },
-    },
-  });
+export const observe: Interceptor = next => request => {
+  if (request.signal.aborted) return Promise.reject(request.signal.reason);
+  return next({ ...request, watcher: new Observer(request) });
 };
+
+class Observer implements ReplyWatcher {
+  readonly #request: HttpRequest;
+  readonly #startedAt = performance.now();
+
+  constructor(request: HttpRequest) {
+    this.#request = request;
+    if (request.stats) request.stats.requests += 1;
+  }
+
+  received(length: number): void {
+    const { stats } = this.#request;
+    if (stats) stats.bytes += length;
+  }
+
+  ended(status: number | undefined, bytes: number): void {
+    const { method, target, headers } = this.#request;
+    publish('seekable-oci:http:request', () => ({
+      method,
+      url: redactUrl(target.url),
+      range: headers['range'],
+      status,
+      bytes,
+      ms: performance.now() - this.#startedAt,
+    }));
+  }
+}

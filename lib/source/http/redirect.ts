@@ -6,10 +6,10 @@ import { redirected } from './target.js';
 const MAX_REDIRECTS = 10;
 
 export const redirect: Interceptor = next => async request => {
-  if (request.redirects === 'return') return await next(request);
-  let { target } = request;
+  if (request.redirects === 'return') return next(request);
+  let hop = request;
   for (let followed = 0; ; followed++) {
-    const reply = await next({ ...request, target });
+    const reply = await next(hop);
     if (!isRedirect(reply.status)) return reply;
     await reply.discard();
     if (request.stats) request.stats.redirects += 1;
@@ -17,6 +17,6 @@ export const redirect: Interceptor = next => async request => {
       const start = { method: request.method, url: request.target.url };
       throw redirectError(start, `more than ${MAX_REDIRECTS} redirects in a row`);
     }
-    target = redirected(target, locationOf(reply));
+    hop = { ...request, target: redirected(hop.target, locationOf(reply)) };
   }
 };
