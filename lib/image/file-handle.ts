@@ -2,13 +2,16 @@
  * An open file of an image or a layer, in the shape of node:fs's FileHandle. It
  * holds no bytes and no descriptor: closing it only ends its use.
  */
+
 import type { Readable } from 'node:stream';
+import { checkOptions } from '../arguments.js';
 import { fileError } from '../errors.js';
 import { checkDestination } from '../layer/file-range.js';
 import type { AbortableOptions } from '../source/range-source.js';
 import type { TocEntry } from '../tar/entry.js';
 import { contentStream, type EncodingOptions, type FileContent, type RangeOptions } from './file-content.js';
 import { ImageStats } from './file-stats.js';
+import { ABORTABLE, READ } from './option-names.js';
 
 export interface ReadResult<T extends Uint8Array = Uint8Array> {
   /** 0 at the end of the file. */
@@ -59,6 +62,7 @@ export class FileHandle {
     options: AbortableOptions = {},
   ): Promise<ReadResult<T>> {
     this.#checkOpen('read');
+    checkOptions('read', options, ABORTABLE);
     options.signal?.throwIfAborted();
     const start = position ?? this.#position;
     checkDestination(buffer, offset, length, start);
@@ -76,12 +80,14 @@ export class FileHandle {
   async readFile(options: BufferEncoding | (RangeOptions & EncodingOptions) = {}): Promise<Buffer | string> {
     this.#checkOpen('read');
     const given = typeof options === 'string' ? { encoding: options } : options;
+    checkOptions('readFile', given, READ);
     const bytes = await this.#content.readRange(given);
     return given.encoding ? bytes.toString(given.encoding) : bytes;
   }
 
   createReadStream(options: RangeOptions & EncodingOptions = {}): Readable {
     this.#checkOpen('read');
+    checkOptions('createReadStream', options, READ);
     return contentStream(() => this.#content, options);
   }
 

@@ -5,6 +5,7 @@
  */
 import { constants } from 'node:fs';
 import type { Readable } from 'node:stream';
+import { checkOptions } from '../arguments.js';
 import { AbortScope } from '../async/abort-scope.js';
 import { runBounded } from '../async/bounded-tasks.js';
 import { SharedOnce } from '../async/once.js';
@@ -37,6 +38,7 @@ import { ImageDirent, ImageStats } from './file-stats.js';
 import { glob } from './glob.js';
 import type { ImageConfig } from './image-config.js';
 import type { ImageLayer, LayerOrigin } from './image-layer.js';
+import { ABORTABLE, ENCODED, GLOB, LINKED, RANGE, READ, READDIR } from './option-names.js';
 
 /** Layers that are opened at the same time: mostly small requests, sometimes the building of a ztoc. */
 const CONCURRENCY = 6;
@@ -157,6 +159,7 @@ export class Image {
     options: BufferEncoding | (RangeOptions & EncodingOptions) = {},
   ): Promise<Buffer | string> {
     const given = typeof options === 'string' ? { encoding: options } : options;
+    checkOptions('readFile', given, READ);
     const bytes = await this.#with(given, (tree, signal) =>
       contentAt(tree, path).readRange({ ...given, signal }),
     );
@@ -165,6 +168,7 @@ export class Image {
 
   /** Opens a file for reads at any position; its tar header is checked here. Errors as for `readFile`. */
   async open(path: ImagePath, options: AbortableOptions = {}): Promise<FileHandle> {
+    checkOptions('open', options, ABORTABLE);
     return await this.#with(options, async (tree, signal) => {
       const content = contentAt(tree, path);
       await content.readInto(new Uint8Array(0), 0, { signal });
@@ -177,6 +181,7 @@ export class Image {
    * `readFile`, given to the stream.
    */
   createReadStream(path: ImagePath, options: RangeOptions & EncodingOptions = {}): Readable {
+    checkOptions('createReadStream', options, READ);
     const open = (signal: AbortSignal): Promise<FileContent> =>
       this.#with({ signal }, async tree => contentAt(tree, path));
     return contentStream(open, options);
@@ -184,12 +189,14 @@ export class Image {
 
   /** Links are followed. @throws SociError ENOENT, ENOTDIR, ELOOP */
   async stat(path: ImagePath, options: AbortableOptions = {}): Promise<ImageStats> {
+    checkOptions('stat', options, ABORTABLE);
     return await this.#with(options, async tree =>
       statsAt(tree, path, { followLast: true, syscall: 'stat' }),
     );
   }
 
   async lstat(path: ImagePath, options: AbortableOptions = {}): Promise<ImageStats> {
+    checkOptions('lstat', options, ABORTABLE);
     return await this.#with(options, async tree =>
       statsAt(tree, path, { followLast: false, syscall: 'lstat' }),
     );
@@ -197,6 +204,7 @@ export class Image {
 
   /** @param mode as node:fs has it (`constants.X_OK`, …), asked for root. @throws SociError also EACCES, EROFS */
   async access(path: ImagePath, mode = 0, options: AbortableOptions = {}): Promise<void> {
+    checkOptions('access', options, ABORTABLE);
     await this.#with(options, async tree => {
       const stats = statsAt(tree, path, { followLast: true, syscall: 'access' });
       if ((mode & constants.W_OK) !== 0) throw fileError('EROFS', 'access', shownPath(path));
@@ -216,6 +224,7 @@ export class Image {
     options?: Options,
   ): Promise<Encoded<Options>[]>;
   async readdir(path: ImagePath, options: ReaddirOptions = {}): Promise<unknown[]> {
+    checkOptions('readdir', options, READDIR);
     const { recursive = false, encoding = 'utf8', withFileTypes = false } = options;
     return await this.#with(options, async tree => {
       const directory = lookUpDirectory(tree, path, 'scandir').ino;
@@ -229,6 +238,7 @@ export class Image {
     path: ImagePath,
     options?: Options,
   ): Promise<ImageDirectory<Encoded<Options>>> {
+    checkOptions('opendir', options ?? {}, READDIR);
     const { recursive = false, encoding = 'utf8' }: ReaddirOptions = options ?? {};
     return await this.#with(options ?? {}, async tree => {
       const directory = lookUpDirectory(tree, path, 'opendir').ino;
@@ -243,6 +253,7 @@ export class Image {
     path: ImagePath,
     options?: Options,
   ): Promise<Encoded<Options>> {
+    checkOptions('readlink', options ?? {}, ENCODED);
     const encoding = options?.encoding ?? 'utf8';
     const target = await this.#with(options ?? {}, async tree => {
       const { ino } = lookUp(tree, path, { followLast: false, syscall: 'readlink' });
@@ -257,6 +268,7 @@ export class Image {
     path: ImagePath,
     options?: Options,
   ): Promise<Encoded<Options>> {
+    checkOptions('realpath', options ?? {}, ENCODED);
     const encoding = options?.encoding ?? 'utf8';
     const real = await this.#with(options ?? {}, async tree =>
       tree.table.path(lookUp(tree, path, { followLast: true, syscall: 'realpath' }).name),
@@ -277,6 +289,7 @@ export class Image {
     pattern: string | readonly string[],
     options: GlobOptions = {},
   ): AsyncGenerator<string | ImageDirent, void, undefined> {
+    checkOptions('glob', options, GLOB);
     const { cwd = '/', withFileTypes = false, signal } = options;
     const { table, directory } = await this.#with(options, async tree => ({
       table: tree.table,
@@ -302,6 +315,7 @@ export class Image {
     path: ImagePath,
     options: AbortableOptions & { readonly followSymlinks?: boolean | undefined } = {},
   ): Promise<Map<string, Buffer>> {
+    checkOptions('xattrs', options, LINKED);
     const { followSymlinks = true } = options;
     return await this.#with(options, async tree =>
       tree.xattrs(lookUp(tree, path, { followLast: followSymlinks, syscall: 'getxattr' }).ino),
@@ -313,6 +327,7 @@ export class Image {
    * has one. Errors as for `readFile`.
    */
   async explain(path: ImagePath, options: RangeOptions = {}): Promise<ImageFilePlan> {
+    checkOptions('explain', options, RANGE);
     return await this.#with(options, async tree => {
       const { ino, name } = lookUpFile(tree, path, { followLast: true, syscall: 'open' });
       const content = new FileContent(tree, ino);
@@ -328,11 +343,13 @@ export class Image {
    * See FileTree.
    */
   async tree(options: AbortableOptions = {}): Promise<FileTree> {
+    checkOptions('tree', options, ABORTABLE);
     return await this.#with(options, async tree => tree);
   }
 
   /** Opens all layers and merges them, which any other call does when it comes first. */
   async load(options: AbortableOptions = {}): Promise<void> {
+    checkOptions('load', options, ABORTABLE);
     await this.#with(options, async () => {});
   }
 

@@ -25,6 +25,7 @@ import { cleanPath } from '../ztoc/entry-path.js';
 import { Ztoc } from '../ztoc/ztoc.js';
 import { contentStream, FileContent, type RangeOptions } from './file-content.js';
 import { FileHandle } from './file-handle.js';
+import { FILE_RANGE, LAYER_TREE, LINKED, LOOKUP, RANGE } from './option-names.js';
 
 export interface OpenLayerOptions extends AbortableOptions {
   /** What the ztoc must hash to, 'sha256:…'. Give it whenever it is known: windows have no other protection. */
@@ -149,8 +150,10 @@ export class Layer {
    *
    * @throws SociError ERR_SOCI_LIMIT for more than 4,000,000 names; ERR_SOCI_CLOSED
    */
-  tree({ whiteouts = 'overlayfs' }: LayerTreeOptions = {}): FileTree {
+  tree(options: LayerTreeOptions = {}): FileTree {
     this.#checkOpen();
+    checkOptions('tree', options, LAYER_TREE);
+    const { whiteouts = 'overlayfs' } = options;
     let tree = this.#trees.get(whiteouts);
     if (tree === undefined) {
       tree = buildTreeSync([this.#entries], { whiteouts, maxNames: DEFAULT_MAX_NAMES });
@@ -164,7 +167,9 @@ export class Layer {
    *
    * @throws SociError ENOENT, ENOTDIR, ELOOP; EISDIR for a directory that has no entry of its own
    */
-  lookup(path: string | Uint8Array, { followSymlinks = true }: LookupOptions = {}): TocEntry {
+  lookup(path: string | Uint8Array, options: LookupOptions = {}): TocEntry {
+    checkOptions('lookup', options, LOOKUP);
+    const { followSymlinks = true } = options;
     const tree = this.#files();
     const { ino } = lookUp(tree, path, { followLast: followSymlinks, syscall: 'stat' });
     const entry = tree.table.entry(ino);
@@ -181,12 +186,14 @@ export class Layer {
    *   SpanReader)
    */
   async readFile(path: string | Uint8Array, options: FileRangeOptions = {}): Promise<Buffer> {
+    checkOptions('readFile', options, FILE_RANGE);
     options.signal?.throwIfAborted();
     return await this.#content(path, options).readRange(options);
   }
 
   /** Opens a file for reads at any position; its tar header is checked here. Errors as for `readFile`. */
   async open(path: string | Uint8Array, options: LookupOptions & AbortableOptions = {}): Promise<FileHandle> {
+    checkOptions('open', options, LINKED);
     options.signal?.throwIfAborted();
     const content = this.#content(path, options);
     await content.readInto(new Uint8Array(0), 0, options);
@@ -198,6 +205,7 @@ export class Layer {
    * fetched ahead. Errors as for `readFile`, given to the stream.
    */
   createReadStream(path: string | Uint8Array, options: FileRangeOptions = {}): Readable {
+    checkOptions('createReadStream', options, FILE_RANGE);
     return contentStream(() => this.#content(path, options), options);
   }
 
@@ -207,6 +215,7 @@ export class Layer {
    * spans each. Nothing of it is kept for later reads.
    */
   createTarStream(options: TarRangeOptions = {}): Readable {
+    checkOptions('createTarStream', options, RANGE);
     return new FileStream(() => {
       this.#checkOpen();
       const { tar, threads } = this.#entries;
@@ -229,6 +238,7 @@ export class Layer {
    * @throws what reading spans throws (see SpanReader); the signal's reason
    */
   tarChunks(options: TarRangeOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
+    checkOptions('tarChunks', options, RANGE);
     return lentChunks(() => {
       this.#checkOpen();
       const { tar, threads } = this.#entries;
@@ -246,6 +256,7 @@ export class Layer {
 
   /** What reading a file, or a range of it, would cost now; fetches nothing. Errors as for `readFile`. */
   explain(path: string | Uint8Array, options: FileRangeOptions = {}): FilePlan {
+    checkOptions('explain', options, FILE_RANGE);
     const content = this.#content(path, options);
     return { entry: content.entry, ...content.plan(options) };
   }

@@ -410,3 +410,33 @@ t.test('a closed image answers nothing', async t => {
   await fails(t, file.read(Buffer.alloc(10)), 'ERR_SOCI_CLOSED');
   await fails(t, collect(image.createReadStream('/big')), 'ERR_SOCI_CLOSED');
 });
+
+t.test('names of options that no call has are refused, by images and by open files', async t => {
+  const image = await sampleImage(t);
+  const file = await image.open('/big');
+  const unknown = { sgnal: undefined } as object;
+  const calls: Record<string, () => unknown> = {
+    readFile: () => image.readFile('/big', unknown),
+    open: () => image.open('/big', unknown),
+    createReadStream: () => image.createReadStream('/big', unknown),
+    stat: () => image.stat('/big', unknown),
+    lstat: () => image.lstat('/big', unknown),
+    access: () => image.access('/big', 0, unknown),
+    readdir: () => image.readdir('/', unknown),
+    opendir: () => image.opendir('/', unknown),
+    readlink: () => image.readlink('/big', unknown),
+    realpath: () => image.realpath('/big', unknown),
+    glob: () => image.glob('*', unknown).next(),
+    xattrs: () => image.xattrs('/big', unknown),
+    explain: () => image.explain('/big', unknown),
+    tree: () => image.tree(unknown),
+    load: () => image.load(unknown),
+    'file.read': () => file.read(new Uint8Array(1), 0, 1, 0, unknown),
+    'file.readFile': () => file.readFile(unknown),
+    'file.createReadStream': () => file.createReadStream(unknown),
+  };
+  for (const [name, call] of Object.entries(calls)) {
+    const error = await failure(Promise.resolve().then(call));
+    t.match(error, { code: 'ERR_SOCI_INVALID_ARGUMENT', message: /did you mean 'signal'/ }, name);
+  }
+});

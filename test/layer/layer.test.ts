@@ -456,3 +456,26 @@ t.test('arguments of the wrong type are named', async t => {
     await t.rejects(opening, { code: 'ERR_SOCI_INVALID_ARGUMENT', message });
   }
 });
+
+t.test('names of options that no call has are refused', async t => {
+  const { layer } = await open(standard);
+  const unknown = { strat: 1, followSymlink: true } as object;
+  const calls: Record<string, () => unknown> = {
+    lookup: () => layer.lookup('usr', unknown),
+    readFile: () => layer.readFile('usr', unknown),
+    open: () => layer.open('usr', unknown),
+    createReadStream: () => layer.createReadStream('usr', unknown),
+    createTarStream: () => layer.createTarStream(unknown),
+    tarChunks: () => layer.tarChunks(unknown),
+    explain: () => layer.explain('usr', unknown),
+    tree: () => layer.tree(unknown),
+  };
+  for (const [name, call] of Object.entries(calls)) {
+    await t.rejects(
+      Promise.resolve().then(call),
+      { code: 'ERR_SOCI_INVALID_ARGUMENT', message: /the options of/ },
+      name,
+    );
+  }
+  await layer.close();
+});

@@ -1,0 +1,17 @@
+/** What the calls of images, layers and open files may be told, by name: anything else is a slip of the caller's. */
+import type { OptionNames } from '../arguments.js';
+import type { AbortableOptions } from '../source/range-source.js';
+import type { EncodingOptions, RangeOptions } from './file-content.js';
+import type { GlobOptions, ReaddirOptions } from './image.js';
+import type { FileRangeOptions, LayerTreeOptions, LookupOptions } from './layer.js';
+
+export const ABORTABLE: OptionNames<AbortableOptions> = { signal: true };
+export const RANGE: OptionNames<RangeOptions> = { ...ABORTABLE, start: true, end: true };
+export const READ: OptionNames<RangeOptions & EncodingOptions> = { ...RANGE, encoding: true };
+export const ENCODED = { ...ABORTABLE, encoding: true } as const;
+export const READDIR: OptionNames<ReaddirOptions> = { ...ENCODED, recursive: true, withFileTypes: true };
+export const GLOB: OptionNames<GlobOptions> = { ...ABORTABLE, cwd: true, withFileTypes: true };
+export const LOOKUP: OptionNames<LookupOptions> = { followSymlinks: true };
+export const LINKED: OptionNames<LookupOptions & AbortableOptions> = { ...ABORTABLE, ...LOOKUP };
+export const FILE_RANGE: OptionNames<FileRangeOptions> = { ...RANGE, ...LOOKUP };
+export const LAYER_TREE: OptionNames<LayerTreeOptions> = { whiteouts: true };
