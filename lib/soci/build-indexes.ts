@@ -16,6 +16,7 @@ import { DEFAULT_SPAN_SIZE } from '../ztoc/build.js';
 import { BUILD_TOOL_IDENTIFIER } from '../ztoc/build-tool.js';
 import type { ZtocLimits } from '../ztoc/limits.js';
 import type { Ztoc } from '../ztoc/ztoc.js';
+import { announced } from './announced-events.js';
 import type { IndexEventHandler, ZtocOrigin } from './index-event.js';
 import { checkLayerChoice, LAYER_CHOICE_NAMES, type LayerChoice, type Skip } from './layer-choice.js';
 import { layerZtoc } from './layer-ztoc.js';
@@ -169,7 +170,8 @@ export async function buildIndexes<Z>(
   options: BuildIndexOptions,
   finish: FinishZtoc<Z>,
 ): Promise<BuiltIndexes<Z>> {
-  const { signal, concurrency = DEFAULT_CONCURRENCY, force = false, onEvent = () => {} } = options;
+  const { signal, concurrency = DEFAULT_CONCURRENCY, force = false } = options;
+  const onEvent = announced(options.onEvent);
   const listed = await listedZtocs(repository, images, options);
   const unique = new Map<string, Descriptor>();
   for (const layer of images.flatMap(({ manifest }) => manifest.layers)) {
@@ -245,8 +247,9 @@ function assemble<Z>(
   }
   if (layers.length === 0) return { image, skipped };
   const { artifacts: prefetches, missing } = planPrefetch(finished, options.prefetchFiles ?? []);
+  const onEvent = announced(options.onEvent);
   for (const path of missing) {
-    options.onEvent?.({ type: 'prefetch-missing', image: image.descriptor, path });
+    onEvent({ type: 'prefetch-missing', image: image.descriptor, path });
   }
   const { mediaType, digest, size } = image.descriptor;
   const encoded = encodeSociIndex({

@@ -1,10 +1,12 @@
 /** Sends what indexes list (ztocs, prefetch artifacts, the empty config) to where they will be, each blob once. */
+
 import { runBounded } from '../async/bounded-tasks.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import { sha256Digest } from '../registry/digest.js';
 import { OCTET_STREAM } from '../registry/media-types.js';
 import type { Repository } from '../registry/repository.js';
 import type { Ztoc } from '../ztoc/ztoc.js';
+import { announced } from './announced-events.js';
 import type { IndexEventHandler } from './index-event.js';
 import { type PrefetchArtifact, prefetchBlob } from './prefetch-plan.js';
 import { EMPTY_CONFIG } from './soci-index.js';
@@ -22,9 +24,9 @@ export class IndexBlobs {
   readonly #onEvent: IndexEventHandler;
   readonly #sent = new Set<string>();
 
-  constructor(target: Repository, onEvent: IndexEventHandler = () => {}) {
+  constructor(target: Repository, onEvent: IndexEventHandler | undefined) {
     this.#target = target;
-    this.#onEvent = onEvent;
+    this.#onEvent = announced(onEvent);
   }
 
   async sendZtoc(ztoc: Ztoc, signal: AbortSignal | undefined): Promise<void> {

@@ -6,6 +6,7 @@ import { checkOptions, type OptionNames } from '../arguments.js';
 import { SociError } from '../errors.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import type { Repository } from '../registry/repository.js';
+import { announced } from './announced-events.js';
 import type { CreatedIndex } from './build-indexes.js';
 import type { CreateIndexResult } from './create-index.js';
 import { IndexBlobs } from './index-blobs.js';
@@ -77,6 +78,7 @@ export async function pushOne(
   { existing: policy = 'warn', signal, onEvent }: PushIndexOptions,
   sendBlobs: () => Promise<void>,
 ): Promise<PushedIndex> {
+  const tell = announced(onEvent);
   const subject = image.descriptor;
   const others = present.filter(({ digest }) => digest !== descriptor.digest);
   if (others.length < present.length) {
@@ -84,12 +86,12 @@ export async function pushOne(
   }
   if (others.length > 0) {
     const action = policy === 'skip' ? 'skipped' : 'pushed';
-    onEvent?.({ type: 'index-exists', subject, existing: others, action });
+    tell({ type: 'index-exists', subject, existing: others, action });
     if (policy === 'skip') return { descriptor, subject, outcome: 'skipped', existing: others };
   }
   await sendBlobs();
   await target.pushManifest(bytes, descriptor.mediaType, { signal, listed: true });
-  onEvent?.({ type: 'manifest-pushed', manifest: descriptor });
+  tell({ type: 'manifest-pushed', manifest: descriptor });
   return { descriptor, subject, outcome: 'pushed', existing: others };
 }
 

@@ -1,5 +1,6 @@
 /** publishIndex: what createIndex and pushIndex do together, with each ztoc sent as soon as its layer is finished. */
 import t from 'tap';
+import { subscribe } from '../../lib/observe/channels.js';
 import { OCTET_STREAM } from '../../lib/registry/media-types.js';
 import type { Repository } from '../../lib/registry/repository.js';
 import { convertImage } from '../../lib/soci/convert-image.js';
@@ -216,4 +217,18 @@ t.test('a dry run writes nothing and says what would be', async t => {
   const { indexes } = await publishIndex(at(repository), { ...ALL, dryRun: true, concurrency: 1 });
   t.same(steps, ['read 0', 'read 1']);
   t.match(indexes, [{ outcome: 'not pushed', layers: [{ origin: 'built' }, { origin: 'built' }] }]);
+});
+
+t.test('the steps are published too, whether or not somebody gave a handler', async t => {
+  const repository = openRepository(startTransport(t), await startRegistry(t));
+  const image = await pushSample(repository, await sampleLayers(1), { tag: 'v1' });
+  const steps: string[] = [];
+  const progress: string[] = [];
+  t.teardown(subscribe('seekable-oci:soci:index', ({ type }) => void steps.push(type)));
+  t.teardown(subscribe('seekable-oci:progress', ({ phase }) => void progress.push(phase)));
+  await publishIndex(at(repository, image.digest), ALL);
+  for (const type of ['layer-started', 'layer-done', 'blob-pushed', 'manifest-pushed']) {
+    t.ok(steps.includes(type), type);
+  }
+  t.ok(progress.includes('index'));
 });
