@@ -109,7 +109,7 @@ export class Overlay {
       const mark = this.#isMark() ? this.#name.text() : undefined;
       const parent = this.#directory(layer, { forMark: mark !== undefined });
       if (parent === NONE) continue;
-      if (mark !== undefined) this.#mark(parent, mark, { index, layer });
+      if (mark !== undefined && this.#whiteouts !== 'keep') this.#mark(parent, mark, { index, layer });
       else if (type === 'hardlink') this.#addLink(parent, { index, layer }, toc.fields(index).linkname);
       else this.#addEntry(parent, { index, layer }, KINDS[type]);
     }
@@ -144,10 +144,10 @@ export class Overlay {
     this.#name.setText(path.slice(slash + 1));
   }
 
-  /** Whether the name is a whiteout's, or the like, and to be taken for one. */
+  /** Whether the name is a whiteout's, or the like. */
   #isMark(): boolean {
     const { bytes, start } = this.#name;
-    return this.#whiteouts !== 'keep' && bytes[start] === DOT && this.#name.text().startsWith(WHITEOUT);
+    return bytes[start] === DOT && this.#name.text().startsWith(WHITEOUT);
   }
 
   #addEntry(parent: number, { index, layer }: NewEntry, kind: Kind): void {

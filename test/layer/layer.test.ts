@@ -479,3 +479,20 @@ t.test('names of options that no call has are refused', async t => {
   }
   await layer.close();
 });
+
+t.test(
+  "a whiteout below a file, as umoci writes where a file takes a directory's place, hides no file",
+  async t => {
+    const { layer } = await open(
+      await sample(
+        await tarOf([
+          { name: 'etc/was-folder', body: Buffer.from('a file now') },
+          { name: 'etc/was-folder/.wh.inside', body: Buffer.alloc(0) },
+        ]),
+      ),
+    );
+    t.equal((await layer.readFile('etc/was-folder')).toString(), 'a file now');
+    t.throws(() => layer.lookup('etc/was-folder/.wh.inside'), { code: 'ENOTDIR' });
+    await layer.close();
+  },
+);
