@@ -1,6 +1,7 @@
 /** Reads every entry of a layer through its spans and tells what differs from the folder it was packed from. */
 import { posix } from 'node:path';
 
+import type { SociError } from '../../../lib/errors.js';
 import type { Layer } from '../../../lib/image/layer.js';
 import type { TocEntry } from '../../../lib/tar/entry.js';
 import type { TreeEntry } from './sample-tree.js';
@@ -17,12 +18,30 @@ export async function differences(layer: Layer, tree: ReadonlyMap<string, TreeEn
   const reader = async (): Promise<void> => {
     for (let entry = pending.pop(); entry !== undefined; entry = pending.pop()) {
       const expected = tree.get(treePath(entry.name));
-      const difference = expected ? await compare(layer, entry, expected) : 'not in the tree';
+      const difference = isBelowFile(treePath(entry.name), tree)
+        ? await unreachable(layer, entry)
+        : expected
+          ? await compare(layer, entry, expected)
+          : 'not in the tree';
       if (difference !== undefined) found.push(`${entry.name}: ${difference}`);
     }
   };
   await Promise.all(Array.from({ length: READERS }, reader));
   return found.sort();
+}
+
+/** umoci writes whiteouts of what was in a folder below the file that has taken its place. */
+function isBelowFile(path: string, tree: ReadonlyMap<string, TreeEntry>): boolean {
+  const parent = posix.dirname(path);
+  return parent !== '.' && (tree.get(parent)?.type === 'file' || isBelowFile(parent, tree));
+}
+
+async function unreachable(layer: Layer, entry: TocEntry): Promise<string | undefined> {
+  const code = await layer.readFile(entry.rawName).then(
+    () => undefined,
+    (error: SociError) => error.code,
+  );
+  return code === 'ENOTDIR' ? undefined : `below a file, found with ${code ?? 'no error'}`;
 }
 
 function treePath(name: string): string {
