@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
+#include <cstdio>
 #include <memory>
 
 #include "gzip_data.h"
@@ -17,19 +17,16 @@ namespace {
 class TemporaryFile {
  public:
   explicit TemporaryFile(const Bytes& bytes, size_t before = 0) {
-    char path[] = "/tmp/verified-span-XXXXXX";
-    fd_ = mkstemp(path);
-    CHECK(fd_ >= 0);
-    unlink(path);
+    CHECK(file_ != nullptr);
     const auto at = static_cast<off_t>(before);
-    CHECK_EQ(pwrite(fd_, bytes.data(), bytes.size(), at),
+    CHECK_EQ(pwrite(fd(), bytes.data(), bytes.size(), at),
              static_cast<ssize_t>(bytes.size()));
   }
-  ~TemporaryFile() { close(fd_); }
-  int fd() const { return fd_; }
+  ~TemporaryFile() { std::fclose(file_); }
+  int fd() const { return fileno(file_); }
 
  private:
-  int fd_ = -1;
+  std::FILE* file_ = std::tmpfile();
 };
 
 VerifiedSpan Whole(const StoredBytes& stored, SpanCodec codec,
