@@ -14,8 +14,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 apt-get download -qq umoci=0.4.7+ds-3+b7 >/dev/null
-dpkg -x umoci_*.deb root
-umoci() { "$work/root/usr/bin/umoci" "$@" >/dev/null 2>&1; }
+dpkg -x umoci_*.deb unpacked
+umoci() { "$work/unpacked/usr/bin/umoci" "$@" >/dev/null 2>&1; }
 
 umoci init --layout image
 umoci new --image image:tag
