@@ -19,7 +19,7 @@ import { checkLimit, type ZtocLimits } from './limits.js';
 import { ENTRY_TYPES, Slot } from './schema.js';
 
 /** Strings of an entry that go through the checks alike. */
-const STRING_SLOTS = [
+const STRING_SLOTS: readonly number[] = [
   Slot.entry.name,
   Slot.entry.type,
   Slot.entry.linkname,

@@ -24,7 +24,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
 };
 
 /** What still changes: none may be added, and each goes with the code that it is about. */
-const STILL_MUTABLE: readonly string[] = ['lib/ztoc/toc.ts: STRING_SLOTS'];
+const STILL_MUTABLE: readonly string[] = [];
 
 /** Classes of the platform whose instances show no change to who did not make it. */
 const INERT = new Set(['RegExp', 'TextDecoder', 'TextEncoder', 'Channel', 'Require']);
