@@ -5,6 +5,7 @@ import { FilledSource, type RangeSource, type ReadOptions } from '../source/rang
 export class SliceSource extends FilledSource {
   readonly size: number;
   readonly name: string;
+  readonly ownMemory: boolean;
   readonly #source: RangeSource;
   readonly #start: number;
   #closed = false;
@@ -13,6 +14,7 @@ export class SliceSource extends FilledSource {
   constructor(source: RangeSource, name: string, start: number, size: number) {
     super();
     this.#source = source;
+    this.ownMemory = source.ownMemory === true;
     this.#start = start;
     this.name = name;
     this.size = size;

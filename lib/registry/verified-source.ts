@@ -10,6 +10,7 @@ import { ContentVerifier, requireSha256 } from './digest.js';
 export class VerifiedSource implements RangeSource {
   readonly size: number;
   readonly name: string;
+  readonly ownMemory: boolean;
   readonly #source: RangeSource;
   readonly #digest: string;
 
@@ -19,6 +20,7 @@ export class VerifiedSource implements RangeSource {
     this.#digest = requireSha256(descriptor.digest, source.name);
     this.name = source.name;
     this.size = descriptor.size;
+    this.ownMemory = source.ownMemory === true;
   }
 
   readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {

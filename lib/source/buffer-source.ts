@@ -8,6 +8,7 @@ import { FilledSource, type ReadOptions } from './range-source.js';
 export class BufferSource extends FilledSource {
   readonly size: number;
   readonly name: string;
+  readonly ownMemory = true;
   #bytes: Uint8Array | undefined;
 
   constructor(bytes: Uint8Array, name = 'buffer') {

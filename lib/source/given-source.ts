@@ -15,6 +15,7 @@ export function completeSource(given: GivenSource): RangeSource {
 
 /** Bytes that arrive in memory of the source's own, copied to where they are wanted. */
 class CopiedSource extends FilledSource {
+  readonly ownMemory = true;
   readonly #given: GivenSource;
 
   constructor(given: GivenSource) {

@@ -30,6 +30,9 @@ export interface RangeSource {
   /** What errors and progress bars call it: a path or a URL without credentials or query values. */
   readonly name: string;
 
+  /** Whether `read` gives memory that the source has anyway, which `readInto` could only copy. Default: no. */
+  readonly ownMemory?: boolean;
+
   /**
    * Fills all of `target` from `offset` (in bytes of the stored, i.e. compressed, object). Once it has settled
    * nothing is written there any more. The primitive: everything else can be derived from it.

@@ -53,7 +53,7 @@ export class Fetcher {
 
   async #read(start: number, end: number, options: FetchOptions): Promise<Uint8Array> {
     const { signal, lane, memory } = options;
-    const target = memory?.take(end - start);
+    const target = this.#source.ownMemory === true ? undefined : memory?.take(end - start);
     if (target === undefined) return this.#source.read(start, end - start, { signal, lane });
     await this.#source.readInto(target, start, { signal, lane });
     return target;

@@ -12,6 +12,7 @@ const STEP_BYTES = 512 * 1024;
 
 export class ReusedMemory {
   readonly #allocate: (length: number) => Uint8Array | undefined;
+  readonly #own = new WeakSet<ArrayBufferLike>();
   readonly #free: Uint8Array[] = [];
 
   private constructor(allocate: (length: number) => Uint8Array | undefined) {
@@ -38,13 +39,14 @@ export class ReusedMemory {
     }
     const [memory] = best < 0 ? [] : this.#free.splice(best, 1);
     const whole = memory ?? this.#allocate(Math.ceil(length / STEP_BYTES) * STEP_BYTES);
+    if (whole !== undefined) this.#own.add(whole.buffer);
     return whole?.subarray(0, length);
   }
 
-  /** Takes back what `take` gave, when nothing is written to it any more. */
+  /** Takes back what `take` gave, when nothing is written to it any more; all other memory is left to its owner. */
   giveBack(bytes: Uint8Array): void {
     // Ordinary memory may have been detached by the source that filled it.
-    if (bytes.length > 0) this.#free.push(new Uint8Array(bytes.buffer));
+    if (bytes.length > 0 && this.#own.has(bytes.buffer)) this.#free.push(new Uint8Array(bytes.buffer));
   }
 }
 

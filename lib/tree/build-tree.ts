@@ -17,6 +17,11 @@ export interface BuildTreeOptions {
 export const DEFAULT_MAX_NAMES = 4_000_000;
 /** Entries applied between two turns of the event loop: a few milliseconds. */
 const SLICE = 4096;
+/**
+ * Names for each entry, at a guess: directories that no entry is for are names too. A guess that is too high costs
+ * nothing, as pages that are never written to take no memory; one that is too low, a copy of all columns.
+ */
+const NAMES_PER_ENTRY = 1.5;
 /** A layer's position is a uint16. */
 const MAX_LAYERS = 65_535;
 
@@ -58,7 +63,7 @@ function* treeSteps(
     });
   }
   const entries = layers.reduce((sum, { ztoc }) => sum + ztoc.entryCount, 0);
-  const tree = new InodeTree(maxNames, entries);
+  const tree = new InodeTree(maxNames, Math.ceil(entries * NAMES_PER_ENTRY));
   const overlay = new Overlay(tree, whiteouts);
   for (const { ztoc } of layers) yield* overlay.applyInSlices(ztoc, slice);
   const table = yield* new Freezer(tree, layers).run(slice);

@@ -66,8 +66,9 @@ export class Freezer {
   constructor(tree: InodeTree, layers: readonly FrozenLayer[]) {
     this.#tree = tree;
     this.#layers = layers;
-    this.#nodes = new Uint32Array(tree.nodeCount);
-    this.#numbers = new Uint32Array(tree.inodeCount);
+    const numbers = tree.end();
+    this.#nodes = numbers.subarray(0, tree.nodeCount);
+    this.#numbers = numbers.subarray(tree.nodeCount);
   }
 
   /** Yields after about every `names` names, for callers that share their thread. */

@@ -62,8 +62,6 @@ export class InodeTree {
   readonly #inodeOf: Column<Uint32Array>;
   readonly #nameStart: Column<Uint32Array>;
   readonly #nameLength: Column<Uint32Array>;
-  /** Of parent and name, so that a growing table need not look at names. */
-  readonly #hash: Column<Uint32Array>;
   /** The last layer that declared the node. */
   readonly #declared: Column<Uint16Array>;
 
@@ -87,7 +85,6 @@ export class InodeTree {
   /** The last look-up: who looks for a name mostly adds it next. */
   readonly #probed = new ByteView();
   #probedParent = NONE;
-  #probedHash = 0;
   #probedSlot = 0;
 
   /**
@@ -103,7 +100,6 @@ export class InodeTree {
     this.#inodeOf = u32(rows);
     this.#nameStart = u32(rows);
     this.#nameLength = u32(rows);
-    this.#hash = u32(rows);
     this.#declared = u16(rows);
     this.#kind = u8(rows);
     this.#layer = u16(rows);
@@ -133,7 +129,6 @@ export class InodeTree {
       this.#inodeOf,
       this.#nameStart,
       this.#nameLength,
-      this.#hash,
       this.#declared,
       this.#kind,
       this.#layer,
@@ -169,6 +164,17 @@ export class InodeTree {
       sorted.sort((a, b) => this.#compareNames(a, b));
       return;
     }
+  }
+
+  /**
+   * Ends the making of the tree: no name can be looked up any more, and none added. Returns the memory of what they
+   * were looked up in, room for a number for each node and each inode.
+   */
+  end(): Uint32Array {
+    const slots = this.#slots;
+    this.#slots = new Uint32Array(1);
+    this.#probedParent = NONE;
+    return slots.fill(0);
   }
 
   nameLength(node: number): number {
@@ -338,7 +344,6 @@ export class InodeTree {
 
   #enter(parent: number, name: ByteView, node: number): void {
     const slot = this.#slotOf(parent, name);
-    this.#hash.set(node, this.#probedHash);
     this.#slots[slot] = node + 1;
     this.#slotsUsed += 1;
     if (this.#slotsUsed * 2 > this.#slots.length) this.#rehash();
@@ -353,7 +358,9 @@ export class InodeTree {
     this.#slotsUsed = 0;
     for (const stored of old) {
       if (stored === 0 || this.#inodeOf.get(stored - 1) === DEAD) continue;
-      let slot = this.#hash.get(stored - 1) & mask;
+      const start = this.#nameStart.get(stored - 1);
+      const end = start + this.#nameLength.get(stored - 1);
+      let slot = hash(this.#parent.get(stored - 1), this.#names, start, end) & mask;
       while (slots[slot] !== 0) slot = (slot + 1) & mask;
       slots[slot] = stored;
       this.#slotsUsed += 1;
@@ -368,15 +375,13 @@ export class InodeTree {
       return this.#probedSlot;
     }
     const mask = this.#slots.length - 1;
-    const wanted = hash(parent, name);
-    let slot = wanted & mask;
+    let slot = hash(parent, bytes, start, end) & mask;
     for (let stored = this.#slots[slot] as number; stored !== 0; stored = this.#slots[slot] as number) {
-      if (this.#hash.get(stored - 1) === wanted && this.#isNamed(stored - 1, parent, name)) break;
+      if (this.#isNamed(stored - 1, parent, name)) break;
       slot = (slot + 1) & mask;
     }
     this.#probedParent = parent;
     last.set(bytes, start, end);
-    this.#probedHash = wanted;
     this.#probedSlot = slot;
     return slot;
   }
@@ -407,7 +412,7 @@ export class InodeTree {
 const SEED = randomBytes(4).readUInt32LE();
 
 /** FNV-1a from a secret start, with a final mix. */
-function hash(parent: number, { bytes, start, end }: ByteView): number {
+function hash(parent: number, bytes: Uint8Array, start: number, end: number): number {
   let state = (SEED ^ parent) >>> 0;
   for (let i = start; i < end; i += 1) state = Math.imul(state ^ (bytes[i] as number), 0x01000193);
   state ^= state >>> 15;

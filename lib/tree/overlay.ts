@@ -12,6 +12,7 @@
 import { ByteView } from '../tar/byte-view.js';
 import type { EntryFields, EntryType } from '../tar/entry.js';
 import { cleanPath } from '../ztoc/entry-path.js';
+import { DirectoryTrail } from './directory-trail.js';
 import type { InodeTree, Name } from './inode-tree.js';
 import { KIND, type Kind } from './node-kind.js';
 import { MAX_LINKS, NONE, ROOT, type Walkable, walkPath } from './path-walk.js';
@@ -71,9 +72,9 @@ export class Overlay {
   /** The entry under way: the directory that it is in, and its name there. */
   readonly #path = new ByteView();
   readonly #name = new ByteView();
-  /** Entries mostly follow others of their directory. NONE when a removal may have changed the way there. */
-  readonly #lastPath = new ByteView();
-  #lastDirectory = NONE;
+  /** The name of a directory on the way there. */
+  readonly #component = new ByteView();
+  readonly #trail = new DirectoryTrail();
   readonly #walkable: Walkable;
 
   constructor(tree: InodeTree, whiteouts: Whiteouts = 'apply') {
@@ -96,7 +97,7 @@ export class Overlay {
   *applyInSlices(toc: LayerToc, entries: number): Generator<void, void, undefined> {
     const layer = this.#layers.push(toc) - 1;
     this.#cleared.clear();
-    this.#lastDirectory = NONE;
+    this.#trail.clear();
     for (let index = 0; index < toc.entryCount; index += 1) {
       if (index % entries === entries - 1) yield;
       const type = toc.typeOf(index);
@@ -248,7 +249,7 @@ export class Overlay {
 
   #remove(node: number): void {
     const kind = this.tree.kind(this.tree.inode(node));
-    if (kind === KIND.dir || kind === KIND.symlink) this.#lastDirectory = NONE;
+    if (kind === KIND.dir || kind === KIND.symlink) this.#trail.clear();
     this.tree.remove(node);
   }
 
@@ -257,29 +258,49 @@ export class Overlay {
    * symbolic links on the way loop: then nothing could be there on a real file system either. NONE too for a whiteout
    * below what is no directory in its own layer: umoci writes those where a file takes a directory's place.
    */
-  #directory(layer: number, { forMark }: { readonly forMark: boolean }): number {
-    if (this.#lastDirectory !== NONE && this.#lastPath.equals(this.#path)) return this.#lastDirectory;
-    const { tree } = this;
-    const child = (at: number, name: string): number => {
-      const present = tree.child(at, name);
-      const kind = present === NONE ? undefined : tree.kind(tree.inode(present));
-      if (kind === KIND.symlink) return present;
-      if (kind === KIND.dir) {
-        tree.touch(present, layer);
-        return present;
+  #directory(layer: number, way: { readonly forMark: boolean }): number {
+    const { bytes, start, end } = this.#path;
+    const trail = this.#trail;
+    trail.follow(this.#path);
+    for (let from = start + trail.end; from < end; ) {
+      if (trail.end > 0) from += 1;
+      let to = from;
+      while (to < end && bytes[to] !== SLASH) to += 1;
+      this.#component.set(bytes, from, to);
+      let node = this.#childDirectory(trail.node, this.#component, layer, way);
+      if (node !== NONE && this.tree.kind(this.tree.inode(node)) === KIND.symlink) {
+        node = this.#linkedDirectory(to - start, layer, way);
       }
-      if (kind !== undefined && forMark && tree.declaredIn(present) === layer) return NONE;
-      if (kind !== undefined) this.#remove(present);
-      const node = tree.add(at, name, { kind: KIND.dir, layer, entry: NONE }, layer);
-      this.#hideLower(node, at, name);
-      return node;
-    };
-    const path = this.#path.text();
+      if (node === NONE) return NONE;
+      trail.push(this.#path, to - start, node);
+      from = to;
+    }
+    return trail.node;
+  }
+
+  /** Where the first `length` bytes of the entry's path lead, the last of whose names is a symbolic link. */
+  #linkedDirectory(length: number, layer: number, way: { readonly forMark: boolean }): number {
+    const child = (at: number, name: string): number => this.#childDirectory(at, name, layer, way);
+    const path = this.#path.text().slice(0, length);
     const found = walkPath({ ...this.#walkable, child }, path, { followLast: true });
-    if (typeof found !== 'number') return NONE;
-    this.#lastPath.setText(path);
-    this.#lastDirectory = found;
-    return found;
+    return typeof found === 'number' ? found : NONE;
+  }
+
+  /** The directory or the symbolic link of that name; where there is neither, a directory is made, or is it NONE. */
+  #childDirectory(at: number, name: Name, layer: number, { forMark }: { readonly forMark: boolean }): number {
+    const { tree } = this;
+    const present = tree.child(at, name);
+    const kind = present === NONE ? undefined : tree.kind(tree.inode(present));
+    if (kind === KIND.symlink) return present;
+    if (kind === KIND.dir) {
+      tree.touch(present, layer);
+      return present;
+    }
+    if (kind !== undefined && forMark && tree.declaredIn(present) === layer) return NONE;
+    if (kind !== undefined) this.#remove(present);
+    const node = tree.add(at, name, { kind: KIND.dir, layer, entry: NONE }, layer);
+    this.#hideLower(node, at, name);
+    return node;
   }
 
   /** The node that a hard link names, or NONE. */

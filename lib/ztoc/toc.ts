@@ -1,7 +1,7 @@
 /**
  * The table of contents of a decoded ztoc: checked once, then read in place. Per
- * entry it keeps a few numbers; strings stay in the ztoc's bytes until somebody
- * asks, so that 100,000 files cost a few megabytes and not a few hundred.
+ * entry it keeps where it is and its type; all else stays in the ztoc's bytes until
+ * somebody asks, so that 100,000 files cost half a megabyte and not a few hundred.
  */
 import { SociError } from '../errors.js';
 import { decodeByteString, quoteByteString } from '../tar/byte-string.js';
@@ -48,8 +48,6 @@ export class Toc {
   readonly length: number;
   readonly #buffer: FlatBuffer;
   readonly #tables: Uint32Array;
-  readonly #offsets: Float64Array;
-  readonly #sizes: Float64Array;
   readonly #types: Uint8Array;
 
   /**
@@ -65,20 +63,19 @@ export class Toc {
     this.length = metadata.length;
     this.#buffer = buffer;
     this.#tables = new Uint32Array(this.length);
-    this.#offsets = new Float64Array(this.length);
-    this.#sizes = new Float64Array(this.length);
     this.#types = new Uint8Array(this.length);
     for (let i = 0; i < this.length; i += 1) {
-      const table = buffer.table(metadata.start + 4 * i, `entry ${i}`);
-      this.#tables[i] = table;
-      this.#offsets[i] = buffer.int64(table, Slot.entry.offset);
+      this.#tables[i] = buffer.table(metadata.start + 4 * i, `entry ${i}`);
     }
     this.#sort();
     let unfolded = 0;
     let names = 0;
+    let header = 0;
     for (let i = 0; i < this.length; i += 1) {
-      this.#checkPlace(i, end, limits);
-      unfolded += this.#checkFields(i);
+      const place = { offset: this.offset(i), size: this.size(i) };
+      this.#checkPlace(i, header, place, end, limits);
+      unfolded += this.#checkFields(i, place.offset - header);
+      header = nextHeaderOffset(place);
       names += buffer.vector(this.#tables[i] as number, Slot.entry.name, 1).length;
       const { length } = buffer.bytes;
       if (unfolded > length * MAX_UNFOLDING || names > length * MAX_NAME_UNFOLDING) {
@@ -95,11 +92,11 @@ export class Toc {
 
   /** Where the data of an entry begin, in bytes of the tar stream. */
   offset(index: number): number {
-    return this.#offsets[index] as number;
+    return this.#buffer.int64(this.#tables[index] as number, Slot.entry.offset);
   }
 
   size(index: number): number {
-    return this.#sizes[index] as number;
+    return this.#buffer.int64(this.#tables[index] as number, Slot.entry.size);
   }
 
   type(index: number): EntryType {
@@ -123,28 +120,38 @@ export class Toc {
 
   headerOffset(index: number): number {
     if (index === 0) return 0;
-    const offset = this.#offsets[index - 1] as number;
-    return nextHeaderOffset({ offset, size: this.#sizes[index - 1] as number });
+    return nextHeaderOffset({ offset: this.offset(index - 1), size: this.size(index - 1) });
   }
 
   #sort(): void {
-    const offsets = this.#offsets;
-    if (offsets.every((offset, i) => i === 0 || (offsets[i - 1] as number) <= offset)) return;
+    if (this.#isSorted()) return;
+    const offsets = Float64Array.from(this.#tables, (_, i) => this.offset(i));
     const order = new Uint32Array(this.length).map((_, i) => i);
     order.sort((a, b) => (offsets[a] as number) - (offsets[b] as number) || a - b);
     this.#tables.set(order.map(i => this.#tables[i] as number));
-    this.#offsets.set(Float64Array.from(order, i => offsets[i] as number));
+  }
+
+  #isSorted(): boolean {
+    let before = Number.NEGATIVE_INFINITY;
+    for (let i = 0; i < this.length; i += 1) {
+      const offset = this.offset(i);
+      if (offset < before) return false;
+      before = offset;
+    }
+    return true;
   }
 
   /** The rule of upstream's ErrInvalidTOCEntry: every entry begins after the one before ends, and inside the stream. */
-  #checkPlace(index: number, end: number, limits: ZtocLimits): void {
+  #checkPlace(
+    index: number,
+    headerOffset: number,
+    { offset, size }: Pick<EntryFields, 'offset' | 'size'>,
+    end: number,
+    limits: ZtocLimits,
+  ): void {
     const table = this.#tables[index] as number;
-    const offset = this.#offsets[index] as number;
-    const size = this.#buffer.int64(table, Slot.entry.size);
     const type = this.#storedType(table);
-    this.#sizes[index] = size;
     this.#types[index] = type;
-    const headerOffset = this.headerOffset(index);
     const refuse = (reason: string): SociError => {
       const name = this.name(index);
       const data = { index, entry: decodeByteString(name), offset, size, headerOffset };
@@ -176,16 +183,18 @@ export class Toc {
     });
   }
 
-  /** Reads everything that fields() reads later, so that nothing can fail then; returns the bytes of its strings. */
-  #checkFields(index: number): number {
+  /**
+   * Reads everything that fields() reads later, so that nothing can fail then; returns the bytes of its strings.
+   *
+   * @param headerBytes All of them were read out of the entry's headers, which take up so many bytes of the tar stream.
+   */
+  #checkFields(index: number, headerBytes: number): number {
     const buffer = this.#buffer;
     const table = this.#tables[index] as number;
     const { mode, uid, gid, devmajor, devminor, xattrs, modTime, type } = Slot.entry;
     for (const slot of [mode, devmajor, devminor]) buffer.int64(table, slot);
     buffer.uint32(table, uid);
     buffer.uint32(table, gid);
-    // All of them were read out of the entry's headers, which take up so many bytes of the tar stream.
-    const headerBytes = (this.#offsets[index] as number) - this.headerOffset(index);
     const checkFit = (what: string, found: number): void => {
       if (found <= headerBytes) return;
       const reason = `the ${what} of entry ${index} need ${found} bytes of headers, there are ${headerBytes}`;

@@ -100,7 +100,7 @@ DecodeJob::~DecodeJob() {
   if (fd_ >= 0) close(fd_);
 }
 
-Status DecodeJob::Own(Napi::Env env, const SpanArguments& arguments) {
+Status DecodeJob::Own(const SpanArguments& arguments) {
   span_.codec = arguments.codec;
   span_.start = arguments.start;
   span_.checked = arguments.digest.data != nullptr;
@@ -114,7 +114,7 @@ Status DecodeJob::Own(Napi::Env env, const SpanArguments& arguments) {
   const size_t stored = in_place ? 0 : arguments.length;
   if (stored > SIZE_MAX - window) return Status::At(Code::kNoMemory, 0);
   if (stored + window > 0) {
-    room_ = scratch->Take(env, stored + window);
+    room_ = scratch->Take(stored + window);
     if (room_.data() == nullptr) return Status::At(Code::kNoMemory, 0);
   }
   if (window > 0) {
@@ -140,7 +140,7 @@ Status DecodeJob::Own(Napi::Env env, const SpanArguments& arguments) {
   output_ = arguments.output.data;
   output_size_ = arguments.output.size;
   if (arguments.pinned_output) return Status::Ok();
-  copied_ = scratch->Take(env, output_size_);
+  copied_ = scratch->Take(output_size_);
   output_ = copied_.data();
   if (output_ == nullptr) return Status::At(Code::kNoMemory, 0);
   if (!arguments.resizable_output && output_size_ > kEarlyStep) {
@@ -200,8 +200,8 @@ Napi::Value DecodeSpan(const Napi::CallbackInfo& info) {
   if (!read.ok()) return {};
   std::unique_ptr<DecodeJob> job(new (std::nothrow)
                                      DecodeJob(Environment::Of(env), slot));
-  const Status owned = job == nullptr ? Status::At(Code::kNoMemory, 0)
-                                      : job->Own(env, arguments);
+  const Status owned =
+      job == nullptr ? Status::At(Code::kNoMemory, 0) : job->Own(arguments);
   if (!owned.ok()) return ThrowStatus(env, owned);
   return {env, PoolJob::Queue(
                    env, std::move(job),

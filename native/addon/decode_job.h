@@ -19,7 +19,7 @@ class DecodeJob final : public PoolJob, private OutputProgress {
 
   // Moves everything that script could take away while the job runs to memory
   // of the job's own. kNoMemory; kInputRead for a bad file descriptor.
-  Status Own(Napi::Env env, const SpanArguments& arguments);
+  Status Own(const SpanArguments& arguments);
 
   // On the JS thread: copies what there is of the output. False if the array
   // that it belongs to has become shorter.

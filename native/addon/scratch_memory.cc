@@ -11,7 +11,7 @@ ScratchMemory::~ScratchMemory() {
   if (memory_.data() != nullptr) pool_->GiveBack(std::move(memory_));
 }
 
-ScratchMemory ScratchPool::Take(napi_env env, size_t size) {
+ScratchMemory ScratchPool::Take(size_t size) {
   // The smallest that fits, but none so large that another job would miss it.
   size_t best = idle_count_;
   for (size_t i = 0; i < idle_count_; i++) {
@@ -26,13 +26,10 @@ ScratchMemory ScratchPool::Take(napi_env env, size_t size) {
              !memory.Reserve((size + kStep - 1) / kStep * kStep)) {
     return {};
   }
-  lent_bytes_ += memory.capacity();
-  reported_.Set(env, idle_bytes_ + lent_bytes_);
   return {this, std::move(memory)};
 }
 
 void ScratchPool::GiveBack(JobMemory memory) {
-  lent_bytes_ -= memory.capacity();
   if (memory.capacity() > kMaxIdleBytes) return;
   while (idle_count_ == kMaxIdle ||
          idle_bytes_ + memory.capacity() > kMaxIdleBytes) {

@@ -1,16 +1,14 @@
 // Memory that decoding jobs borrow, used again and again. New memory for each
-// job is expensive: the kernel clears its pages. What is idle is bounded, and
-// V8 is told of all of it.
+// job is expensive: the kernel clears its pages. What is idle is bounded. V8 is
+// not told of it: no collection could free any, and being told of every job
+// made it collect for every one.
 //
 // JS thread, but for the bytes themselves. The pool outlives what it lends.
 #pragma once
 
-#include <node_api.h>
-
 #include <cstddef>
 #include <cstdint>
 
-#include "addon/external_memory.h"
 #include "addon/job_memory.h"
 
 namespace soci::addon {
@@ -37,7 +35,7 @@ class ScratchMemory {
 class ScratchPool {
  public:
   // At least `size` bytes with any contents.
-  ScratchMemory Take(napi_env env, size_t size);
+  ScratchMemory Take(size_t size);
 
  private:
   friend class ScratchMemory;
@@ -53,8 +51,6 @@ class ScratchPool {
   JobMemory idle_[kMaxIdle];  // the longest idle first
   size_t idle_count_ = 0;
   size_t idle_bytes_ = 0;
-  size_t lent_bytes_ = 0;
-  ExternalMemory reported_;
 };
 
 }  // namespace soci::addon
