@@ -165,6 +165,7 @@ export { SpanReader, type SpanReaderOptions } from './span/reader.js';
 export type { Settings } from './span/settings.js';
 export type { EntryType, PaxRecord, TocEntry } from './tar/entry.js';
 export type { FileTree, NodeAttributes, NodeName } from './tree/file-tree.js';
+export type { LayerNote, NoteKind, Semantics } from './tree/layer-note.js';
 export type { NodeKind } from './tree/node-kind.js';
 export type { ImagePath, NameEncoding } from './tree/path-lookup.js';
 export { type BuildZtocOptions, type BuildZtocResult, buildZtoc, DEFAULT_SPAN_SIZE } from './ztoc/build.js';

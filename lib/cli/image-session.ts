@@ -12,6 +12,7 @@ import {
   type Image,
   type ImageProgress,
   keychain,
+  type LayerNote,
   type OpenedLocation,
   openImage,
   openImageLocation,
@@ -20,6 +21,7 @@ import {
   type RegistryOptions,
   RegistryTransport,
   type Repository,
+  type Semantics,
   subscribe,
 } from '../index.js';
 import { isDigest } from '../registry/digest.js';
@@ -57,6 +59,11 @@ export const IMAGE_OPTIONS: OptionTable = {
     value: 'DIR',
     help: 'for ztocs that are built and layers that are unpacked',
   },
+  semantics: {
+    type: 'string',
+    value: 'S',
+    help: "how layers are put together: 'overlay', as containers see them (default), or 'spec'",
+  },
   json: { type: 'boolean', help: 'print the result as JSON' },
   quiet: { type: 'boolean', help: 'say nothing on standard error but errors' },
   debug: { type: 'boolean', help: 'tell every request and what it cost on standard error' },
@@ -73,6 +80,9 @@ export const ALL_PLATFORMS_OPTIONS: OptionTable = {
   },
   'all-platforms': { type: 'boolean', help: 'all platforms, which is the default' },
 };
+
+/** Notes on layers that are told one by one. */
+const MAX_NOTES = 5;
 
 export class ImageSession {
   readonly invocation: Invocation;
@@ -170,6 +180,7 @@ export class ImageSession {
       transport: this.transport,
       platform,
       index: index === 'none' ? false : index,
+      semantics: this.#semantics,
       cacheDirectory: this.cacheDirectory,
       signal: this.signal,
       onProgress: this.#progress(),
@@ -181,6 +192,7 @@ export class ImageSession {
         : `SOCI index ${found.descriptor.digest} (${found.index.version}), by ${found.via}`,
     );
     await body(opened);
+    this.#tellNotes(await opened.notes({ signal: this.signal }));
     const { askedBytes, fetchedBytes, requests } = opened.stats;
     this.reporter.debug(
       `${byteText(askedBytes)} asked for, ${byteText(fetchedBytes)} of layers fetched in ${requests} requests`,
@@ -192,6 +204,21 @@ export class ImageSession {
     const platforms = optionList(this.invocation, 'platform');
     if (platforms.length > 1) throw new UsageError('--platform: expected one platform to read');
     return platforms[0];
+  }
+
+  /** @throws UsageError */
+  get #semantics(): Semantics | undefined {
+    const semantics = optionText(this.invocation, 'semantics');
+    if (semantics === undefined || semantics === 'overlay' || semantics === 'spec') return semantics;
+    throw new UsageError(`--semantics: expected 'overlay' or 'spec', received '${semantics}'`);
+  }
+
+  #tellNotes(notes: readonly LayerNote[]): void {
+    for (const { layer, path, overlay, spec } of notes.slice(0, MAX_NOTES)) {
+      const runtimes = overlay === 'refused' ? 'runtimes refuse the layer' : `for containers ${overlay}`;
+      this.reporter.line(`layer ${layer}, ${path}: ${runtimes}; by the specification ${spec} (--semantics)`);
+    }
+    if (notes.length > MAX_NOTES) this.reporter.line(`and ${notes.length - MAX_NOTES} more of this kind`);
   }
 
   #progress(): (progress: ImageProgress) => void {

@@ -1,5 +1,6 @@
 /** Lists a directory, or all that is below it, without ever following a link. */
 
+import { Pace } from '../async/pace.js';
 import type { FileTree } from '../tree/file-tree.js';
 import { encodeName, type NameEncoding } from '../tree/path-lookup.js';
 import { ImageDirent } from './file-stats.js';
@@ -49,16 +50,21 @@ export function* walkDirectory<Name extends string | Buffer>(
 export class ImageDirectory<Name extends string | Buffer = string> {
   /** As it was asked for. */
   readonly path: string;
+  readonly #signal: AbortSignal | undefined;
+  readonly #pace = new Pace();
   #names: Iterator<WalkedName<Name>> | undefined;
 
   /** @internal */
-  constructor(path: string, names: Iterator<WalkedName<Name>>) {
+  constructor(path: string, names: Iterator<WalkedName<Name>>, signal: AbortSignal | undefined) {
     this.path = path;
     this.#names = names;
+    this.#signal = signal;
   }
 
-  /** The next name, null behind the last one. */
+  /** The next name, null behind the last one. @throws the reason of the signal that `opendir` was given */
   async read(): Promise<ImageDirent<Name> | null> {
+    this.#signal?.throwIfAborted();
+    await this.#pace.step(this.#signal);
     const next = this.#names?.next();
     return next === undefined || next.done === true ? null : next.value.dirent;
   }

@@ -16,8 +16,11 @@ import type { FileTree } from '../tree/file-tree.js';
 export interface RangeOptions extends AbortableOptions {
   /** First byte of the file. Default 0. */
   readonly start?: number | undefined;
-  /** The byte after the last one, unlike in node:fs. What lies beyond the file is left out. Default: its end. */
-  readonly end?: number | undefined;
+  /**
+   * The byte after the last one. What lies beyond the file is left out. Default: its end. Not called `end`, which is
+   * the last byte itself in node:fs.
+   */
+  readonly endExclusive?: number | undefined;
 }
 
 export interface EncodingOptions {
@@ -89,7 +92,7 @@ export class FileContent {
       start,
       end,
       threads: this.#layer.threads,
-      read: (from, to, signal) => this.readRange({ start: from, end: to, signal }),
+      read: (from, to, signal) => this.readRange({ start: from, endExclusive: to, signal }),
       pieceEnd: (from, bytes) => this.#layer.pieceEnd(this.#entry, { start: from, end }, bytes),
     };
   }

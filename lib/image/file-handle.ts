@@ -19,6 +19,8 @@ export interface ReadResult<T extends Uint8Array = Uint8Array> {
   readonly buffer: T;
 }
 
+const DEFAULT_READ_BYTES = 16 * 1024;
+
 export class FileHandle {
   readonly #path: string;
   readonly #content: FileContent;
@@ -50,17 +52,26 @@ export class FileHandle {
   /**
    * Reads up to `length` bytes from `position` of the file into `buffer` at `offset`; fewer only where the file ends.
    *
+   * @param buffer Default: a new one of 16 KiB, as in node:fs.
    * @param position null: where the last such read ended
    * @throws SociError EBADF after `close`; ERR_SOCI_INVALID_ARGUMENT for a range outside of `buffer`; what reading
    *   spans throws (see SpanReader)
    */
-  async read<T extends Uint8Array>(
+  read(): Promise<ReadResult<Buffer>>;
+  read<T extends Uint8Array>(
     buffer: T,
+    offset?: number,
+    length?: number,
+    position?: number | null,
+    options?: AbortableOptions,
+  ): Promise<ReadResult<T>>;
+  async read(
+    buffer: Uint8Array = Buffer.alloc(DEFAULT_READ_BYTES),
     offset = 0,
     length: number = buffer.length - offset,
     position: number | null = null,
     options: AbortableOptions = {},
-  ): Promise<ReadResult<T>> {
+  ): Promise<ReadResult> {
     this.#checkOpen('read');
     checkOptions('read', options, ABORTABLE);
     options.signal?.throwIfAborted();

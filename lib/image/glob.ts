@@ -32,6 +32,9 @@ export interface GlobMatch {
   readonly node: number;
 }
 
+/** Names looked at between two matches, at most: then there is undefined, so that the caller can rest. */
+const NAMES_PER_MATCH = 256;
+
 /**
  * What below `directory` matches one of the patterns, each once, in bytewise order of its path per pattern. `*`, `?`
  * and sets do not match a dot at a name's start, '**' enters no such directory and follows no links.
@@ -42,7 +45,7 @@ export function* glob(
   tree: TreeTable,
   directory: number,
   patterns: readonly string[],
-): Generator<GlobMatch, void, undefined> {
+): Generator<GlobMatch | undefined, void, undefined> {
   const seen = new Set<string>();
   for (const pattern of patterns.flatMap(expandBraces)) {
     const components = pattern
@@ -51,6 +54,10 @@ export function* glob(
       .map(parseComponent);
     const absolute = pattern.startsWith('/');
     for (const match of matches(tree, absolute ? ROOT : directory, components)) {
+      if (match === undefined) {
+        yield undefined;
+        continue;
+      }
       const path = absolute ? `/${match.path}` : match.path;
       if (seen.has(path)) continue;
       seen.add(path);
@@ -63,7 +70,8 @@ function* matches(
   tree: TreeTable,
   directory: number,
   components: readonly Component[],
-): Generator<GlobMatch, void, undefined> {
+): Generator<GlobMatch | undefined, void, undefined> {
+  let looked = 0;
   // Depth first. A state is visited once: without that, '**/x/**/**' would take all ways through each directory.
   const visited = components.filter(each => each === '**').length > 1 ? new Set<string>() : undefined;
   const pending: { node: number; path: string; at: number }[] = [{ node: directory, path: '', at: 0 }];
@@ -94,6 +102,8 @@ function* matches(
       const inode = tree.inode(node);
       const first = tree.firstChild(inode);
       for (let child = first; child < first + tree.childCount(inode); child += 1) {
+        looked += 1;
+        if (looked % NAMES_PER_MATCH === 0) yield undefined;
         const name = encodeName(tree.text(child), 'utf8');
         const childPath = join(path, tree.text(child));
         if (component !== '**') {

@@ -10,6 +10,7 @@ import { ABORTABLE_NAMES, type AbortableOptions } from '../source/range-source.j
 import type { ReadContext } from '../span/read-context.js';
 import type { WindowVerification } from '../span/reader.js';
 import { DEFAULT_MAX_NAMES } from '../tree/build-tree.js';
+import type { Semantics } from '../tree/layer-note.js';
 import type { ZtocLimits } from '../ztoc/limits.js';
 
 /**
@@ -70,6 +71,11 @@ export interface OpenImageOptions extends AbortableOptions, RegistryOptions {
   readonly verifyHeaders?: boolean | undefined;
   /** Default 'neighbours'. */
   readonly verifyWindows?: WindowVerification | undefined;
+  /**
+   * 'overlay': what a container sees, as overlay runtimes put layers on top of each other; 'spec': what the OCI image
+   * specification says where the two differ (see `Image.notes`). Default 'overlay'.
+   */
+  readonly semantics?: Semantics | undefined;
   readonly limits?: Partial<ImageLimits> | undefined;
   /** Whose memory, threads, decoded spans and temporary space reading shares. Default: the default context. */
   readonly context?: ReadContext | undefined;
@@ -89,6 +95,7 @@ export const OPEN_IMAGE_NAMES: OptionNames<OpenImageOptions> = {
   cacheDirectory: true,
   verifyHeaders: true,
   verifyWindows: true,
+  semantics: true,
   limits: true,
   onProgress: true,
   transport: true,

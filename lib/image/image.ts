@@ -9,6 +9,7 @@ import { checkOptions } from '../arguments.js';
 import { AbortScope } from '../async/abort-scope.js';
 import { runBounded } from '../async/bounded-tasks.js';
 import { SharedOnce } from '../async/once.js';
+import { Pace } from '../async/pace.js';
 import { fileError } from '../errors.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import type { PlatformManifest } from '../registry/platform-selection.js';
@@ -18,8 +19,9 @@ import { closedError } from '../source/byte-range.js';
 import type { AbortableOptions } from '../source/range-source.js';
 import { newCounters, type ReadStats } from '../span/read-record.js';
 import type { ReadPlan } from '../span/reader.js';
-import { buildTree } from '../tree/build-tree.js';
+import { type BuildTreeOptions, buildTree } from '../tree/build-tree.js';
 import type { FileTree } from '../tree/file-tree.js';
+import type { LayerNote } from '../tree/layer-note.js';
 import { KIND_NAMES, type NodeKind } from '../tree/node-kind.js';
 import {
   encodeName,
@@ -42,6 +44,9 @@ import { ABORTABLE, ENCODED, GLOB, LINKED, RANGE, READ, READDIR } from './option
 
 /** Layers that are opened at the same time: mostly small requests, sometimes the building of a ztoc. */
 const CONCURRENCY = 6;
+/** Names listed between two looks at the clock. */
+const NAMES_PER_STEP = 256;
+
 export interface ImageParts {
   /** What messages call it. */
   readonly name: string;
@@ -50,7 +55,7 @@ export interface ImageParts {
   readonly index: IndexSearch | undefined;
   /** The lowest first; a layer that is there twice is the same object twice. */
   readonly layers: readonly ImageLayer[];
-  readonly maxNames: number;
+  readonly tree: BuildTreeOptions;
   /** Frees what belongs to the image alone. */
   readonly release: () => Promise<void>;
 }
@@ -106,6 +111,7 @@ export class Image {
   readonly #parts: ImageParts;
   readonly #scope = new AbortScope();
   readonly #tree: SharedOnce<FileTree>;
+  readonly #pace = new Pace();
   #closing: Promise<void> | undefined;
 
   /** @internal Use `openImage`. */
@@ -226,10 +232,18 @@ export class Image {
   async readdir(path: ImagePath, options: ReaddirOptions = {}): Promise<unknown[]> {
     checkOptions('readdir', options, READDIR);
     const { recursive = false, encoding = 'utf8', withFileTypes = false } = options;
-    return await this.#with(options, async tree => {
+    return await this.#with(options, async (tree, signal) => {
       const directory = lookUpDirectory(tree, path, 'scandir').ino;
-      const names = walkDirectory<string | Buffer>(tree, directory, shownPath(path), { recursive, encoding });
-      return Array.from(names, ({ path: name, dirent }) => (withFileTypes ? dirent : name));
+      const walked = walkDirectory<string | Buffer>(tree, directory, shownPath(path), {
+        recursive,
+        encoding,
+      });
+      const names: unknown[] = [];
+      for (const { path: name, dirent } of walked) {
+        names.push(withFileTypes ? dirent : name);
+        if (names.length % NAMES_PER_STEP === 0) await this.#pace.step(signal);
+      }
+      return names;
     });
   }
 
@@ -244,7 +258,7 @@ export class Image {
       const directory = lookUpDirectory(tree, path, 'opendir').ino;
       const shown = shownPath(path);
       const names = walkDirectory<Encoded<Options>>(tree, directory, shown, { recursive, encoding });
-      return new ImageDirectory(shown, names);
+      return new ImageDirectory(shown, names, options?.signal);
     });
   }
 
@@ -295,9 +309,12 @@ export class Image {
       table: tree.table,
       directory: lookUpDirectory(tree, cwd, 'scandir').name,
     }));
-    for (const { path, node } of glob(table, directory, typeof pattern === 'string' ? [pattern] : pattern)) {
+    for (const match of glob(table, directory, typeof pattern === 'string' ? [pattern] : pattern)) {
       signal?.throwIfAborted();
       this.#checkOpen();
+      await this.#pace.step(signal);
+      if (match === undefined) continue;
+      const { path, node } = match;
       const slash = path.lastIndexOf('/');
       const parent = slash < 0 ? shownPath(cwd) : encodeName(path.slice(0, slash), 'utf8');
       yield withFileTypes
@@ -347,6 +364,15 @@ export class Image {
     return await this.#with(options, async tree => tree);
   }
 
+  /**
+   * Where the image's layers can be read in more than one way, or a runtime refuses them, at most 1000 places: what
+   * overlay runtimes do, and what the specification says. `semantics` has chosen between the two.
+   */
+  async notes(options: AbortableOptions = {}): Promise<readonly LayerNote[]> {
+    checkOptions('notes', options, ABORTABLE);
+    return await this.#with(options, async tree => tree.notes);
+  }
+
   /** Opens all layers and merges them, which any other call does when it comes first. */
   async load(options: AbortableOptions = {}): Promise<void> {
     checkOptions('load', options, ABORTABLE);
@@ -379,16 +405,21 @@ export class Image {
     options: AbortableOptions,
     body: (tree: FileTree, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    return await this.#scope.run(options.signal, async signal => body(await this.#tree.get(signal), signal));
+    return await this.#scope.run(options.signal, async signal => {
+      const tree = await this.#tree.get(signal);
+      // Most calls are answered from the tree at once, and loops of them would keep everything else waiting.
+      await this.#pace.step(signal);
+      return await body(tree, signal);
+    });
   }
 
   async #merge(signal: AbortSignal): Promise<FileTree> {
-    const { layers, maxNames } = this.#parts;
+    const { layers } = this.#parts;
     const distinct = [...new Set(layers)];
     await runBounded(distinct, CONCURRENCY, signal, (layer, abort) => layer.open(abort));
     const opened = await Promise.all(layers.map(layer => layer.open(signal)));
     const entries = opened.map(layer => layer.entries);
-    return await buildTree(entries, { whiteouts: 'apply', maxNames }, signal);
+    return await buildTree(entries, this.#parts.tree, signal);
   }
 }
 

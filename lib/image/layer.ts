@@ -68,7 +68,7 @@ export interface TarRangeOptions extends AbortableOptions {
   /** First byte of the tar stream. Default 0. */
   readonly start?: number | undefined;
   /** The byte after the last one. What lies beyond the stream is left out. Default: its end. */
-  readonly end?: number | undefined;
+  readonly endExclusive?: number | undefined;
 }
 
 /** What a read would cost now. */
@@ -156,7 +156,11 @@ export class Layer {
     const { whiteouts = 'overlayfs' } = options;
     let tree = this.#trees.get(whiteouts);
     if (tree === undefined) {
-      tree = buildTreeSync([this.#entries], { whiteouts, maxNames: DEFAULT_MAX_NAMES });
+      tree = buildTreeSync([this.#entries], {
+        whiteouts,
+        semantics: 'spec',
+        maxNames: DEFAULT_MAX_NAMES,
+      });
       this.#trees.set(whiteouts, tree);
     }
     return tree;

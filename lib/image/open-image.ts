@@ -45,9 +45,10 @@ export async function openImage(
   options: OpenImageOptions = {},
 ): Promise<Image> {
   checkOptions('openImage', options, OPEN_IMAGE_NAMES);
-  const { signal, missingZtoc: policy = 'build', context = defaultContext } = options;
+  const { signal, missingZtoc: policy = 'build', semantics = 'overlay', context = defaultContext } = options;
   signal?.throwIfAborted();
   checkChoice('missingZtoc', policy, ['build', 'error', 'fail']);
+  checkChoice('semantics', semantics, ['overlay', 'spec']);
   const limits = imageLimits(options.limits);
   const { repository, reference, release } = openRepository(location, options);
   try {
@@ -82,8 +83,8 @@ export async function openImage(
       return layer;
     });
     const name = `${repository.name}@${content.descriptor.digest}`;
-    const { maxNames } = limits;
-    return new Image({ name, content, config, index, layers, maxNames, release });
+    const tree = { whiteouts: 'apply', semantics, maxNames: limits.maxNames } as const;
+    return new Image({ name, content, config, index, layers, tree, release });
   } catch (error) {
     await release();
     throw error;

@@ -6,7 +6,7 @@ import type { GlobOptions, ReaddirOptions } from './image.js';
 import type { FileRangeOptions, LayerTreeOptions, LookupOptions } from './layer.js';
 
 export const ABORTABLE: OptionNames<AbortableOptions> = { signal: true };
-export const RANGE: OptionNames<RangeOptions> = { ...ABORTABLE, start: true, end: true };
+export const RANGE: OptionNames<RangeOptions> = { ...ABORTABLE, start: true, endExclusive: true };
 export const READ: OptionNames<RangeOptions & EncodingOptions> = { ...RANGE, encoding: true };
 export const ENCODED = { ...ABORTABLE, encoding: true } as const;
 export const READDIR: OptionNames<ReaddirOptions> = { ...ENCODED, recursive: true, withFileTypes: true };

@@ -4,10 +4,10 @@
  */
 import { invalidValues } from '../errors.js';
 
-/** Bytes of a file, half-open; `end` defaults to the file's end. */
+/** Bytes of a file; the end defaults to the file's. */
 export interface GivenRange {
   readonly start?: number | undefined;
-  readonly end?: number | undefined;
+  readonly endExclusive?: number | undefined;
 }
 
 /** A range of a file as it is used: inside of it. */
@@ -22,9 +22,9 @@ export interface FileRange {
  * @throws SociError ERR_SOCI_INVALID_ARGUMENT
  */
 export function clampRange(size: number, range: GivenRange): FileRange {
-  const { start = 0, end = Math.max(start, size) } = range;
+  const { start = 0, endExclusive: end = Math.max(start, size) } = range;
   if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || start < 0 || end < start) {
-    throw invalidValues('a range of bytes', '0 <= start <= end', { start, end });
+    throw invalidValues('a range of bytes', '0 <= start <= endExclusive', { start, endExclusive: end });
   }
   return { start: Math.min(start, size), end: Math.min(end, size) };
 }

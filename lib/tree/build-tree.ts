@@ -5,10 +5,13 @@ import type { LayerEntries } from '../layer/layer-entries.js';
 import { FileTree } from './file-tree.js';
 import { Freezer } from './freeze.js';
 import { InodeTree } from './inode-tree.js';
+import type { Semantics } from './layer-note.js';
 import { Overlay, type Whiteouts } from './overlay.js';
 
 export interface BuildTreeOptions {
   readonly whiteouts: Whiteouts;
+  /** Whose rules put layers on top of each other. */
+  readonly semantics: Semantics;
   /** Names in all; more end in ERR_SOCI_LIMIT. */
   readonly maxNames: number;
 }
@@ -54,7 +57,7 @@ export function buildTreeSync(layers: readonly LayerEntries[], options: BuildTre
 
 function* treeSteps(
   layers: readonly LayerEntries[],
-  { whiteouts, maxNames }: BuildTreeOptions,
+  { whiteouts, semantics, maxNames }: BuildTreeOptions,
   slice: number,
 ): Generator<void, FileTree, undefined> {
   if (layers.length > MAX_LAYERS) {
@@ -64,8 +67,10 @@ function* treeSteps(
   }
   const entries = layers.reduce((sum, { ztoc }) => sum + ztoc.entryCount, 0);
   const tree = new InodeTree(maxNames, Math.ceil(entries * NAMES_PER_ENTRY));
-  const overlay = new Overlay(tree, whiteouts);
+  const overlay = new Overlay(tree, whiteouts, semantics);
   for (const { ztoc } of layers) yield* overlay.applyInSlices(ztoc, slice);
-  const table = yield* new Freezer(tree, layers).run(slice);
-  return new FileTree(table, layers);
+  // A layer whose marks are kept shows what is in its tar.
+  const attributes = whiteouts === 'keep' ? 'written' : 'unpacked';
+  const table = yield* new Freezer(tree, layers, attributes).run(slice);
+  return new FileTree(table, layers, overlay.notes.all);
 }

@@ -28,6 +28,7 @@ import { fileError, invalidArgument } from '../errors.js';
 import type { LayerEntries } from '../layer/layer-entries.js';
 import type { ReadOptions } from '../source/range-source.js';
 import { toByteString } from '../tar/byte-string.js';
+import type { LayerNote } from './layer-note.js';
 import { KIND, KIND_NAMES, KIND_TEXT, type NodeKind } from './node-kind.js';
 import { NONE } from './path-walk.js';
 import { ROOT_INODE, type TreeTable } from './tree-table.js';
@@ -69,11 +70,14 @@ export class FileTree {
   readonly root = ROOT_INODE;
   /** @internal */
   readonly table: TreeTable;
+  /** Where the layers can be read in more than one way, at most 1000 places. */
+  readonly notes: readonly LayerNote[];
   readonly #layers: readonly LayerEntries[];
 
   /** @internal Use `Image.tree` or `Layer.tree`. */
-  constructor(table: TreeTable, layers: readonly LayerEntries[]) {
+  constructor(table: TreeTable, layers: readonly LayerEntries[], notes: readonly LayerNote[] = []) {
     this.table = table;
+    this.notes = notes;
     this.#layers = layers;
   }
 

@@ -9,7 +9,7 @@ import type { PaxPair } from '../tar/entry.js';
 import { GO_ZERO_TIME, parseTime } from '../tar/time.js';
 import { UtcSeconds } from '../tar/utc-seconds.js';
 import type { InodeTree } from './inode-tree.js';
-import { deviceNumber, KIND, modeOf } from './node-kind.js';
+import { deviceNumber, KIND, type Kind, modeOf } from './node-kind.js';
 import type { LayerToc } from './overlay.js';
 import { NONE, ROOT } from './path-walk.js';
 import {
@@ -33,7 +33,20 @@ export interface FrozenLayer {
   size(entry: number): number;
 }
 
+/**
+ * 'unpacked': attributes as runtimes leave them on disk: links 0777, no xattrs of the kernel's own, times that a
+ * nanosecond counter from 1970 can say, no id 2^32-1 (chown(2): leave it). 'written': as the headers say.
+ */
+export type Attributes = 'unpacked' | 'written';
+
 const XATTR = 'SCHILY.xattr.';
+/** Set by the kernel's own file systems, overlayfs among them: containerd does not take them from layers. */
+const KERNEL_XATTR = 'trusted.';
+/** As containerd bounds times (bound-time.go): what is not within 2^63 ns from 1970 is 1970. */
+const MAX_SECONDS = (2 ** 63 - 1) / 1e9;
+const LINK_MODE = 0o777;
+/** To chown(2): leave the owner as it is, and that is root. */
+const NO_ID = 2 ** 32 - 1;
 const XATTR_HEAD = 8;
 /** Of strings, so that a uint32 finds every byte. */
 const MAX_STRINGS = 2 ** 32 - 1;
@@ -48,6 +61,7 @@ type Xattr = readonly [name: string, value: string];
 export class Freezer {
   readonly #tree: InodeTree;
   readonly #layers: readonly FrozenLayer[];
+  readonly #attributes: Attributes;
   /** By number of the name: the node, whose name it is. */
   readonly #nodes: Uint32Array;
   /** By the tree's own inodes: the inode's number, 0 while it has none. */
@@ -63,9 +77,10 @@ export class Freezer {
   readonly #time = new ByteView();
   readonly #utc = new UtcSeconds();
 
-  constructor(tree: InodeTree, layers: readonly FrozenLayer[]) {
+  constructor(tree: InodeTree, layers: readonly FrozenLayer[], attributes: Attributes = 'written') {
     this.#tree = tree;
     this.#layers = layers;
+    this.#attributes = attributes;
     const numbers = tree.end();
     this.#nodes = numbers.subarray(0, tree.nodeCount);
     this.#numbers = numbers.subarray(tree.nodeCount);
@@ -193,22 +208,28 @@ export class Freezer {
       if (tree.isOpaque(node)) this.#fillXattrs(at, OPAQUE);
       return;
     }
-    const fields = from.ztoc.fields(entry);
+    // Attributes are the last header's, what the inode is its own.
+    const headers = tree.headers(inode);
+    const header = headers.at(-1) ?? entry;
+    const own = from.ztoc.fields(entry);
+    const fields = header === entry ? own : from.ztoc.fields(header);
     const device = kind === KIND.char || kind === KIND.block;
     // A whiteout of overlayfs is a device that no tar has: its entry is the mark.
-    const whiteout = device && fields.type !== 'char' && fields.type !== 'block';
-    const permissions = kind === KIND.missing || whiteout ? 0 : fields.mode & 0o7777;
+    const whiteout = device && own.type !== 'char' && own.type !== 'block';
+    const permissions = kind === KIND.missing || whiteout ? 0 : this.#permissions(kind, fields.mode);
     view.setUint16(at + INODE.mode, modeOf(kind, permissions), true);
-    from.ztoc.viewTime(entry, this.#time);
+    from.ztoc.viewTime(header, this.#time);
     this.#fillTime(at);
-    view.setUint32(at + INODE.uid, fields.uid, true);
-    view.setUint32(at + INODE.gid, fields.gid, true);
+    view.setUint32(at + INODE.uid, this.#id(fields.uid), true);
+    view.setUint32(at + INODE.gid, this.#id(fields.gid), true);
     if (device && !whiteout) {
-      view.setUint32(at + INODE.rdev, deviceNumber(fields.devmajor, fields.devminor), true);
+      view.setUint32(at + INODE.rdev, deviceNumber(own.devmajor, own.devminor), true);
     }
     if (kind === KIND.reg) setInt64(view, at + INODE.size, from.size(entry));
-    const xattrs = xattrsOf(fields.pax, { opaque: tree.isOpaque(node) });
-    if (kind === KIND.symlink) this.#fillTarget(at, fields.linkname);
+    const pax =
+      headers.length === 0 ? fields.pax : [entry, ...headers].flatMap(index => from.ztoc.fields(index).pax);
+    const xattrs = this.#xattrs(pax, { opaque: tree.isOpaque(node) });
+    if (kind === KIND.symlink) this.#fillTarget(at, own.linkname);
     if (xattrs.length > 0) this.#fillXattrs(at, xattrs);
   }
 
@@ -240,12 +261,37 @@ export class Freezer {
 
   #fillTime(at: number): void {
     const whole = this.#utc.of(this.#time);
-    const { seconds, nanoseconds } =
+    let { seconds, nanoseconds } =
       whole === undefined
         ? (parseTime(this.#time.text()) ?? GO_ZERO_TIME)
         : { seconds: whole, nanoseconds: 0 };
+    if (this.#attributes === 'unpacked' && (seconds < 0 || seconds > MAX_SECONDS)) {
+      seconds = 0;
+      nanoseconds = 0;
+    }
     setInt64(this.#view, at + INODE.mtime, seconds);
     this.#view.setUint32(at + INODE.mtimeNanoseconds, nanoseconds, true);
+  }
+
+  #permissions(kind: Kind, mode: number): number {
+    return kind === KIND.symlink && this.#attributes === 'unpacked' ? LINK_MODE : mode & 0o7777;
+  }
+
+  #id(id: number): number {
+    return id === NO_ID && this.#attributes === 'unpacked' ? 0 : id;
+  }
+
+  /** Sorted bytewise by name; the last of a name counts. */
+  #xattrs(pax: readonly PaxPair[], { opaque }: { readonly opaque: boolean }): readonly Xattr[] {
+    if (pax.length === 0) return opaque ? OPAQUE : NO_XATTRS;
+    const xattrs = new Map<string, string>();
+    for (const [key, value] of pax) {
+      if (key.length <= XATTR.length || !key.startsWith(XATTR)) continue;
+      const name = key.slice(XATTR.length);
+      if (this.#attributes === 'written' || !name.startsWith(KERNEL_XATTR)) xattrs.set(name, value);
+    }
+    for (const [name, value] of opaque ? OPAQUE : NO_XATTRS) xattrs.set(name, value);
+    return [...xattrs].sort(([a], [b]) => (a < b ? -1 : 1));
   }
 
   #writeHeader(): void {
@@ -266,16 +312,6 @@ const OPAQUE: readonly Xattr[] = [
   ['trusted.overlay.opaque', 'y'],
   ['user.overlay.opaque', 'y'],
 ];
-
-/** Sorted bytewise by name, as the PAX records are. */
-function xattrsOf(pax: readonly PaxPair[], { opaque }: { readonly opaque: boolean }): readonly Xattr[] {
-  if (pax.length === 0) return opaque ? OPAQUE : NO_XATTRS;
-  const xattrs = pax
-    .filter(([key]) => key.length > XATTR.length && key.startsWith(XATTR))
-    .map(([key, value]): Xattr => [key.slice(XATTR.length), value]);
-  if (!opaque) return xattrs;
-  return [...new Map([...xattrs, ...OPAQUE])].sort(([a], [b]) => (a < b ? -1 : 1));
-}
 
 function setInt64(view: DataView, at: number, value: number): void {
   view.setInt32(at + 4, Math.floor(value / 2 ** 32), true);

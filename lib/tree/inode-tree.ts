@@ -22,6 +22,7 @@ export interface InodeOrigin {
 }
 
 const DEAD = NONE;
+const NO_HEADERS: readonly number[] = [];
 
 /** A column that grows by half when it is full. */
 class Column<T extends Uint8Array | Uint16Array | Uint32Array> {
@@ -74,6 +75,8 @@ export class InodeTree {
   readonly #entry: Column<Uint32Array>;
   readonly #links: Column<Uint32Array>;
   readonly #opaque = new Set<number>();
+  /** Of the few inodes that have several headers: the entries of the further ones. */
+  readonly #headers = new Map<number, number[]>();
 
   /** Open addressing over (parent, name); a slot holds node + 1. */
   #slots: Uint32Array;
@@ -201,6 +204,11 @@ export class InodeTree {
     return this.#inodeOf.get(node);
   }
 
+  /** Whether a name has not been removed. */
+  isThere(node: number): boolean {
+    return this.#inodeOf.get(node) !== DEAD;
+  }
+
   declaredIn(node: number): number {
     return this.#declared.get(node);
   }
@@ -240,6 +248,18 @@ export class InodeTree {
     this.#opaque.add(this.inode(node));
   }
 
+  /** Entries of further headers for an inode, in their order, all of the inode's own layer. */
+  headers(inode: number): readonly number[] {
+    return this.#headers.get(inode) ?? NO_HEADERS;
+  }
+
+  /** The attributes of an inode are those of this entry's header, and its xattrs are these too. */
+  addHeader(inode: number, entry: number): void {
+    const headers = this.#headers.get(inode);
+    if (headers === undefined) this.#headers.set(inode, [entry]);
+    else headers.push(entry);
+  }
+
   /** Adds a name for a new inode. There must be none of that name. */
   add(parent: number, name: Name, origin: InodeOrigin, layer: number): number {
     return this.#newNode(parent, this.#viewOf(name), this.#newInode(origin), layer);
@@ -261,6 +281,7 @@ export class InodeTree {
   /** Gives a directory other attributes and keeps what is in it. */
   redeclare(node: number, origin: InodeOrigin, layer: number): void {
     const inode = this.inode(node);
+    if (origin.layer !== this.#layer.get(inode)) this.#headers.delete(inode);
     this.#kind.set(inode, origin.kind);
     this.#layer.set(inode, origin.layer);
     this.#entry.set(inode, origin.entry);

@@ -1,9 +1,11 @@
 /**
- * Puts a layer's entries on top of the layers below it, by the rules of the OCI
- * image specification (layer.md, "Applying Changesets"): whiteouts and opaque
- * directories hide what lower layers have and nothing of their own layer,
- * wherever in the tar they stand. Where the specification is silent the result
- * is what containerd's unpacking leaves on disk.
+ * Puts a layer's entries on top of the layers below it, as overlay runtimes do
+ * (each layer unpacked by itself, then the kernel's overlayfs) or by the rules of
+ * the OCI image specification (layer.md, "Applying Changesets"). In both, whiteouts
+ * and opaque directories hide what lower layers have and nothing of their own
+ * layer, wherever in the tar they stand; where they differ (layer-note.ts), that
+ * is noted. What a runtime refuses to unpack is read as the specification says,
+ * and where that is silent the result is what containerd's unpacking leaves.
  *
  * A layer by itself hides nothing. Its marks then stay as the files that they
  * are in the tar, or become what overlayfs reads (Documentation/filesystems/
@@ -13,7 +15,8 @@ import { ByteView } from '../tar/byte-view.js';
 import type { EntryFields, EntryType } from '../tar/entry.js';
 import { cleanPath } from '../ztoc/entry-path.js';
 import { DirectoryTrail } from './directory-trail.js';
-import type { InodeTree, Name } from './inode-tree.js';
+import type { InodeOrigin, InodeTree, Name } from './inode-tree.js';
+import { LayerNotes, type NoteKind, type Semantics } from './layer-note.js';
 import { KIND, type Kind } from './node-kind.js';
 import { MAX_LINKS, NONE, ROOT, type Walkable, walkPath } from './path-walk.js';
 
@@ -54,10 +57,17 @@ interface NewEntry {
   readonly layer: number;
 }
 
+/** How a directory is looked for. */
+interface Way {
+  readonly forMark: boolean;
+}
+
 /** Applies layers, the lowest first. */
 export class Overlay {
   readonly tree: InodeTree;
+  readonly notes = new LayerNotes();
   readonly #whiteouts: Whiteouts;
+  readonly #semantics: Semantics;
   readonly #layers: LayerToc[] = [];
   /**
    * Directories below which the layer under way has already removed what lower
@@ -65,6 +75,11 @@ export class Overlay {
    * directory would cost the square of its size.
    */
   readonly #cleared = new Set<number>();
+  /**
+   * What the layer under way hides at the end: the kernel does it when all of the layer is there, and does not where a
+   * directory has come after the whiteout. By then a node may be gone, or the layer's own.
+   */
+  readonly #whitedOut = new Set<number>();
   /** Names that overlayfs is told to hide: a directory that the layer has there hides what it would be merged with. */
   readonly #hidden = new Set<string>();
   /** Hard links to what the layer has not had yet. */
@@ -77,9 +92,10 @@ export class Overlay {
   readonly #trail = new DirectoryTrail();
   readonly #walkable: Walkable;
 
-  constructor(tree: InodeTree, whiteouts: Whiteouts = 'apply') {
+  constructor(tree: InodeTree, whiteouts: Whiteouts = 'apply', semantics: Semantics = 'overlay') {
     this.tree = tree;
     this.#whiteouts = whiteouts;
+    this.#semantics = semantics;
     this.#walkable = {
       child: (directory, name) => tree.child(directory, name),
       parent: node => tree.parent(node),
@@ -97,6 +113,7 @@ export class Overlay {
   *applyInSlices(toc: LayerToc, entries: number): Generator<void, void, undefined> {
     const layer = this.#layers.push(toc) - 1;
     this.#cleared.clear();
+    this.#whitedOut.clear();
     this.#trail.clear();
     for (let index = 0; index < toc.entryCount; index += 1) {
       if (index % entries === entries - 1) yield;
@@ -104,7 +121,7 @@ export class Overlay {
       toc.viewName(index, this.#name);
       this.#splitName();
       if (this.#name.start === this.#name.end) {
-        if (type === 'dir') this.tree.redeclare(ROOT, { kind: KIND.dir, layer, entry: index }, layer);
+        if (type === 'dir') this.#redeclare(ROOT, { kind: KIND.dir, layer, entry: index });
         continue;
       }
       const mark = this.#isMark() ? this.#name.text() : undefined;
@@ -113,6 +130,9 @@ export class Overlay {
       if (mark !== undefined && this.#whiteouts !== 'keep') this.#mark(parent, mark, { index, layer });
       else if (type === 'hardlink') this.#addLink(parent, { index, layer }, toc.fields(index).linkname);
       else this.#addEntry(parent, { index, layer }, KINDS[type]);
+    }
+    for (const node of this.#whitedOut) {
+      if (this.tree.isThere(node) && this.tree.declaredIn(node) !== layer) this.#remove(node);
     }
     if (this.#whiteouts !== 'apply') this.#bindLinks();
   }
@@ -155,8 +175,16 @@ export class Overlay {
     const { tree } = this;
     const origin = { kind, layer, entry: index };
     const present = tree.child(parent, this.#name);
+    if (kind === KIND.char && this.#isWhiteoutDevice(index, layer)) {
+      this.#note('whiteout device', layer);
+      if (this.#semantics === 'overlay') {
+        this.#hide(present, layer);
+        return;
+      }
+    }
     if (present !== NONE && kind === KIND.dir && tree.kind(tree.inode(present)) === KIND.dir) {
-      tree.redeclare(present, origin, layer);
+      if (this.#isWhitedOut(present, layer)) this.#note('directory after its whiteout', layer);
+      this.#redeclare(present, origin);
       return;
     }
     if (present !== NONE) this.#remove(present);
@@ -168,12 +196,25 @@ export class Overlay {
     const { tree } = this;
     const target = this.#linked(linkname);
     const present = tree.child(parent, this.#name);
-    if (present !== NONE && present === target) return;
+    if (present !== NONE && present === target) {
+      this.#note('link to itself', layer);
+      return;
+    }
+    const own = target !== NONE && tree.declaredIn(target) === layer;
+    if (target !== NONE && this.#isWhitedOut(target, layer)) {
+      this.#note('link to a hidden file', layer);
+      this.#hide(present, layer);
+      return;
+    }
     const linkable = target !== NONE && tree.kind(tree.inode(target)) !== KIND.dir;
     const inode = linkable ? tree.inode(target) : NONE;
     if (present !== NONE) this.#remove(present);
-    if (inode !== NONE) tree.link(parent, this.#name, inode, layer);
-    else {
+    if (inode !== NONE) {
+      tree.link(parent, this.#name, inode, layer);
+      if (own) this.#addHeader(inode, index);
+      else this.#note('link to a lower file', layer);
+    } else {
+      this.#note('link to nothing', layer);
       const node = tree.add(parent, this.#name, { kind: KIND.missing, layer, entry: index }, layer);
       if (this.#whiteouts !== 'apply') this.#unbound.push({ node, linkname });
     }
@@ -211,15 +252,68 @@ export class Overlay {
     }
     if (name.startsWith(WHITEOUT_META)) return;
     const hidden = name.slice(WHITEOUT.length);
+    if (hidden === '' || hidden === '.') this.#note('whiteout of no name', layer);
     const present = tree.child(parent, hidden);
     if (this.#whiteouts === 'apply') {
-      if (present !== NONE) this.#removeLower(present, layer);
+      if (present === NONE) return;
+      if (tree.declaredIn(present) === layer) this.#note('whiteout after its entry', layer);
+      else if (this.#semantics === 'overlay') this.#whitedOut.add(present);
+      if (this.#semantics === 'spec' || tree.declaredIn(present) === layer) this.#removeLower(present, layer);
     } else if (present !== NONE) {
       if (tree.kind(tree.inode(present)) === KIND.dir) tree.markOpaque(present);
     } else if (hidden !== '' && hidden !== '.' && hidden !== '..') {
       this.#hidden.add(`${parent}/${hidden}`);
       tree.add(parent, hidden, { kind: KIND.char, layer, entry: index }, layer);
     }
+  }
+
+  /** Hides a name as a whiteout device does that is unpacked there: it takes the place of what the layer has. */
+  #hide(present: number, layer: number): void {
+    if (present === NONE) return;
+    if (this.tree.declaredIn(present) === layer) this.#remove(present);
+    else this.#whitedOut.add(present);
+  }
+
+  #isWhitedOut(node: number, layer: number): boolean {
+    return this.#whitedOut.has(node) && this.tree.declaredIn(node) !== layer;
+  }
+
+  /** What overlayfs takes for a whiteout (Documentation/filesystems/overlayfs.rst). */
+  #isWhiteoutDevice(index: number, layer: number): boolean {
+    if (this.#whiteouts !== 'apply') return false;
+    const { devmajor, devminor } = (this.#layers[layer] as LayerToc).fields(index);
+    return devmajor === 0 && devminor === 0;
+  }
+
+  /** A directory's header: it counts alone, but for xattrs of headers that the same layer had before. */
+  #redeclare(node: number, origin: InodeOrigin): void {
+    const { tree } = this;
+    const inode = tree.inode(node);
+    const before = tree.origin(inode);
+    tree.redeclare(node, origin, origin.layer);
+    if (before.layer !== origin.layer || before.entry === NONE) return;
+    if (tree.headers(inode).length === 0) tree.addHeader(inode, before.entry);
+    tree.addHeader(inode, origin.entry);
+  }
+
+  /**
+   * A further name's header in the layer of its file: a runtime puts it on the inode, so that the last one counts.
+   * Nearly all say the same again.
+   */
+  #addHeader(inode: number, index: number): void {
+    const { layer, entry } = this.tree.origin(inode);
+    const toc = this.#layers[layer] as LayerToc;
+    const before = toc.fields(this.tree.headers(inode).at(-1) ?? entry);
+    if (!sameAttributes(before, toc.fields(index))) this.tree.addHeader(inode, index);
+  }
+
+  /** Notes something of the entry under way. A layer by itself stands on nothing that it could be read differently on. */
+  #note(kind: NoteKind, layer: number): void {
+    if (this.#whiteouts !== 'apply') return;
+    this.notes.add(kind, layer, () => {
+      const directory = this.#path.text();
+      return `/${directory}${directory === '' ? '' : '/'}${this.#name.text()}`;
+    });
   }
 
   /** A directory that a layer hides and has: what lower layers have in it must not show through. */
@@ -258,7 +352,7 @@ export class Overlay {
    * symbolic links on the way loop: then nothing could be there on a real file system either. NONE too for a whiteout
    * below what is no directory in its own layer: umoci writes those where a file takes a directory's place.
    */
-  #directory(layer: number, way: { readonly forMark: boolean }): number {
+  #directory(layer: number, way: Way): number {
     const { bytes, start, end } = this.#path;
     const trail = this.#trail;
     trail.follow(this.#path);
@@ -279,7 +373,7 @@ export class Overlay {
   }
 
   /** Where the first `length` bytes of the entry's path lead, the last of whose names is a symbolic link. */
-  #linkedDirectory(length: number, layer: number, way: { readonly forMark: boolean }): number {
+  #linkedDirectory(length: number, layer: number, way: Way): number {
     const child = (at: number, name: string): number => this.#childDirectory(at, name, layer, way);
     const path = this.#path.text().slice(0, length);
     const found = walkPath({ ...this.#walkable, child }, path, { followLast: true });
@@ -291,12 +385,19 @@ export class Overlay {
     const { tree } = this;
     const present = tree.child(at, name);
     const kind = present === NONE ? undefined : tree.kind(tree.inode(present));
-    if (kind === KIND.symlink) return present;
-    if (kind === KIND.dir) {
+    const hidden = kind !== undefined && this.#isWhitedOut(present, layer);
+    const lower = kind !== undefined && tree.declaredIn(present) !== layer;
+    const leadsOn = kind === KIND.symlink && (!lower || this.#whiteouts !== 'apply');
+    if (hidden) this.#note('path through a whiteout', layer);
+    else if (kind === KIND.symlink && !leadsOn) this.#note('path through a lower link', layer);
+    if (!hidden && kind === KIND.symlink && (leadsOn || this.#semantics === 'spec')) return present;
+    if (!hidden && kind === KIND.dir) {
       tree.touch(present, layer);
       return present;
     }
-    if (kind !== undefined && forMark && tree.declaredIn(present) === layer) return NONE;
+    if (kind !== undefined && !lower)
+      this.#note(forMark ? 'whiteout below a file' : 'path through a file', layer);
+    if (kind !== undefined && !lower && forMark) return NONE;
     if (kind !== undefined) this.#remove(present);
     const node = tree.add(at, name, { kind: KIND.dir, layer, entry: NONE }, layer);
     this.#hideLower(node, at, name);
@@ -321,4 +422,16 @@ function isUnclean(bytes: Uint8Array, start: number, end: number): boolean {
   const length = end - start;
   if (length > 2) return false;
   return length === 0 || (bytes[start] === DOT && (length === 1 || bytes[start + 1] === DOT));
+}
+
+/** Whether two headers put the same on an inode. */
+function sameAttributes(a: EntryFields, b: EntryFields): boolean {
+  return (
+    a.mode === b.mode &&
+    a.uid === b.uid &&
+    a.gid === b.gid &&
+    a.modTime === b.modTime &&
+    a.pax.length === b.pax.length &&
+    a.pax.every(([key, value], i) => key === b.pax[i]?.[0] && value === b.pax[i]?.[1])
+  );
 }

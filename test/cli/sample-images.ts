@@ -22,7 +22,7 @@ export const LOWER: readonly TarEntry[] = [
   { name: 'etc/link', type: 'symlink', linkname: 'os-release', mtime: TIME },
   { name: 'usr/lib/', type: 'directory' },
   { name: 'usr/lib/tool', body: Buffer.from('#!/bin/sh\n'), mode: 0o4755, mtime: TIME },
-  { name: 'usr/lib/alias', type: 'link', linkname: 'usr/lib/tool' },
+  { name: 'usr/lib/alias', type: 'link', linkname: 'usr/lib/tool', mode: 0o4755, mtime: TIME },
   { name: 'lib', type: 'symlink', linkname: 'usr/lib' },
   { name: 'big', body: BIG },
   { name: 'noted', body: Buffer.from('x'), pax: { 'SCHILY.xattr.user.note': 'hello' } },

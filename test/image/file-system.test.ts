@@ -28,7 +28,13 @@ const LOWER: readonly TarEntry[] = [
     mode: 0o4755,
     mtime: new Date(1_700_000_000_000),
   },
-  { name: './usr/bin/alias', type: 'link', linkname: 'usr/bin/tool' },
+  {
+    name: './usr/bin/alias',
+    type: 'link',
+    linkname: 'usr/bin/tool',
+    mode: 0o4755,
+    mtime: new Date(1_700_000_000_000),
+  },
   { name: './bin', type: 'symlink', linkname: 'usr/bin' },
   { name: './abs', type: 'symlink', linkname: '/etc/os-release' },
   { name: './up', type: 'symlink', linkname: '../../../etc/os-release' },
@@ -112,10 +118,13 @@ t.test('readFile', async t => {
   );
   t.strictSame(await image.readFile('/big'), BIG);
   t.strictSame(
-    await image.readFile('/big', { start: 123_456, end: 234_567 }),
+    await image.readFile('/big', { start: 123_456, endExclusive: 234_567 }),
     BIG.subarray(123_456, 234_567),
   );
-  t.strictSame(await image.readFile('/big', { start: 399_990, end: 500_000 }), BIG.subarray(399_990));
+  t.strictSame(
+    await image.readFile('/big', { start: 399_990, endExclusive: 500_000 }),
+    BIG.subarray(399_990),
+  );
   t.strictSame(await image.readFile('/big', { start: 500_000 }), Buffer.alloc(0));
   t.strictSame(await image.readFile('/empty'), Buffer.alloc(0));
   t.equal(await image.readFile('/bin/alias', 'utf8'), '#!/bin/sh\n', 'a hard link, through a symbolic one');
@@ -139,7 +148,7 @@ t.test('readFile', async t => {
   await fails(t, image.readFile('/null'), 'EINVAL', 'open', '/null');
   const broken = await fails(t, image.readFile('/broken'), 'ENOENT', 'open', '/broken');
   t.match(broken.message, 'hard link to "nowhere", which is in no layer');
-  await fails(t, image.readFile('/etc/motd', { start: 5, end: 2 }), 'ERR_SOCI_INVALID_ARGUMENT');
+  await fails(t, image.readFile('/etc/motd', { start: 5, endExclusive: 2 }), 'ERR_SOCI_INVALID_ARGUMENT');
   await fails(t, image.readFile('/etc\0/motd'), 'ERR_SOCI_INVALID_ARGUMENT');
   await fails(t, image.readFile(7 as unknown as string), 'ERR_SOCI_INVALID_ARGUMENT');
 });
@@ -157,8 +166,11 @@ t.test('open', async t => {
   t.strictSame(buffer.subarray(0, 7), BIG.subarray(-7));
   t.equal((await file.read(buffer, 0, 10, BIG.length)).bytesRead, 0);
   t.strictSame(await file.readFile(), BIG);
-  t.equal(await file.readFile({ encoding: 'latin1', end: 5 }), BIG.toString('latin1', 0, 5));
-  t.strictSame(await collect(file.createReadStream({ start: 5, end: 300_000 })), BIG.subarray(5, 300_000));
+  t.equal(await file.readFile({ encoding: 'latin1', endExclusive: 5 }), BIG.toString('latin1', 0, 5));
+  t.strictSame(
+    await collect(file.createReadStream({ start: 5, endExclusive: 300_000 })),
+    BIG.subarray(5, 300_000),
+  );
   t.ok((await file.stat()).isFile());
   await fails(t, file.read(buffer, 990, 100), 'ERR_SOCI_INVALID_ARGUMENT');
   await fails(t, file.read(buffer, 0, 10, -1), 'ERR_SOCI_INVALID_ARGUMENT');
@@ -176,7 +188,7 @@ t.test('createReadStream', async t => {
   const image = await sampleImage(t);
   t.strictSame(await buffer(image.createReadStream('/big')), BIG);
   t.strictSame(
-    await buffer(image.createReadStream('/big', { start: 100, end: 65_636 })),
+    await buffer(image.createReadStream('/big', { start: 100, endExclusive: 65_636 })),
     BIG.subarray(100, 65_636),
   );
   t.strictSame(await buffer(image.createReadStream('/empty')), Buffer.alloc(0));
@@ -354,13 +366,13 @@ t.test('glob', async t => {
 t.test('explain tells what a read costs before anything of a layer is fetched', async t => {
   forgetSpans();
   const image = await sampleImage(t);
-  const plan = await image.explain('/bin/../../big', { start: 200_000, end: 200_010 });
+  const plan = await image.explain('/bin/../../big', { start: 200_000, endExclusive: 200_010 });
   t.match(plan, { path: '/big', layer: 0, size: BIG.length, cachedSpans: 0 });
   t.equal(plan.layerDigest, image.layers[0]?.descriptor.digest);
   t.match(image.stats, { requests: 0, fetchedBytes: 0 });
-  await image.readFile('/big', { start: 200_000, end: 200_010 });
+  await image.readFile('/big', { start: 200_000, endExclusive: 200_010 });
   t.match(image.stats, { requests: plan.requests, fetchedBytes: plan.bytes });
-  const again = await image.explain('/big', { start: 200_000, end: 200_010 });
+  const again = await image.explain('/big', { start: 200_000, endExclusive: 200_010 });
   t.match(again, { requests: 0, bytes: 0 });
   await fails(t, image.explain('/etc'), 'EISDIR', 'open', '/etc');
 });
@@ -439,4 +451,54 @@ t.test('names of options that no call has are refused, by images and by open fil
     const error = await failure(Promise.resolve().then(call));
     t.match(error, { code: 'ERR_SOCI_INVALID_ARGUMENT', message: /did you mean 'signal'/ }, name);
   }
+});
+
+t.test('what node:fs means by `end` is not taken for something else', async t => {
+  const image = await sampleImage(t);
+  const error = await failure(image.readFile('/etc/motd', { end: 3 } as object));
+  t.match(error, { code: 'ERR_SOCI_INVALID_ARGUMENT', message: /'?endExclusive'?/ });
+  t.equal(String(await image.readFile('/etc/motd', { endExclusive: 3 })), 'wel');
+});
+
+t.test('read without a buffer makes one', async t => {
+  const image = await sampleImage(t);
+  await using file = await image.open('/etc/motd');
+  const { bytesRead, buffer } = await file.read();
+  t.equal(buffer.length, 16 * 1024);
+  t.equal(buffer.subarray(0, bytesRead).toString(), 'welcome\n');
+  t.equal((await file.read()).bytesRead, 0);
+});
+
+t.test('a loop of calls that are answered at once lets timers fire', async t => {
+  const image = await sampleImage(t);
+  await image.load();
+  let fired = false;
+  setTimeout(() => {
+    fired = true;
+  }, 0);
+  for (let i = 0; i < 1e6 && !fired; i += 1) await image.lstat('/etc');
+  t.ok(fired);
+});
+
+t.test('notes tell where containers see something else, and `semantics` chooses', async t => {
+  const repository = openRepository(startTransport(t), await startRegistry(t));
+  const layers = await Promise.all([
+    layerOf([
+      { name: 'usr/lib/', type: 'directory' },
+      { name: 'lib', type: 'symlink', linkname: 'usr/lib' },
+    ]),
+    layerOf([{ name: 'lib/x', body: Buffer.from('x') }]),
+  ]);
+  await pushIndexedImage(repository, layers, { tag: 'through-a-link' });
+  const location = { repository, reference: 'through-a-link' };
+  await using container = await openImage(location);
+  t.same(await container.readdir('/', { recursive: true }), ['lib', 'lib/x', 'usr', 'usr/lib']);
+  await using spec = await openImage(location, { semantics: 'spec' });
+  t.same(await spec.readdir('/', { recursive: true }), ['lib', 'usr', 'usr/lib', 'usr/lib/x']);
+  for (const image of [container, spec]) {
+    t.match(await image.notes(), [{ kind: 'path through a lower link', layer: 1, path: '/lib/x' }]);
+  }
+  await t.rejects(openImage(location, { semantics: 'other' as 'spec' }), {
+    code: 'ERR_SOCI_INVALID_ARGUMENT',
+  });
 });

@@ -78,7 +78,7 @@ t.test('every file, whole and in ranges', async t => {
     [5, 5],
   ] as const) {
     t.same(
-      await layer.readFile('usr/share/text', { start, end }),
+      await layer.readFile('usr/share/text', { start, endExclusive: end }),
       TEXT.subarray(start, end),
       `${start} to ${end}`,
     );
@@ -86,10 +86,10 @@ t.test('every file, whole and in ranges', async t => {
   t.same(await layer.readFile('usr/share/text', { start: 399_990 }), TEXT.subarray(399_990));
   for (const wrong of [
     { start: -1 },
-    { end: -1 },
-    { start: 2, end: 1 },
+    { endExclusive: -1 },
+    { start: 2, endExclusive: 1 },
     { start: 0.5 },
-    { end: Number.NaN },
+    { endExclusive: Number.NaN },
   ]) {
     await t.rejects(layer.readFile('etc/hello', wrong), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
   }
@@ -278,7 +278,7 @@ t.test('header and data are one request, and half-open at a span boundary', asyn
 t.test('explain tells what a read then costs', async t => {
   for (const verifyHeaders of [true, false]) {
     for (const path of ['etc/hello', 'usr/share/text', 'tail', 'late']) {
-      for (const range of [{}, { start: 200_000, end: 200_100 }]) {
+      for (const range of [{}, { start: 200_000, endExclusive: 200_100 }]) {
         const { layer, source } = await open(standard, { verifyHeaders });
         const plan = layer.explain(path, range);
         t.equal(source.reads.length, 0);
@@ -317,9 +317,9 @@ t.test('a ztoc that lies about a file is caught by its tar header', async t => {
 
 t.test('a header is checked once', async t => {
   const { layer } = await open(standard);
-  await layer.readFile('usr/share/text', { start: 0, end: 1 });
+  await layer.readFile('usr/share/text', { start: 0, endExclusive: 1 });
   const { askedBytes } = layer.stats;
-  await layer.readFile('usr/share/text', { start: 1, end: 2 });
+  await layer.readFile('usr/share/text', { start: 1, endExclusive: 2 });
   t.equal(layer.stats.askedBytes, askedBytes + 1);
   await layer.close();
 });

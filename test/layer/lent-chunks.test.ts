@@ -70,7 +70,7 @@ t.test('gives the tar, or a range of it', async t => {
           [one.tar.length, undefined],
           [7, 7],
         ] as const) {
-          const bytes = await collect(layer.tarChunks({ start, end }));
+          const bytes = await collect(layer.tarChunks({ start, endExclusive: end }));
           t.ok(one.tar.subarray(start, end).equals(bytes), `${start} to ${end}`);
         }
         await layer.close();

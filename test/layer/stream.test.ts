@@ -55,7 +55,7 @@ t.test('a stream gives the file, or a range of it', async t => {
       [BODY.length - 1, BODY.length + 1],
       [7, 7],
     ] as const) {
-      const bytes = await collect(layer.createReadStream('file', { start, end }));
+      const bytes = await collect(layer.createReadStream('file', { start, endExclusive: end }));
       t.ok(BODY.subarray(start, end).equals(bytes), `${start} to ${end}`);
     }
     t.equal((await collect(layer.createReadStream('empty'))).length, 0);
@@ -88,7 +88,7 @@ t.test('the tar of a layer is a stream too', async t => {
         [one.tar.length, undefined],
         [7, 7],
       ] as const) {
-        const bytes = await collect(layer.createTarStream({ start, end }));
+        const bytes = await collect(layer.createTarStream({ start, endExclusive: end }));
         t.ok(one.tar.subarray(start, end).equals(bytes), `${start} to ${end}`);
       }
       await layer.close();
@@ -98,12 +98,12 @@ t.test('the tar of a layer is a stream too', async t => {
 
 t.test('a pass over the tar leaves the cache as it is, and uses what is in it', async t => {
   const { layer, source } = await open(standard);
-  const hello = await layer.readFile('file', { end: 100_000 });
+  const hello = await layer.readFile('file', { endExclusive: 100_000 });
   const requests = source.reads.length;
   t.ok(standard.tar.equals(await collect(layer.createTarStream())));
   const whole = layer.stats;
   t.ok(whole.cacheHits > 0);
-  t.ok(hello.equals(await layer.readFile('file', { end: 100_000 })));
+  t.ok(hello.equals(await layer.readFile('file', { endExclusive: 100_000 })));
   t.equal(layer.stats.requests, whole.requests, 'still cached');
   t.ok(whole.requests > requests);
   await layer.readFile('file', { start: BODY.length - 1 });

@@ -97,7 +97,7 @@ t.test('a zstd layer is unpacked and read like any other', async t => {
   const phases = new Set<string>();
   const image = await imageOf(t, layers, { onProgress: ({ phase }) => void phases.add(phase) });
   t.strictSame(await image.readFile('/big'), big);
-  t.strictSame(await image.readFile('/zeros', { start: 5, end: 300_000 }), Buffer.alloc(299_995));
+  t.strictSame(await image.readFile('/zeros', { start: 5, endExclusive: 300_000 }), Buffer.alloc(299_995));
   t.equal(await image.readFile('/small', 'utf8'), 'gzip');
   t.strictSame(
     image.layers.map(({ opened }) => opened),
@@ -265,11 +265,11 @@ t.test(
       t.equal((await image.stat('/sparse')).size, SIZE + 5, form);
       t.ok((await image.readFile('/sparse')).equals(expected), `${form}: content`);
       t.ok((await collect(image.createReadStream('/sparse'))).equals(expected), `${form}: stream`);
-      const part = await image.readFile('/sparse', { start: 4000, end: 100_000 });
+      const part = await image.readFile('/sparse', { start: 4000, endExclusive: 100_000 });
       t.ok(part.equals(expected.subarray(4000, 100_000)), `${form}: range`);
       t.equal(await image.readFile('/after', 'utf8'), 'after', `${form}: what follows`);
       t.ok(
-        (await image.explain('/sparse', { start: 5000, end: 6000 })).bytes === 0 || form,
+        (await image.explain('/sparse', { start: 5000, endExclusive: 6000 })).bytes === 0 || form,
         'a hole costs nothing',
       );
       const whole = walk(stdout);

@@ -16,7 +16,7 @@ const LOWER: readonly TarEntry[] = [
   { name: 'etc/removed', body: Buffer.from('gone') },
   { name: 'bin', type: 'symlink', linkname: 'usr/bin' },
   { name: 'usr/bin/tool', body: textLike(300_000), mode: 0o4755 },
-  { name: 'usr/bin/alias', type: 'link', linkname: 'usr/bin/tool' },
+  { name: 'usr/bin/alias', type: 'link', linkname: 'usr/bin/tool', mode: 0o4755 },
   { name: 'null', type: 'character-device', devmajor: 1, devminor: 3 },
   { name: 'pipe', type: 'fifo' },
   { name: 'broken', type: 'link', linkname: 'nowhere' },

@@ -27,7 +27,7 @@ async function layerOf(lines: readonly Line[]): Promise<Ztoc> {
 
 async function overlayOf(...layers: (readonly Line[])[]): Promise<InodeTree> {
   const tree = new InodeTree(100_000);
-  const overlay = new Overlay(tree);
+  const overlay = new Overlay(tree, 'apply', 'spec');
   for (const lines of layers) overlay.apply(await layerOf(lines));
   return tree;
 }

@@ -35,7 +35,9 @@ export async function reading(): Promise<void> {
   });
   expectType<Image>()(image);
   expectType<Buffer>()(await image.readFile('/etc/passwd'));
-  expectType<Buffer>()(await image.readFile(Buffer.from('/etc/passwd'), { start: 0, end: 1, signal }));
+  expectType<Buffer>()(
+    await image.readFile(Buffer.from('/etc/passwd'), { start: 0, endExclusive: 1, signal }),
+  );
   expectType<string>()(await image.readFile('/etc/passwd', 'utf8'));
   expectType<string>()(await image.readFile('/etc/passwd', { encoding: 'utf8' }));
   expectType<string[]>()(await image.readdir('/'));

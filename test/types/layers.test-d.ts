@@ -62,7 +62,7 @@ export async function sources(): Promise<void> {
 export async function layers(source: RangeSource, ztoc: Ztoc): Promise<void> {
   await using layer = await openLayer(source, ztoc, { verifyWindows: 'chain', closeSource: true });
   expectType<Layer>()(layer);
-  expectType<Buffer>()(await layer.readFile('etc/passwd', { start: 0, end: 1, signal }));
+  expectType<Buffer>()(await layer.readFile('etc/passwd', { start: 0, endExclusive: 1, signal }));
   for await (const chunk of layer.tarChunks({ signal })) expectType<Uint8Array>()(chunk);
   expectType<Readable>()(layer.createTarStream());
   expectType<readonly string[]>()(Array.from(layer.entries(), ({ name }) => name) as readonly string[]);

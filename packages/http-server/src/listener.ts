@@ -91,7 +91,7 @@ async function answerFile(
   }
   if (request.method === 'GET' && end > start) {
     // Nothing is sent before the first bytes are there: until then a failure has a status.
-    for await (const chunk of image.createReadStream(file, { start, end, signal })) {
+    for await (const chunk of image.createReadStream(file, { start, endExclusive: end, signal })) {
       if (!response.write(chunk)) await once(response, 'drain', { signal });
     }
   }
@@ -105,7 +105,7 @@ async function validatorsOf(
   stats: ImageStats,
   signal: AbortSignal,
 ): Promise<Validators> {
-  const { layerDigest, path: entry } = await image.explain(file, { end: 0, signal });
+  const { layerDigest, path: entry } = await image.explain(file, { endExclusive: 0, signal });
   const hash = createHash('sha256').update(`${layerDigest}\0${entry}\0${stats.size}`);
   const { mtime } = stats;
   const valid = mtime.getTime() >= 0 && mtime.getTime() <= Date.now();
