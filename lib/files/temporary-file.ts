@@ -28,6 +28,11 @@ export class TemporarySpace {
     return this.#reserved;
   }
 
+  /** Whether something may be kept that nobody needs: at most half of the space, so that what is needed finds room. */
+  hasSpare(bytes: number): boolean {
+    return this.#reserved + bytes <= this.#bounds().tempBytes / 2;
+  }
+
   /**
    * @param size bytes that are known to be needed; a file that is written beyond them takes more
    * @throws SociError ERR_SOCI_LIMIT when `size` more bytes would exceed the bound; ERR_SOCI_SOURCE_IO, as for

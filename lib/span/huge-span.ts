@@ -2,14 +2,16 @@
  * A span too large for memory: igzip -0 writes a whole layer as one deflate
  * block, old ztocs put a multi-member layer into span 0. Its compressed bytes
  * are hashed on their way into a temporary file; only when the digest is right
- * are they decoded, in blocks. The decoder stays where the last read ended, so
- * that reading on does not begin again from the span's start.
+ * are they decoded, in blocks, as far as somebody reads. The decoder stays where
+ * the last read ended, and what it has passed is kept as far as there is room, so
+ * that no read begins again from the span's start.
  */
 import { createHash } from 'node:crypto';
 import { SharedOnce } from '../async/once.js';
 import { Turns } from '../async/turns.js';
 import type { TemporaryFile } from '../files/temporary-file.js';
 import type { Fetcher } from './fetcher.js';
+import { KeptBlocks } from './kept-blocks.js';
 import { Urgency, type Work } from './lanes.js';
 import type { LayerSpans } from './layer-spans.js';
 import { type InputFeed, SLICE_BYTES, SlicedDecoder } from './sliced-decoder.js';
@@ -70,6 +72,7 @@ export class HugeSpan {
   readonly #file: SharedOnce<TemporaryFile>;
   /** Of the download: that of the most urgent of those who ever waited for it. */
   readonly #urgency = new Urgency('background');
+  readonly #kept: KeptBlocks;
   #decoder: SlicedDecoder | undefined;
   /** The last 32 KiB in front of the decoder. */
   #window: Uint8Array = new Uint8Array(WINDOW_BYTES);
@@ -78,6 +81,7 @@ export class HugeSpan {
     this.#layer = layer;
     this.#fetcher = fetcher;
     this.#span = span;
+    this.#kept = new KeptBlocks(layer.context.temporary);
     this.#file = new SharedOnce(
       signal => this.#download(signal),
       file => file.close(),
@@ -121,6 +125,7 @@ export class HugeSpan {
     await this.#blocks.finished();
     await this.#file.finished();
     await this.#file.value?.close();
+    await this.#kept.close();
   }
 
   async #decodeBlock(block: number, work: Work): Promise<Uint8Array> {
@@ -133,6 +138,13 @@ export class HugeSpan {
     const length = Math.min(BLOCK_BYTES, decodedLength(span) - start);
     const { open } = table.spanStart(span.index, context.settings.engine);
     if (open === undefined) return file.read(start, length);
+    const kept = await this.#kept.read(start, length);
+    if (kept !== undefined) {
+      // What was only passed over has not been held against what the layer holds.
+      await proven?.check(name, span.index, block, kept);
+      record.hit(span.index, length);
+      return kept;
+    }
     if (this.#decoder === undefined || this.#decoder.position > start) {
       this.#decoder = new SlicedDecoder(context.decoding, open(), fileFeed(file));
       this.#window = table.window(span.index) ?? new Uint8Array(WINDOW_BYTES);
@@ -143,10 +155,12 @@ export class HugeSpan {
       while (decoder.position < start) {
         signal.throwIfAborted();
         await this.#fill(decoder, skipped, urgency);
+        await this.#kept.keep(decoder.position - skipped.length, skipped);
       }
       const bytes = new Uint8Array(length);
       await this.#fill(decoder, bytes, urgency);
       await proven?.check(name, span.index, block, bytes);
+      await this.#kept.keep(start, bytes);
       if (start + length === decodedLength(span)) {
         checkNextWindow(table, name, span.index, this.#window, new Uint8Array(0));
       }

@@ -99,6 +99,28 @@ t.test('reading on does not begin again', async t => {
   await reader.close();
 });
 
+t.test('what was passed over is kept: no read begins again, while there is room to spare', async t => {
+  configure({ cacheBytes: 0 });
+  const far = 7_000_000;
+  const near = 1_000_000;
+  for (const verifyWindows of ['neighbours', 'chain'] as const) {
+    forgetSpans();
+    const reader = new SpanReader(new CountingSource(whole.layer), whole.ztoc, { verifyWindows });
+    t.ok(data.subarray(far, far + 10).equals(await reader.read(far, far + 10)));
+    const { decodedSpans } = reader.stats;
+    t.ok(data.subarray(near, near + 10).equals(await reader.read(near, near + 10)));
+    t.equal(reader.stats.decodedSpans, decodedSpans);
+    await reader.close();
+  }
+  configure({ tempBytes: whole.layer.length + 100 });
+  const tight = new SpanReader(new CountingSource(whole.layer), whole.ztoc);
+  t.ok(data.subarray(far, far + 10).equals(await tight.read(far, far + 10)));
+  t.ok(data.subarray(near, near + 10).equals(await tight.read(near, near + 10)));
+  t.equal(tight.stats.decodedSpans, 2);
+  t.equal(defaultContext.temporary.reserved, whole.layer.length - 10, 'what others may need is left to them');
+  await tight.close();
+});
+
 t.test('decoded blocks are cached like spans, and readers share one download', async t => {
   const source = new CountingSource(whole.layer);
   forgetSpans();
