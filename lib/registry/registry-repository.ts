@@ -20,6 +20,7 @@ import {
   DEFAULT_MAX_BLOB_BYTES,
   type GetBlobOptions,
   type ManifestContent,
+  type OpenBlobOptions,
   type PushBlobOptions,
   type PushManifestOptions,
   type PushResult,
@@ -131,11 +132,11 @@ export class RegistryRepository implements Repository {
     });
   }
 
-  async openBlob(descriptor: Descriptor, options: AbortableOptions = {}): Promise<RangeSource> {
+  async openBlob(descriptor: Descriptor, options: OpenBlobOptions = {}): Promise<RangeSource> {
     options.signal?.throwIfAborted();
     const endpoints = await this.#transport.endpoints(this.registry, 'pull');
     return new VerifiedSource(
-      new RegistryBlobSource(this.#transport, this.#blob(descriptor), endpoints),
+      new RegistryBlobSource(this.#transport, this.#blob(descriptor), endpoints, options.keepWhole),
       descriptor,
     );
   }

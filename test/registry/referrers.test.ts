@@ -296,7 +296,8 @@ t.test('a list that lost the artifact types when it was copied', async t => {
   ]);
   const asked = registry.requests.map(({ path }) => path.split('/').at(-1));
   t.notOk(asked.includes(large.digest), 'by their manifests, if those are small');
-  t.equal(asked.filter(name => name?.startsWith('sha256:')).length, 32, 'and few');
+  const others = asked.filter(name => name?.startsWith('sha256:') && name !== image.digest);
+  t.equal(others.length, 32, 'and few');
 });
 
 t.test('links to the next page', t => {
