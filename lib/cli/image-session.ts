@@ -228,8 +228,7 @@ export class ImageSession {
       const key = `${phase} ${digest}`;
       if (!announced.has(key)) {
         announced.add(key);
-        const work = phase === 'build' ? 'has no ztoc that can be used' : 'can have no ztoc';
-        this.reporter.line(`${label} ${work}: reading all of it (${byteText(size)}), once`);
+        this.reporter.line(`${label} ${WHY_WHOLE[phase]}: reading all of it (${byteText(size)}), once`);
       }
       if (bytes < size) this.reporter.progress(key, label, bytes, size);
       else this.reporter.endBar(key);
@@ -241,6 +240,12 @@ export class ImageSession {
     await this.transport.close();
   }
 }
+
+const WHY_WHOLE: Readonly<Record<ImageProgress['phase'], string>> = {
+  build: 'has no ztoc that can be used',
+  unpack: 'can have no ztoc',
+  download: 'comes from a server that ignores Range requests',
+};
 
 /** Enough of a digest to tell layers apart. */
 export function shortDigest(digest: string): string {

@@ -83,5 +83,10 @@ function report(reporter: Reporter, event: IndexEvent): void {
         `image ${shortDigest(event.subject.digest)} has ${event.existing.length} other SOCI indexes: ${event.action}`,
       );
       return;
+    case 'existing-unknown':
+      reporter.line(
+        `image ${shortDigest(event.subject.digest)}: whether it has other SOCI indexes is unknown: ${event.error.message}`,
+      );
+      return;
   }
 }

@@ -115,7 +115,7 @@ export class ImageLayer {
     }
     const present = listed ?? (await this.#provider.cached(descriptor, signal));
     if (present !== undefined) {
-      return { ...present, source: await repository.openBlob(descriptor, { signal }) };
+      return { ...present, source: await this.#openBlob(signal) };
     }
     const unpacked = diffId && (await openUnpacked(this.#unpacking(diffId, signal)));
     if (unpacked) return { ...unpacked, origin: 'unpacked' };
@@ -132,9 +132,8 @@ export class ImageLayer {
 
   /** Reads the whole layer: builds its ztoc, or unpacks it. */
   async #fromLayer(signal: AbortSignal): Promise<FoundContent> {
-    const { repository } = this.#options;
     const { descriptor, diffId } = this.description;
-    const source = await repository.openBlob(descriptor, { signal });
+    const source = await this.#openBlob(signal);
     let content: FoundContent | undefined;
     try {
       if (layerCompression(descriptor.mediaType) !== 'zstd') {
@@ -157,6 +156,13 @@ export class ImageLayer {
     } finally {
       if (content === undefined) await source.close();
     }
+  }
+
+  #openBlob(signal: AbortSignal): Promise<RangeSource> {
+    const { repository, context } = this.#options;
+    const onProgress = (bytes: number): void => this.#progress('download', bytes);
+    const keepWhole = { space: context.temporary, onProgress };
+    return repository.openBlob(this.description.descriptor, { signal, keepWhole });
   }
 
   #unpacking(diffId: string, signal: AbortSignal): UnpackOptions {

@@ -43,8 +43,11 @@ export const DEFAULT_IMAGE_LIMITS: ImageLimits = {
 
 /** Work on a layer that takes as long as reading all of it. */
 export interface ImageProgress {
-  /** Building its ztoc, or unpacking it because it can have none. */
-  readonly phase: 'build' | 'unpack';
+  /**
+   * Building its ztoc, unpacking it because it can have none, or downloading it because the server ignores Range
+   * requests.
+   */
+  readonly phase: 'build' | 'unpack' | 'download';
   /** Of the lowest layer with this digest. */
   readonly layer: number;
   readonly digest: string;

@@ -66,7 +66,8 @@ export interface IndexStepEvent {
 
 /** Where a piece of long work stands. */
 export interface ProgressEvent {
-  readonly phase: 'build' | 'unpack' | 'index' | 'push';
+  /** 'download': a layer is taken whole because its server ignores Range requests. */
+  readonly phase: 'build' | 'unpack' | 'download' | 'index' | 'push';
   /** Digest of the content that is worked on. */
   readonly digest: string;
   /** So far; a second pass starts from 0 again. */

@@ -1,15 +1,18 @@
 /**
  * A blob of a registry as a RangeSource: HttpSource with the registry's
  * credentials, over the first endpoint that has the blob. Mirrors are tried in
- * order and left for good when they fail.
+ * order and left for good when they fail, or when they serve no ranges: if no
+ * other endpoint does either, the blob is taken whole from the first of them.
  */
 import { SociError } from '../errors.js';
+import { closedError } from '../source/byte-range.js';
 import { HttpSource } from '../source/http/http-source.js';
 import { FilledSource, type ReadOptions } from '../source/range-source.js';
 import { type Endpoint, endpointUrl } from './endpoint.js';
 import { registryCode } from './registry-error.js';
 import { repositoryScope } from './scope.js';
 import type { RegistryTransport } from './transport.js';
+import { type KeepWholeOptions, WholeBlob } from './whole-blob.js';
 
 export interface RegistryBlob {
   readonly registry: string;
@@ -35,22 +38,39 @@ export class RegistryBlobSource extends FilledSource {
   readonly #blob: RegistryBlob;
   readonly #endpoints: readonly Endpoint[];
   readonly #sources = new Map<Endpoint, Promise<HttpSource>>();
+  readonly #whole: WholeBlob | undefined;
+  /** Index of the first endpoint that has the blob but serves no ranges. */
+  #rangeless: number | undefined;
   /** Index of the first endpoint that has not failed. */
   #first = 0;
   #closed = false;
 
-  /** @param endpoints At least one. */
-  constructor(transport: RegistryTransport, blob: RegistryBlob, endpoints: readonly Endpoint[]) {
+  /**
+   * @param endpoints At least one.
+   * @param keepWhole Where the blob is kept if nobody serves ranges; without it such reads fail.
+   */
+  constructor(
+    transport: RegistryTransport,
+    blob: RegistryBlob,
+    endpoints: readonly Endpoint[],
+    keepWhole?: KeepWholeOptions,
+  ) {
     super();
     this.#transport = transport;
     this.#blob = blob;
     this.#endpoints = endpoints;
     this.size = blob.size;
     this.name = `${blob.registry}/${blob.repository}@${blob.digest}`;
+    this.#whole =
+      keepWhole &&
+      new WholeBlob({ name: this.name, ...blob }, keepWhole, signal =>
+        this.#streamFrom(this.#rangeless ?? 0, { signal }),
+      );
   }
 
   async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
-    for (let index = this.#first; ; index++) {
+    for (let index = this.#first; index < this.#endpoints.length; index++) {
+      if (this.#whole?.begun) break;
       try {
         const source = await this.#open(index);
         return await source.readInto(target, offset, options);
@@ -58,10 +78,17 @@ export class RegistryBlobSource extends FilledSource {
         this.#giveUpOn(index, error, options?.signal);
       }
     }
+    this.#checkOpen();
+    const file = await this.#whole!.open(options?.signal);
+    await file.readInto(target, offset, options);
   }
 
-  override async *stream(options?: ReadOptions): AsyncGenerator<Uint8Array, void, undefined> {
-    for (let index = this.#first; ; index++) {
+  override stream(options?: ReadOptions): AsyncGenerator<Uint8Array, void, undefined> {
+    return this.#streamFrom(this.#rangeless ?? this.#first, options);
+  }
+
+  async *#streamFrom(from: number, options?: ReadOptions): AsyncGenerator<Uint8Array, void, undefined> {
+    for (let index = from; ; index++) {
       let started = false;
       try {
         const source = await this.#open(index);
@@ -72,7 +99,8 @@ export class RegistryBlobSource extends FilledSource {
         return;
       } catch (error) {
         // Bytes of one host are not continued with those of another: their digest would blame nobody.
-        if (started) {
+        if (started || index + 1 >= this.#endpoints.length) {
+          options?.signal?.throwIfAborted();
           throw wordedAsRegistry(error);
         }
         this.#giveUpOn(index, error, options?.signal);
@@ -83,13 +111,12 @@ export class RegistryBlobSource extends FilledSource {
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all([...this.#sources.values()].map(async source => (await source).close()));
+    await this.#whole?.close();
   }
 
   #open(index: number): Promise<HttpSource> {
     const endpoint = this.#endpoints[index]!;
-    if (this.#closed) {
-      throw new SociError('ERR_SOCI_CLOSED', `${this.name} is closed`, { data: { name: this.name } });
-    }
+    this.#checkOpen();
     let source = this.#sources.get(endpoint);
     if (source === undefined) {
       const { repository, digest, size } = this.#blob;
@@ -99,22 +126,29 @@ export class RegistryBlobSource extends FilledSource {
       });
       const url = endpointUrl(endpoint, `${repository}/blobs/${digest}`);
       const retry = this.#transport.retryPolicy(endpoint);
-      source = HttpSource.open(url, { size, headers, transport, retry });
+      source = HttpSource.open(url, { size, headers, validators: 'ignore', transport, retry });
       this.#sources.set(endpoint, source);
     }
     return source;
   }
 
-  /** Returns when there is another endpoint to try; range errors are the caller's and no endpoint's. */
+  #checkOpen(): void {
+    if (this.#closed) throw closedError(this.name);
+  }
+
+  /**
+   * Returns when there is another endpoint to try, or the blob to be had whole; range errors are the caller's and no
+   * endpoint's.
+   */
   #giveUpOn(index: number, error: unknown, signal: AbortSignal | undefined): void {
     signal?.throwIfAborted();
-    const final =
-      error instanceof SociError &&
-      (error.code === 'ERR_SOCI_SOURCE_RANGE' || error.code === 'ERR_SOCI_CLOSED');
-    if (final || index + 1 >= this.#endpoints.length) {
-      throw wordedAsRegistry(error);
-    }
-    this.#transport.failed(this.#endpoints[index]!, error);
+    const code = error instanceof SociError ? error.code : undefined;
+    const rangeless = code === 'ERR_SOCI_HTTP_NO_RANGES' && this.#whole !== undefined;
+    if (rangeless) this.#rangeless ??= index;
+    const last = index + 1 >= this.#endpoints.length;
+    const final = code === 'ERR_SOCI_SOURCE_RANGE' || code === 'ERR_SOCI_CLOSED';
+    if (final || (last && this.#rangeless === undefined)) throw wordedAsRegistry(error);
+    if (!rangeless) this.#transport.failed(this.#endpoints[index]!, error);
     this.#first = Math.max(this.#first, index + 1);
   }
 }

@@ -11,7 +11,8 @@ import type { LayoutFiles } from './layout-files.js';
 import { isNamed, LayoutIndex, refName } from './layout-index.js';
 import { artifactTypeOf, MAX_MANIFEST_BYTES, parseManifest } from './manifest.js';
 import { isIndexType, isManifestType } from './media-types.js';
-import { referrersTag, selectReferrers } from './referrers.js';
+import { selectReferrers } from './referrers.js';
+import { referrersTag, withArtifactTypes } from './referrers-tag.js';
 import {
   type BlobContent,
   DEFAULT_MAX_BLOB_BYTES,
@@ -190,7 +191,7 @@ export class LayoutRepository implements Repository {
           ...(artifactType === undefined ? {} : { artifactType }),
         });
       } else if (manifest?.kind === 'index' && refName(entry) === referrersTag(digest)) {
-        found.push(...manifest.manifests);
+        found.push(...(await withArtifactTypes(manifest.manifests, this, options.signal)));
       }
     }
     return selectReferrers(found, options.artifactType);

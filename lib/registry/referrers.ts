@@ -1,11 +1,8 @@
 /**
- * Referrers: which manifests have a given one as their subject. Registries have
- * an API for it or, by convention, an index under a tag made of the digest.
- * Whatever is odd about the API's answer (a login page, a redirect elsewhere, a
+ * Referrers: which manifests have a given one as their subject, by the API that
+ * registries have for it; those without one are referrers-tag.ts's. Whatever is odd about the API's answer (a login page, a redirect elsewhere, a
  * web server's 404) means that there is no API, not that there are no referrers.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
-
 import { SociError } from '../errors.js';
 import type { HttpReply } from '../source/http/message.js';
 import type { Descriptor } from './descriptor.js';
@@ -21,15 +18,6 @@ const MAX_PAGES = 100;
 const MAX_REFERRERS = 10_000;
 /** Of all pages together: every descriptor is kept, with whatever annotations it has. */
 const MAX_LIST_BYTES = 64 * 2 ** 20;
-const TAG_WRITE_ATTEMPTS = 5;
-
-/** The tag of the fallback schema: `sha256-<hex>`, each part cut to what a tag can hold. */
-export function referrersTag(digest: string): string {
-  const colon = digest.indexOf(':');
-  const clean = (part: string, limit: number): string =>
-    part.replace(/[^A-Za-z0-9._-]/g, '-').slice(0, limit);
-  return `${clean(digest.slice(0, colon), 32)}-${clean(digest.slice(colon + 1), 64)}`;
-}
 
 /** Filters, drops duplicates and sorts, so that the same set is always the same list. */
 export function selectReferrers(all: Iterable<Descriptor>, artifactType: string | undefined): Descriptor[] {
@@ -138,45 +126,4 @@ export async function listReferrers(
   }
   // `OCI-Filters-Applied` need not be looked at: filtering twice gives the same.
   return selectReferrers(found, artifactType);
-}
-
-/** Canonical JSON of an index of referrers, as the image specification orders its members. */
-function encodeIndex(manifests: readonly Descriptor[]): Uint8Array {
-  return Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests }));
-}
-
-export interface TagSchemaAccess {
-  /** The index under the fallback tag; an empty list when there is none. */
-  read(): Promise<readonly Descriptor[]>;
-  write(index: Uint8Array): Promise<void>;
-}
-
-/**
- * Adds `referrer` to the index under the fallback tag. Registries have no
- * compare-and-swap, so two writers may overwrite each other: the result is read
- * back and the addition repeated until it is seen, waiting for others in between.
- */
-export async function addReferrer(
-  access: TagSchemaAccess,
-  referrer: Descriptor,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  for (let attempt = 0; attempt < TAG_WRITE_ATTEMPTS; attempt++) {
-    const known = await access.read();
-    if (known.some(({ digest }) => digest === referrer.digest)) {
-      return;
-    }
-    await access.write(encodeIndex([...known, referrer]));
-    // Long enough for another writer that read before us to write after us; random, so that two do not alternate.
-    await sleep(20 + Math.random() * 80 * (attempt + 1), undefined, { signal }).catch(() =>
-      signal?.throwIfAborted(),
-    );
-  }
-  if (!(await access.read()).some(({ digest }) => digest === referrer.digest)) {
-    throw new SociError(
-      'ERR_SOCI_REGISTRY_PROTOCOL',
-      `${referrer.digest} was added to the referrers tag ${TAG_WRITE_ATTEMPTS} times but is not there: another writer keeps replacing it`,
-      { data: { digest: referrer.digest } },
-    );
-  }
 }

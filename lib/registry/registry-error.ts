@@ -3,7 +3,7 @@
  * codes and messages of the distribution specification. A registry's own words
  * are cut, stripped of control characters and of the secrets in URLs.
  */
-import type { SociError, SociErrorCode } from '../errors.js';
+import { SociError, type SociErrorCode } from '../errors.js';
 import { httpError, type RequestLine, statusText } from '../source/http/http-error.js';
 import type { HttpReply, Interceptor } from '../source/http/message.js';
 import { redactUrl } from '../source/http/redact.js';
@@ -73,6 +73,13 @@ export function registryCode(status: number): SociErrorCode {
     default:
       return 'ERR_SOCI_HTTP_STATUS';
   }
+}
+
+/** Whether the registry or its token server said no (401, 403), rather than fail. */
+export function isRefusal(error: unknown): error is SociError {
+  if (!(error instanceof SociError)) return false;
+  const refused = error.code === 'ERR_SOCI_REGISTRY_DENIED' || error.code === 'ERR_SOCI_REGISTRY_AUTH';
+  return refused && [401, 403].includes(Number(error.data['status']));
 }
 
 /**

@@ -12,13 +12,15 @@ import { artifactTypeOf, MAX_MANIFEST_BYTES, parseManifest } from './manifest.js
 import { readManifestAnswer } from './manifest-answer.js';
 import { essence, isIndexType, isManifestType, MANIFEST_ACCEPT, OCI_INDEX } from './media-types.js';
 import { type ImageReference, isTag, referenceTarget } from './reference.js';
-import { addReferrer, listReferrers, referrersTag, selectReferrers } from './referrers.js';
-import { protocolError } from './registry-error.js';
+import { listReferrers, selectReferrers } from './referrers.js';
+import { addReferrer, referrersTag, taggedReferrers, withArtifactTypes } from './referrers-tag.js';
+import { isRefusal, protocolError } from './registry-error.js';
 import {
   type BlobContent,
   DEFAULT_MAX_BLOB_BYTES,
   type GetBlobOptions,
   type ManifestContent,
+  type OpenBlobOptions,
   type PushBlobOptions,
   type PushManifestOptions,
   type PushResult,
@@ -130,11 +132,11 @@ export class RegistryRepository implements Repository {
     });
   }
 
-  async openBlob(descriptor: Descriptor, options: AbortableOptions = {}): Promise<RangeSource> {
+  async openBlob(descriptor: Descriptor, options: OpenBlobOptions = {}): Promise<RangeSource> {
     options.signal?.throwIfAborted();
     const endpoints = await this.#transport.endpoints(this.registry, 'pull');
     return new VerifiedSource(
-      new RegistryBlobSource(this.#transport, this.#blob(descriptor), endpoints),
+      new RegistryBlobSource(this.#transport, this.#blob(descriptor), endpoints, options.keepWhole),
       descriptor,
     );
   }
@@ -279,9 +281,8 @@ export class RegistryRepository implements Repository {
       await answer.discard();
       return true;
     } catch (error) {
-      if (error instanceof SociError && error.code === 'ERR_SOCI_REGISTRY_NOT_FOUND') {
-        return false;
-      }
+      // Who may push a blob need not be allowed to ask for it, and the upload says so if it is not allowed either.
+      if (isNotFound(error) || (purpose === 'push' && isRefusal(error))) return false;
       throw error;
     }
   }
@@ -321,13 +322,11 @@ export class RegistryRepository implements Repository {
             expect: [200],
             signal,
           });
-          const bytes = await answer.bytes(MAX_MANIFEST_BYTES);
-          const index = parseManifest(bytes, OCI_INDEX, `${this.name}:${tag}`);
-          return index.kind === 'index' ? index.manifests : [];
+          const servedAs = essence(answer.header('content-type'));
+          return taggedReferrers(await answer.bytes(MAX_MANIFEST_BYTES), servedAs, digest);
         } catch (error) {
-          if (error instanceof SociError && error.code === 'ERR_SOCI_REGISTRY_NOT_FOUND') {
-            return [];
-          }
+          // Artifactory answers 403 for tags that are not there; whoever may not read at all has heard so before.
+          if (isNotFound(error) || isRefusal(error)) return [];
           throw error;
         }
       },
@@ -355,7 +354,9 @@ export class RegistryRepository implements Repository {
         return found;
       }
     }
-    return selectReferrers(await this.#tagSchema(endpoint, digest, signal).read(), artifactType);
+    const listed = await this.#tagSchema(endpoint, digest, signal).read();
+    const named = artifactType === undefined ? listed : await withArtifactTypes(listed, this, signal);
+    return selectReferrers(named, artifactType);
   }
 
   async #pushEndpoint(): Promise<Endpoint> {
@@ -399,4 +400,8 @@ export class RegistryRepository implements Repository {
       }
     }
   }
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof SociError && error.code === 'ERR_SOCI_REGISTRY_NOT_FOUND';
 }

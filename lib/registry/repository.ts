@@ -10,6 +10,7 @@
 import type { AbortableOptions, RangeSource } from '../source/range-source.js';
 import type { Descriptor } from './descriptor.js';
 import type { ImageIndex, ImageManifest } from './manifest.js';
+import type { KeepWholeOptions } from './whole-blob.js';
 
 /** A manifest or index with the bytes that were hashed. */
 export interface ManifestContent {
@@ -22,6 +23,14 @@ export interface ManifestContent {
 export interface GetBlobOptions extends AbortableOptions {
   /** Largest blob that is taken into memory, in bytes. Default 32 MiB. */
   readonly maxBytes?: number;
+}
+
+export interface OpenBlobOptions extends AbortableOptions {
+  /**
+   * @internal Where a registry's blob is kept whole if nobody serves ranges of it; without it, such reads fail with
+   * ERR_SOCI_HTTP_NO_RANGES.
+   */
+  readonly keepWhole?: KeepWholeOptions | undefined;
 }
 
 export interface PushBlobOptions extends AbortableOptions {
@@ -70,7 +79,7 @@ export interface Repository {
   getBlob(descriptor: Descriptor, options?: GetBlobOptions): Promise<Uint8Array>;
 
   /** The blob for range reads. Opening makes no request; `stream()` verifies the digest at its end. */
-  openBlob(descriptor: Descriptor, options?: AbortableOptions): Promise<RangeSource>;
+  openBlob(descriptor: Descriptor, options?: OpenBlobOptions): Promise<RangeSource>;
 
   /** Stores `content` unless it is there already. Its digest and size must be the descriptor's. */
   pushBlob(descriptor: Descriptor, content: BlobContent, options?: PushBlobOptions): Promise<PushResult>;

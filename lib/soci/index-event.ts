@@ -47,7 +47,9 @@ export type IndexEvent =
       readonly subject: Descriptor;
       readonly existing: readonly Descriptor[];
       readonly action: 'pushed' | 'skipped';
-    };
+    }
+  /** The registry does not say whether the image has other indexes; the new one is pushed. */
+  | { readonly type: 'existing-unknown'; readonly subject: Descriptor; readonly error: Error };
 
 /** Called synchronously; what it throws ends the work. */
 export type IndexEventHandler = (event: IndexEvent) => void;

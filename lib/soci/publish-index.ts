@@ -65,7 +65,7 @@ export async function publishIndex(
   const present = new Map<string, readonly Descriptor[]>();
   const wanted = new Set<string>();
   for (const { descriptor, manifest } of dryRun ? [] : images) {
-    const found = policy === 'allow' ? [] : await presentIndexes(target, descriptor, signal);
+    const found = await presentIndexes(target, descriptor, options);
     present.set(descriptor.digest, found);
     // Beside another index nothing is pushed, so its ztocs need not be sent.
     if (policy === 'skip' && found.length > 0) continue;

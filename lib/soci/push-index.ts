@@ -5,6 +5,7 @@
 import { checkOptions, type OptionNames } from '../arguments.js';
 import { SociError } from '../errors.js';
 import type { Descriptor } from '../registry/descriptor.js';
+import { isRefusal } from '../registry/registry-error.js';
 import type { Repository } from '../registry/repository.js';
 import { announced } from './announced-events.js';
 import type { CreatedIndex } from './build-indexes.js';
@@ -18,7 +19,8 @@ export interface PushIndexOptions {
   readonly target?: Repository | undefined;
   /**
    * What to do for an image that has other v1 indexes: 'warn' says so (an 'index-exists' event) and pushes, 'skip'
-   * says so and does not push, 'allow' does not look. Default 'warn'.
+   * says so and does not push, 'allow' does not look. Default 'warn', which also says that the registry did not let
+   * itself be asked (401, 403), and pushes.
    */
   readonly existing?: 'warn' | 'skip' | 'allow' | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -48,11 +50,11 @@ export async function pushIndex(
   options: PushIndexOptions = {},
 ): Promise<readonly PushedIndex[]> {
   checkOptions('pushIndex', options, PUSH_INDEX_NAMES);
-  const { target = result.repository, existing, signal, onEvent } = options;
+  const { target = result.repository, signal, onEvent } = options;
   const blobs = new IndexBlobs(target, onEvent);
   const pushed: PushedIndex[] = [];
   for (const index of result.indexes) {
-    const present = existing === 'allow' ? [] : await presentIndexes(target, index.image.descriptor, signal);
+    const present = await presentIndexes(target, index.image.descriptor, options);
     pushed.push(
       await pushOne(target, index, present, options, async () => {
         await blobs.sendZtocs(
@@ -95,16 +97,22 @@ export async function pushOne(
   return { descriptor, subject, outcome: 'pushed', existing: others };
 }
 
-/** The v1 indexes of an image; a repository that does not exist yet has none. */
+/**
+ * The v1 indexes of an image, none for `existing: 'allow'`. A repository that does not exist yet has none; a registry
+ * that does not let itself be asked ends the work only where an answer decides whether to push ('skip').
+ */
 export async function presentIndexes(
   target: Repository,
   subject: Descriptor,
-  signal: AbortSignal | undefined,
+  { existing: policy = 'warn', signal, onEvent }: PushIndexOptions,
 ): Promise<readonly Descriptor[]> {
+  if (policy === 'allow') return [];
   try {
     return await target.referrers(subject.digest, { artifactType: SOCI_INDEX_TYPE.v1, signal });
   } catch (error) {
     if (error instanceof SociError && error.code === 'ERR_SOCI_REGISTRY_NOT_FOUND') return [];
-    throw error;
+    if (policy !== 'warn' || !isRefusal(error)) throw error;
+    announced(onEvent)({ type: 'existing-unknown', subject, error });
+    return [];
   }
 }

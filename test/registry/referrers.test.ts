@@ -1,8 +1,12 @@
 import t from 'tap';
 import type { Descriptor } from '../../lib/registry/descriptor.js';
 import { nextPage } from '../../lib/registry/link-header.js';
-import { OCI_INDEX } from '../../lib/registry/media-types.js';
-import { referrersTag } from '../../lib/registry/referrers.js';
+import {
+  DOCKER_MANIFEST_LIST as DOCKER_LIST,
+  OCI_INDEX,
+  OCI_MANIFEST,
+} from '../../lib/registry/media-types.js';
+import { referrersTag } from '../../lib/registry/referrers-tag.js';
 import type { HttpReply } from '../../lib/source/http/message.js';
 import {
   encodeIndex,
@@ -195,6 +199,105 @@ t.test('with the tag schema', async t => {
       message: /another writer/,
     });
   });
+});
+
+t.test('what is under the fallback tag but no image index is no list of referrers', async t => {
+  const served = { status: 200, headers: { 'content-type': OCI_INDEX } };
+  const list = encodeIndex([]);
+  for (const [name, reply] of Object.entries({
+    'the subject, as GitLab serves it': (_: string, subject: Uint8Array) => ({ ...served, body: subject }),
+    'a page': () => ({
+      status: 200,
+      headers: { 'content-type': 'text/html' },
+      body: Buffer.from('<html>log in</html>'),
+    }),
+    "a refusal, which is Artifactory's 404": () => ({ status: 403, headers: {} }),
+    "docker's list of manifests": () => ({
+      status: 200,
+      headers: { 'content-type': DOCKER_LIST },
+      body: Buffer.from(Buffer.from(list).toString().replace(OCI_INDEX, DOCKER_LIST)),
+    }),
+  })) {
+    const registry = await startRegistry(t, { referrers: false });
+    const repository = openRepository(startTransport(t), registry);
+    const image = await pushImage(repository, LAYER, { tag: 'v1' });
+    const tag = referrersTag(image.digest);
+    const subject = (await repository.getManifest('v1')).bytes;
+    let written = false;
+    registry.inject({
+      match: ({ method, path }) => {
+        if (method === 'PUT' && path.endsWith(tag)) written = true;
+        return method === 'GET' && path.endsWith(tag) && !written;
+      },
+      reply: () => reply(tag, subject),
+    });
+    t.same(await repository.referrers(image.digest), [], name);
+    const artifact = await pushArtifact(repository, image, SOCI);
+    const lists = registry.requests.filter(({ method, path }) => method === 'PUT' && path.endsWith(tag));
+    t.match(
+      lists.map(({ body }) => JSON.parse(Buffer.from(body).toString())),
+      [{ mediaType: OCI_INDEX, manifests: [{ digest: artifact.digest }] }],
+      'and nothing of it is written back',
+    );
+    t.equal(lists.length, 1);
+    t.match(await repository.referrers(image.digest), [{ digest: artifact.digest }]);
+  }
+});
+
+t.test('an image index may have referrers, and is no list of its own', async t => {
+  const registry = await startRegistry(t, { referrers: false });
+  const repository = openRepository(startTransport(t), registry);
+  const image = await pushImage(repository, LAYER, { tag: 'v1' });
+  const root = await repository.pushManifest(encodeIndex([image]), OCI_INDEX, { tag: 'all' });
+  registry.inject({
+    match: { method: 'GET', path: referrersTag(root.digest) },
+    reply: { status: 200, headers: { 'content-type': OCI_INDEX }, body: encodeIndex([image]) },
+  });
+  t.same(await repository.referrers(root.digest), []);
+});
+
+t.test('a list that is too long to be read is not replaced', async t => {
+  const registry = await startRegistry(t, { referrers: false });
+  const repository = openRepository(startTransport(t), registry);
+  const image = await pushImage(repository, LAYER, { tag: 'v1' });
+  const tag = referrersTag(image.digest);
+  registry.inject({
+    match: { method: 'GET', path: tag },
+    reply: { status: 200, headers: { 'content-type': OCI_INDEX }, body: Buffer.alloc(5 * 2 ** 20, ' ') },
+  });
+  t.match(await failure(pushArtifact(repository, image, SOCI)), { code: 'ERR_SOCI_LIMIT' });
+  t.notOk(registry.requests.some(({ method, path }) => method === 'PUT' && path.endsWith(tag)));
+});
+
+t.test('a list that lost the artifact types when it was copied', async t => {
+  const registry = await startRegistry(t, { referrers: false });
+  const repository = openRepository(startTransport(t), registry);
+  const image = await pushImage(repository, LAYER, { tag: 'v1' });
+  const soci = await pushArtifact(repository, image, SOCI);
+  const other = await pushArtifact(repository, image, OTHER);
+  const bare = [soci, other].map(({ mediaType, digest, size }) => ({ mediaType, digest, size }));
+  const gone = { mediaType: OCI_MANIFEST, digest: `sha256:${'0'.repeat(64)}`, size: 100 };
+  const large = { mediaType: OCI_MANIFEST, digest: `sha256:${'1'.repeat(64)}`, size: 1_000_000 };
+  const many = Array.from({ length: 100 }, (_, i) => ({
+    ...gone,
+    digest: `sha256:${String(i).padStart(64, 'a')}`,
+  }));
+  registry.inject({
+    match: { method: 'GET', path: referrersTag(image.digest) },
+    reply: {
+      status: 200,
+      headers: { 'content-type': OCI_INDEX },
+      body: encodeIndex([...bare, gone, large, ...many]),
+    },
+  });
+  registry.requests.length = 0;
+  t.same(await repository.referrers(image.digest, { artifactType: SOCI }), [
+    { ...bare[0], artifactType: SOCI },
+  ]);
+  const asked = registry.requests.map(({ path }) => path.split('/').at(-1));
+  t.notOk(asked.includes(large.digest), 'by their manifests, if those are small');
+  const others = asked.filter(name => name?.startsWith('sha256:') && name !== image.digest);
+  t.equal(others.length, 32, 'and few');
 });
 
 t.test('links to the next page', t => {

@@ -209,6 +209,29 @@ t.test(
   },
 );
 
+t.test('a registry that does not say whether there are indexes', async t => {
+  const registry = await startRegistry(t);
+  const repository = openRepository(startTransport(t), registry);
+  await pushSample(repository, await sampleLayers(1), { tag: 'v1' });
+  registry.inject({ match: { path: '/referrers/' }, reply: { status: 403, headers: {} } });
+  registry.inject({ match: { method: 'HEAD', path: '/blobs/' }, reply: { status: 403, headers: {} } });
+  const place = { repository, reference: 'v1' };
+  const events: IndexEvent[] = [];
+  const onEvent = (event: IndexEvent): void => void events.push(event);
+  const { indexes } = await publishIndex(place, { ...ALL, onEvent });
+  t.match(indexes, [{ outcome: 'pushed', existing: [] }], 'is pushed to');
+  t.match(
+    events.find(({ type }) => type === 'existing-unknown'),
+    { error: { code: 'ERR_SOCI_REGISTRY_DENIED' } },
+    'and the doubt is told',
+  );
+  t.match(
+    await failure(publishIndex(place, { ...ALL, existing: 'skip' })),
+    { code: 'ERR_SOCI_REGISTRY_DENIED' },
+    'unless the answer would decide',
+  );
+});
+
 t.test('a dry run writes nothing and says what would be', async t => {
   const layers = await sampleLayers(2);
   const layout = await emptyLayout(t);

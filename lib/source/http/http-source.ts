@@ -4,7 +4,7 @@
  * A redirect (registries answer with short-lived presigned URLs) is remembered
  * and resolved again once it stops working.
  */
-import { checkInteger, checkOptions, type OptionNames } from '../../arguments.js';
+import { checkChoice, checkInteger, checkOptions, type OptionNames } from '../../arguments.js';
 import { AbortScope } from '../../async/abort-scope.js';
 import type { SociError } from '../../errors.js';
 import { checkByteRange, closedError } from '../byte-range.js';
@@ -37,6 +37,11 @@ export interface HttpSourceOptions extends AbortableOptions {
    * (without resuming), while `read()` fails with ERR_SOCI_HTTP_NO_RANGES.
    */
   readonly ranges?: 'required' | 'optional' | undefined;
+  /**
+   * 'compare' (default): another ETag or Last-Modified is another object. 'ignore': only another length is; for
+   * content that its digest proves, which replicas of a server may date and tag each for itself.
+   */
+  readonly validators?: 'compare' | 'ignore' | undefined;
   readonly retry?: Partial<RetryPolicy> | undefined;
   /** A transport shared with other sources, which the caller closes; or options for an own one. */
   readonly transport?: HttpTransport | HttpTransportOptions | undefined;
@@ -47,11 +52,15 @@ const SOURCE_OPTIONS: OptionNames<HttpSourceOptions> = {
   headers: true,
   size: true,
   ranges: true,
+  validators: true,
   retry: true,
   transport: true,
 };
 
 type Limits = Pick<HttpRequest, 'signal' | 'limitTotalTime'>;
+
+/** A range that is answered piece by piece is asked on for at once, if the pieces are worth a request each. */
+const LEAST_PIECE = 16 * 1024;
 
 /** What a presigned URL answers when it has expired: S3 400 or 403, others 401, 404 or 410. */
 const STALE: ReadonlySet<number> = new Set([400, 401, 403, 404, 410]);
@@ -61,6 +70,7 @@ export class HttpSource extends FilledSource {
   readonly #target: HttpTarget;
   readonly #headers: RequestHeaders | undefined;
   readonly #retry: RetryPolicy;
+  readonly #comparesValidators: boolean;
   readonly #transport: HttpTransport;
   readonly #ownsTransport: boolean;
   readonly #stats: HttpStats = { requests: 0, bytes: 0, retries: 0, redirects: 0 };
@@ -78,6 +88,7 @@ export class HttpSource extends FilledSource {
     this.#headers = options.headers;
     this.#retry = retryPolicy(options.retry);
     this.#size = options.size ?? 0;
+    this.#comparesValidators = checkValidators(options.validators);
     const { transport } = options;
     this.#ownsTransport = !(transport instanceof HttpTransport);
     this.#transport = transport instanceof HttpTransport ? transport : new HttpTransport(transport);
@@ -137,7 +148,10 @@ export class HttpSource extends FilledSource {
           await reply.readInto(target.subarray(filled, filled + (end - start)), bytes => {
             filled += bytes;
           });
-          if (filled < length) throw shortError(reply, length, filled);
+          const position = offset + filled;
+          if (position < end || (filled < length && position - start < LEAST_PIECE)) {
+            throw shortError(reply, length, filled);
+          }
         } catch (error) {
           await this.#pause(retries, error, filled);
         }
@@ -158,16 +172,19 @@ export class HttpSource extends FilledSource {
       let position = 0;
       while (position < this.#size) {
         try {
-          const reply =
-            position === 0
-              ? await this.#whole(how)
-              : (await this.#partial(position, this.#size, { ...how, resumed: true })).reply;
+          const start = position;
+          const { reply, end } =
+            start === 0
+              ? { reply: await this.#whole(how), end: this.#size }
+              : await this.#partial(start, this.#size, { ...how, resumed: true });
           for await (const chunk of reply.chunks()) {
             if (chunk.length > this.#size - position) throw longError(reply, this.#size);
             position += chunk.length;
             yield chunk;
           }
-          if (position < this.#size) throw shortError(reply, this.#size, position);
+          if (position < end || (position < this.#size && position - start < LEAST_PIECE)) {
+            throw shortError(reply, this.#size, position);
+          }
         } catch (error) {
           if (!this.#ranges && position > 0) throw error;
           await this.#pause(retries, error, position);
@@ -229,7 +246,7 @@ export class HttpSource extends FilledSource {
     how: Limits & { readonly resumed: boolean },
   ): Promise<{ reply: HttpReply; end: number }> {
     const headers: Record<string, string> = { range: `bytes=${start}-${end - 1}` };
-    const ifRange = this.#identity?.ifRange;
+    const ifRange = this.#comparesValidators ? this.#identity?.ifRange : undefined;
     if (how.resumed && ifRange !== undefined) headers['if-range'] = ifRange;
     const reply = await this.#get(headers, how);
     return checked(reply, () => {
@@ -238,7 +255,7 @@ export class HttpSource extends FilledSource {
         throw httpError('ERR_SOCI_HTTP_RANGE', reply, `asked for bytes ${start}-${end - 1}, got status 416`);
       }
       if (reply.status === 200) {
-        this.#identity?.check(reply);
+        if (this.#comparesValidators) this.#identity?.check(reply);
         checkTotal(reply, this.#size, contentLength(reply));
         throw noRangesError(reply);
       }
@@ -259,6 +276,7 @@ export class HttpSource extends FilledSource {
   }
 
   #checkIdentity(reply: HttpReply): void {
+    if (!this.#comparesValidators) return;
     this.#identity ??= HttpIdentity.of(reply, this.#size);
     this.#identity.check(reply);
   }
@@ -298,6 +316,11 @@ export class HttpSource extends FilledSource {
   #forget(location: HttpTarget | undefined): void {
     if (this.#location === location) this.#location = undefined;
   }
+}
+
+function checkValidators(validators: HttpSourceOptions['validators'] = 'compare'): boolean {
+  checkChoice('validators', validators, ['compare', 'ignore']);
+  return validators === 'compare';
 }
 
 function checked<T>(reply: HttpReply, check: () => T): T {

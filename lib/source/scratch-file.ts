@@ -1,7 +1,7 @@
-/** What a layer was unpacked to, in a temporary file: written once, then read as any other source. */
+/** Bytes that came as a stream, kept in a temporary file: written once, then read as any other source. */
 import type { TemporaryFile, TemporarySpace } from '../files/temporary-file.js';
-import { checkByteRange, closedError } from '../source/byte-range.js';
-import { FilledSource, type ReadOptions } from '../source/range-source.js';
+import { checkByteRange, closedError } from './byte-range.js';
+import { FilledSource, type ReadOptions } from './range-source.js';
 
 export class ScratchFile extends FilledSource {
   readonly name: string;
