@@ -28,7 +28,7 @@ export function overview(group: string): string {
     ...columns(rows),
     '',
     'IMAGE is registry/repo:tag, …@sha256:DIGEST, oci:DIR[:TAG] or oci-archive:FILE[:TAG].',
-    'seekable-oci COMMAND --help explains one; --version prints the version.',
+    'seekable-oci help COMMAND explains one; --version prints the version. Options may stand anywhere.',
     ...EXIT_STATUS,
   ];
   return `${lines.join('\n')}\n`;

@@ -64,6 +64,11 @@ export const ls: Command = {
   operands: ['IMAGE', '[PATH]'],
   options: {
     long: { type: 'boolean', short: 'l', help: 'mode, links, owner, size, time and link target as well' },
+    all: {
+      type: 'boolean',
+      short: 'a',
+      help: 'without effect: names that begin with a dot are always listed',
+    },
     recursive: { type: 'boolean', short: 'R', help: 'also what is in directories below' },
     ...IMAGE_OPTIONS,
   },
