@@ -5,8 +5,8 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { nearest } from '../arguments.js';
 import {
+  allOptions,
   type Command,
-  HELP_OPTION,
   type Invocation,
   type OptionTable,
   type OptionValue,
@@ -90,13 +90,30 @@ function meant(word: string, words: readonly string[], prefix = ''): string {
   return found === undefined ? '' : `, did you mean '${prefix}${found}'?`;
 }
 
+/**
+ * As parseArgs wants them: a long name behind one dash (find's `-name`) gets its second one, and a value that begins
+ * with a minus (`--size -1MiB`) is tied to its option.
+ */
+function familiar(table: OptionTable, args: readonly string[]): string[] {
+  const end = args.indexOf('--');
+  const words: string[] = [];
+  for (const arg of end < 0 ? args : args.slice(0, end)) {
+    const last = words.at(-1);
+    const valued = last?.startsWith('--') && table[last.slice(2)]?.type === 'string';
+    const [, long = ''] = /^-([a-z][a-z-]+)(?:=|$)/.exec(arg) ?? [];
+    if (valued && /^-\d/.test(arg)) words[words.length - 1] = `${last}=${arg}`;
+    else words.push(Object.hasOwn(table, long) ? `-${arg}` : arg);
+  }
+  return end < 0 ? words : [...words, ...args.slice(end)];
+}
+
 function parse(name: string, table: OptionTable, args: readonly string[]) {
   const options: NonNullable<ParseArgsConfig['options']> = {};
   for (const [key, { type, short, multiple = false }] of Object.entries(table)) {
     options[key] = short === undefined ? { type, multiple } : { type, short, multiple };
   }
   try {
-    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
+    return parseArgs({ args: familiar(table, args), options, allowPositionals: true, strict: true });
   } catch (error) {
     // parseArgs explains itself over several sentences; the first says what is wrong.
     const [reason = ''] = (error as Error).message.split(/\. |\n/);
@@ -107,7 +124,7 @@ function parse(name: string, table: OptionTable, args: readonly string[]) {
 }
 
 function commandRequest(name: string, command: Command, args: readonly string[]): Request {
-  const { values, positionals } = parse(name, { ...command.options, ...HELP_OPTION }, args);
+  const { values, positionals } = parse(name, allOptions(command), args);
   if (values['help'] === true) return { kind: 'print', text: commandHelp(name, command) };
   checkOperands(name, command.operands, positionals.length);
   const options = values as Record<string, OptionValue>;

@@ -51,10 +51,12 @@ export class ExitStatus extends Error {
   }
 }
 
-/** An option that every command understands, and its last lines of help. */
-export const HELP_OPTION: OptionTable = {
-  help: { type: 'boolean', short: 'h', help: 'print this help' },
-};
+/** With `--help`, which every command has; `-h` is its short name unless the command means something else by it. */
+export function allOptions({ options }: Pick<Command, 'options'>): OptionTable {
+  const taken = Object.values(options).some(({ short }) => short === 'h');
+  const help = { type: 'boolean', help: 'print this help' } as const;
+  return { ...options, help: taken ? help : { ...help, short: 'h' } };
+}
 
 /** An option of commands that show how far they are. */
 export const QUIET_OPTION: OptionTable = {
@@ -80,6 +82,13 @@ export function optionText({ options }: Invocation, name: string): string | unde
 export function optionList({ options }: Invocation, name: string): readonly string[] {
   const value = options[name];
   return Array.isArray(value) ? value : [];
+}
+
+/** The value of an option that is a number from 0 on, or undefined. @throws UsageError */
+export function optionCount(invocation: Invocation, name: string): number | undefined {
+  const text = optionText(invocation, name);
+  if (text === undefined || /^\d{1,9}$/.test(text)) return text === undefined ? undefined : Number(text);
+  throw new UsageError(`expected a number from 0 on for --${name}, received '${text}'`);
 }
 
 /** Powers as IEC 80000-13 names them, and those of ten. */

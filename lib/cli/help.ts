@@ -1,7 +1,7 @@
 /**
  * Help texts, made from the command table.
  */
-import { type Command, HELP_OPTION, type OptionSpec, type OptionTable } from './command.js';
+import { allOptions, type Command, type OptionSpec } from './command.js';
 import { COMMANDS } from './commands.js';
 
 const EXIT_STATUS = [
@@ -41,7 +41,7 @@ function flags([name, spec]: readonly [string, OptionSpec]): readonly [string, s
 }
 
 export function commandHelp(name: string, command: Command): string {
-  const options: OptionTable = { ...command.options, ...HELP_OPTION };
+  const options = allOptions(command);
   const usage = ['seekable-oci', name, ...command.operands, '[options]'].join(' ');
   const lines = [
     `Usage: ${usage}`,

@@ -13,6 +13,7 @@ import {
   type ImageProgress,
   keychain,
   type OpenedLocation,
+  type OpenImageOptions,
   openImage,
   openImageLocation,
   parseImageLocation,
@@ -163,12 +164,17 @@ export class ImageSession {
   }
 
   /** Opens an image for reading and says afterwards what that has cost. */
-  async read(image: string, body: (image: Image) => Promise<void>): Promise<void> {
+  async read(
+    image: string,
+    body: (image: Image) => Promise<void>,
+    { onlyLayer }: Pick<OpenImageOptions, 'onlyLayer'> = {},
+  ): Promise<void> {
     const platform = this.onePlatform;
     const index = optionText(this.invocation, 'index');
     await using opened = await openImage(image, {
       transport: this.transport,
       platform,
+      onlyLayer,
       index: index === 'none' ? false : index,
       cacheDirectory: this.cacheDirectory,
       signal: this.signal,

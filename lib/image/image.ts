@@ -50,6 +50,8 @@ export interface ImageParts {
   readonly index: IndexSearch | undefined;
   /** The lowest first; a layer that is there twice is the same object twice. */
   readonly layers: readonly ImageLayer[];
+  /** 'keep' for a layer that is read alone. */
+  readonly whiteouts: 'apply' | 'keep';
   readonly maxNames: number;
   /** Frees what belongs to the image alone. */
   readonly release: () => Promise<void>;
@@ -383,12 +385,12 @@ export class Image {
   }
 
   async #merge(signal: AbortSignal): Promise<FileTree> {
-    const { layers, maxNames } = this.#parts;
+    const { layers, maxNames, whiteouts } = this.#parts;
     const distinct = [...new Set(layers)];
     await runBounded(distinct, CONCURRENCY, signal, (layer, abort) => layer.open(abort));
     const opened = await Promise.all(layers.map(layer => layer.open(signal)));
     const entries = opened.map(layer => layer.entries);
-    return await buildTree(entries, { whiteouts: 'apply', maxNames }, signal);
+    return await buildTree(entries, { whiteouts, maxNames }, signal);
   }
 }
 

@@ -12,7 +12,7 @@ import { artifactTypeOf, MAX_MANIFEST_BYTES, parseManifest } from './manifest.js
 import { readManifestAnswer } from './manifest-answer.js';
 import { essence, isIndexType, isManifestType, MANIFEST_ACCEPT, OCI_INDEX } from './media-types.js';
 import { type ImageReference, isTag, referenceTarget } from './reference.js';
-import { addReferrer, listReferrers, referrersTag, selectReferrers } from './referrers.js';
+import { addReferrer, listReferrers, referrersTag, removeReferrer, selectReferrers } from './referrers.js';
 import { protocolError } from './registry-error.js';
 import {
   type BlobContent,
@@ -199,6 +199,24 @@ export class RegistryRepository implements Repository {
       await addReferrer(access, descriptor, options.signal);
     }
     return descriptor;
+  }
+
+  async deleteManifest(digest: string, options: AbortableOptions = {}): Promise<void> {
+    const { signal } = options;
+    const { manifest } = await this.getManifest(requireSha256(digest, this.name), { signal });
+    const endpoint = await this.#pushEndpoint();
+    if (manifest.subject !== undefined) {
+      // First from the list: whoever reads it meanwhile finds nothing that is gone.
+      await removeReferrer(this.#tagSchema(endpoint, manifest.subject.digest, signal), digest);
+    }
+    const answer = await this.#send(endpoint, {
+      method: 'DELETE',
+      url: this.#manifestPath(digest),
+      scopes: [repositoryScope(this.repository, 'delete')],
+      expect: [200, 202, 204],
+      signal,
+    });
+    await answer.discard();
   }
 
   async listTags(options: AbortableOptions = {}): Promise<string[]> {
