@@ -15,11 +15,11 @@ import { reportIndexEvents } from './index-events.js';
 const MAX_LIST_BYTES = 16 * 2 ** 20;
 
 export const BUILD_OPTIONS: OptionTable = {
-  'span-size': { type: 'string', value: 'N', help: 'uncompressed bytes per span (default 4194304)' },
+  'span-size': { type: 'string', value: 'SIZE', help: 'uncompressed bytes per span (default 4MiB)' },
   'min-layer-size': {
     type: 'string',
-    value: 'N',
-    help: 'leave smaller layers alone, in bytes (default 10485760)',
+    value: 'SIZE',
+    help: 'leave smaller layers alone (default 10MiB)',
   },
   'build-tool-identifier': {
     type: 'string',

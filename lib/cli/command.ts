@@ -51,9 +51,16 @@ export class ExitStatus extends Error {
   }
 }
 
-/** An option that every command understands, and its last lines of help. */
-export const HELP_OPTION: OptionTable = {
-  help: { type: 'boolean', short: 'h', help: 'print this help' },
+/** With `--help`, which every command has; `-h` is its short name unless the command means something else by it. */
+export function allOptions({ options }: Pick<Command, 'options'>): OptionTable {
+  const taken = Object.values(options).some(({ short }) => short === 'h');
+  const help = { type: 'boolean', help: 'print this help' } as const;
+  return { ...options, help: taken ? help : { ...help, short: 'h' } };
+}
+
+/** An option of commands that show how far they are. */
+export const QUIET_OPTION: OptionTable = {
+  quiet: { type: 'boolean', help: 'say nothing on standard error but errors' },
 };
 
 /** Options of every command that reads a ztoc. */
@@ -77,11 +84,40 @@ export function optionList({ options }: Invocation, name: string): readonly stri
   return Array.isArray(value) ? value : [];
 }
 
-/** The value of an option that is a number of bytes, or undefined. @throws UsageError */
+/** The value of an option that is a number from 0 on, or undefined. @throws UsageError */
+export function optionCount(invocation: Invocation, name: string): number | undefined {
+  const text = optionText(invocation, name);
+  if (text === undefined || /^\d{1,9}$/.test(text)) return text === undefined ? undefined : Number(text);
+  throw new UsageError(`expected a number from 0 on for --${name}, received '${text}'`);
+}
+
+/** Powers as IEC 80000-13 names them, and those of ten. */
+const BYTE_UNITS: Readonly<Record<string, number>> = {
+  b: 1,
+  kib: 2 ** 10,
+  mib: 2 ** 20,
+  gib: 2 ** 30,
+  tib: 2 ** 40,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  tb: 1e12,
+};
+
+/** The value of an option that is a number of bytes (`4194304`, `4MiB`), or undefined. @throws UsageError */
 export function optionBytes(invocation: Invocation, name: string, least: 0 | 1): number | undefined {
   const text = optionText(invocation, name);
   if (text === undefined) return undefined;
-  const bytes = /^\d+$/.test(text) ? Number(text) : -1;
-  if (Number.isSafeInteger(bytes) && bytes >= least) return bytes;
-  throw new UsageError(`expected a number of bytes, at least ${least}, for --${name}, received '${text}'`);
+  const bytes = parseBytes(text);
+  if (bytes !== undefined && bytes >= least) return bytes;
+  throw new UsageError(
+    `expected a number of bytes (4194304, 4MiB, 512KiB), at least ${least}, for --${name}, received '${text}'`,
+  );
+}
+
+/** Undefined for what is no size, or more than can be counted. */
+export function parseBytes(text: string): number | undefined {
+  const [, digits, unit = 'b'] = /^(\d+)([A-Za-z]+)?$/.exec(text) ?? [];
+  const bytes = Number(digits) * (BYTE_UNITS[unit.toLowerCase()] ?? Number.NaN);
+  return Number.isSafeInteger(bytes) ? bytes : undefined;
 }

@@ -39,6 +39,41 @@ export const COMMANDS: ReadonlyMap<string, CommandEntry> = new Map([
     },
   ],
   [
+    'find',
+    {
+      summary: 'find files of an image by name, type and size',
+      load: async () => (await import('./find.js')).find,
+    },
+  ],
+  [
+    'du',
+    {
+      summary: 'add up the files below directories of an image',
+      load: async () => (await import('./du.js')).du,
+    },
+  ],
+  [
+    'diff',
+    {
+      summary: 'tell what differs between two images',
+      load: async () => (await import('./diff.js')).diff,
+    },
+  ],
+  [
+    'inspect',
+    {
+      summary: 'print what an image is made of',
+      load: async () => (await import('./inspect.js')).inspect,
+    },
+  ],
+  [
+    'tags',
+    {
+      summary: 'list the tags of a repository',
+      load: async () => (await import('./tags.js')).tags,
+    },
+  ],
+  [
     'explain',
     {
       summary: 'tell what reading a file would cost',
@@ -88,6 +123,20 @@ export const COMMANDS: ReadonlyMap<string, CommandEntry> = new Map([
     },
   ],
   [
+    'index verify',
+    {
+      summary: "prove that an index's ztocs describe the layers",
+      load: async () => (await import('./index-verify.js')).indexVerify,
+    },
+  ],
+  [
+    'index rm',
+    {
+      summary: 'delete an index (v1) of an image',
+      load: async () => (await import('./index-rm.js')).indexRm,
+    },
+  ],
+  [
     'ztoc build',
     {
       summary: 'build the table of contents of a layer',
@@ -113,6 +162,13 @@ export const COMMANDS: ReadonlyMap<string, CommandEntry> = new Map([
     {
       summary: 'write one file of a layer to standard output',
       load: async () => (await import('./ztoc-cat.js')).ztocCat,
+    },
+  ],
+  [
+    'ztoc fetch',
+    {
+      summary: "write a ztoc of an image's index to a file",
+      load: async () => (await import('./ztoc-fetch.js')).ztocFetch,
     },
   ],
   [

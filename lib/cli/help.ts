@@ -1,7 +1,7 @@
 /**
  * Help texts, made from the command table.
  */
-import { type Command, HELP_OPTION, type OptionSpec, type OptionTable } from './command.js';
+import { allOptions, type Command, type OptionSpec } from './command.js';
 import { COMMANDS } from './commands.js';
 
 const EXIT_STATUS = [
@@ -28,7 +28,7 @@ export function overview(group: string): string {
     ...columns(rows),
     '',
     'IMAGE is registry/repo:tag, …@sha256:DIGEST, oci:DIR[:TAG] or oci-archive:FILE[:TAG].',
-    'seekable-oci COMMAND --help explains one; --version prints the version.',
+    'seekable-oci help COMMAND explains one; --version prints the version. Options may stand anywhere.',
     ...EXIT_STATUS,
   ];
   return `${lines.join('\n')}\n`;
@@ -41,7 +41,7 @@ function flags([name, spec]: readonly [string, OptionSpec]): readonly [string, s
 }
 
 export function commandHelp(name: string, command: Command): string {
-  const options: OptionTable = { ...command.options, ...HELP_OPTION };
+  const options = allOptions(command);
   const usage = ['seekable-oci', name, ...command.operands, '[options]'].join(' ');
   const lines = [
     `Usage: ${usage}`,

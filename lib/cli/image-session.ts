@@ -14,6 +14,7 @@ import {
   keychain,
   type LayerNote,
   type OpenedLocation,
+  type OpenImageOptions,
   openImage,
   openImageLocation,
   parseImageLocation,
@@ -173,12 +174,17 @@ export class ImageSession {
   }
 
   /** Opens an image for reading and says afterwards what that has cost. */
-  async read(image: string, body: (image: Image) => Promise<void>): Promise<void> {
+  async read(
+    image: string,
+    body: (image: Image) => Promise<void>,
+    { onlyLayer }: Pick<OpenImageOptions, 'onlyLayer'> = {},
+  ): Promise<void> {
     const platform = this.onePlatform;
     const index = optionText(this.invocation, 'index');
     await using opened = await openImage(image, {
       transport: this.transport,
       platform,
+      onlyLayer,
       index: index === 'none' ? false : index,
       semantics: this.#semantics,
       cacheDirectory: this.cacheDirectory,

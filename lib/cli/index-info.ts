@@ -1,19 +1,14 @@
 /** `seekable-oci index info`: what one SOCI index holds. */
-import { SociError } from '../errors.js';
 import {
-  findIndex,
-  hostPlatform,
   type ManifestContent,
-  type PlatformManifest,
-  parsePlatform,
   parseSociIndex,
   type Repository,
   SOCI_INDEX_TYPE,
   type SociIndex,
-  selectManifest,
 } from '../index.js';
 import { byteText } from './byte-text.js';
 import type { Command, Invocation } from './command.js';
+import { usedIndex } from './image-index.js';
 import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
 import { printable } from './printable.js';
 import { writeJson, writeOut } from './standard-output.js';
@@ -36,45 +31,14 @@ async function describe(
   repository: Repository,
   content: ManifestContent,
 ): Promise<Described> {
-  const { signal } = session;
   const { descriptor, bytes } = content;
   if (isSociIndex(content)) {
     const index = parseSociIndex(bytes, `${repository.name}@${descriptor.digest}`);
     return { digest: descriptor.digest, bytes, index, image: index.subject?.digest, via: 'digest' };
   }
-  const platform = session.onePlatform;
-  const image = await imageOf(repository, content, platform, signal);
-  const search = await findIndex(repository, image, { index: session.index, signal });
-  if (search.found !== undefined) {
-    const { found } = search;
-    const { digest } = found.descriptor;
-    return { digest, bytes: found.bytes, index: found.index, image: image.descriptor.digest, via: found.via };
-  }
-  const failed = search.attempts.find(({ outcome }) => outcome === 'unreachable');
-  if (failed !== undefined) throw failed.error;
-  const reasons = search.attempts.map(({ message }) => message).join('; ');
-  throw new SociError(
-    'ERR_SOCI_REGISTRY_NOT_FOUND',
-    `${repository.name}@${image.descriptor.digest} has no SOCI index: ${reasons}`,
-  );
-}
-
-/** As reads choose: the platform named, the host's, or the only one. */
-async function imageOf(
-  repository: Repository,
-  content: ManifestContent,
-  platform: string | undefined,
-  signal: AbortSignal,
-): Promise<PlatformManifest> {
-  const wanted = platform === undefined ? hostPlatform() : parsePlatform(platform);
-  try {
-    return await selectManifest(repository, content, wanted, { signal });
-  } catch (error) {
-    const { code, data } = error as SociError;
-    const only = code === 'ERR_SOCI_PLATFORM' && (data['platforms'] as readonly string[]).length === 1;
-    if (platform !== undefined || !only) throw error;
-    return await selectManifest(repository, content, undefined, { signal });
-  }
+  const { image, found } = await usedIndex(session, repository, content);
+  const { digest } = found.descriptor;
+  return { digest, bytes: found.bytes, index: found.index, image: image.descriptor.digest, via: found.via };
 }
 
 const VIA_TEXT = {

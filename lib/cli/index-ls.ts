@@ -4,8 +4,8 @@ import { byteText } from './byte-text.js';
 import type { Command, Invocation } from './command.js';
 import { ALL_PLATFORMS_OPTIONS, ImageSession, shortDigest } from './image-session.js';
 import { platformText } from './index-summary.js';
-import { printable } from './printable.js';
 import { writeJson, writeOut } from './standard-output.js';
+import { tableText } from './table-text.js';
 
 interface Row {
   readonly digest: string;
@@ -48,18 +48,7 @@ function table(rows: readonly Row[]): string {
     row.fault === undefined ? (row.used ? 'used' : '') : `unusable: ${row.fault}`,
     row.buildTool ?? '',
   ]);
-  const head = ['DIGEST', 'VERSION', 'PLATFORM', 'LAYERS', 'ZTOCS', 'STATE', 'BUILD TOOL'];
-  const lines = [head, ...cells].map(line => line.map(printable));
-  const widths = head.map((_, column) => Math.max(...lines.map(line => line[column]?.length ?? 0)));
-  return lines
-    .map(
-      line =>
-        `${line
-          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('');
+  return tableText([['DIGEST', 'VERSION', 'PLATFORM', 'LAYERS', 'ZTOCS', 'STATE', 'BUILD TOOL'], ...cells]);
 }
 
 async function run(invocation: Invocation): Promise<void> {

@@ -1,6 +1,6 @@
 /** `seekable-oci ls`: what is in a directory of an image, from its tables of contents alone. */
 import type { Image } from '../index.js';
-import { type Command, type Invocation, UsageError } from './command.js';
+import { type Command, type Invocation, optionCount, UsageError } from './command.js';
 import { entryAsJson, type FileEntry, fileEntry, longLine } from './file-entry.js';
 import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
 import { printableName } from './printable.js';
@@ -40,22 +40,26 @@ async function run(invocation: Invocation): Promise<void> {
   const { long, recursive } = invocation.options;
   await ImageSession.run(invocation, [operand], async session => {
     const { json, signal } = session;
-    await session.read(operand, async image => {
-      const options = { recursive: recursive === true, details: json || long === true };
-      let page = json ? '[' : '';
-      let separator = '\n';
-      for await (const entry of entries(image, path, options, signal)) {
-        if (json) page += `${separator}  ${JSON.stringify(entryAsJson(entry))}`;
-        else page += `${long === true ? longLine(entry) : printableName(entry.name)}\n`;
-        separator = ',\n';
-        if (page.length > PAGE) {
-          signal.throwIfAborted();
-          await writeOut(page);
-          page = '';
+    await session.read(
+      operand,
+      async image => {
+        const options = { recursive: recursive === true, details: json || long === true };
+        let page = json ? '[' : '';
+        let separator = '\n';
+        for await (const entry of entries(image, path, options, signal)) {
+          if (json) page += `${separator}  ${JSON.stringify(entryAsJson(entry))}`;
+          else page += `${long === true ? longLine(entry) : printableName(entry.name)}\n`;
+          separator = ',\n';
+          if (page.length > PAGE) {
+            signal.throwIfAborted();
+            await writeOut(page);
+            page = '';
+          }
         }
-      }
-      await writeOut(json ? `${page}\n]\n` : page);
-    });
+        await writeOut(json ? `${page}\n]\n` : page);
+      },
+      { onlyLayer: optionCount(invocation, 'layer') },
+    );
   });
 }
 
@@ -64,7 +68,13 @@ export const ls: Command = {
   operands: ['IMAGE', '[PATH]'],
   options: {
     long: { type: 'boolean', short: 'l', help: 'mode, links, owner, size, time and link target as well' },
+    all: {
+      type: 'boolean',
+      short: 'a',
+      help: 'without effect: names that begin with a dot are always listed',
+    },
     recursive: { type: 'boolean', short: 'R', help: 'also what is in directories below' },
+    layer: { type: 'string', value: 'N', help: 'only this layer, the lowest being 0; whiteouts are shown' },
     ...IMAGE_OPTIONS,
   },
   notes: [

@@ -5,6 +5,7 @@
  */
 import { ExitStatus, UsageError } from './command.js';
 import { readCommandLine } from './command-line.js';
+import { asksForJson, errorAsJson } from './json-error.js';
 import { printable } from './printable.js';
 import { OutputClosed, writeOut } from './standard-output.js';
 import { version } from './version.js';
@@ -42,8 +43,12 @@ async function run(argv: readonly string[]): Promise<void> {
   else await request.command.run({ ...request.invocation, signal: interruption.signal });
 }
 
-function report(error: unknown): void {
+function report(error: unknown, argv: readonly string[]): void {
   const { message, code, stack } = error as Error & { code?: string };
+  if (asksForJson(argv)) {
+    process.stderr.write(`${errorAsJson(error)}\n`);
+    return;
+  }
   // An error without a code is a fault of this program: its stack is what a report needs.
   const text =
     code === undefined ? `internal error: ${stack ?? String(error)}` : `${printable(message)} [${code}]`;
@@ -54,7 +59,7 @@ function exitStatus(error: unknown): number {
   if (interruption.signal.aborted) return (interruption.signal.reason as Interrupted).status;
   if (error instanceof ExitStatus) return error.status;
   if (error instanceof OutputClosed) return EXIT_BY_SIGNAL.SIGPIPE;
-  report(error);
+  report(error, process.argv.slice(2));
   return error instanceof UsageError ? EXIT_USAGE : EXIT_FAILURE;
 }
 

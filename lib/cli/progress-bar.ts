@@ -4,25 +4,27 @@
  */
 import { byteText } from './byte-text.js';
 
+import type { Invocation } from './command.js';
+
 const REDRAW_MS = 100;
 const BAR_WIDTH = 24;
 
 export class ProgressBar {
   readonly #label: string;
   readonly #total: number | undefined;
-  readonly #stream: NodeJS.WriteStream;
+  readonly #stream: NodeJS.WriteStream | undefined;
   readonly #started = performance.now();
   #drawn = 0;
 
-  /** `total` in bytes; undefined when the input is a pipe. */
-  constructor(label: string, total: number | undefined, stream: NodeJS.WriteStream = process.stderr) {
+  /** `total` in bytes; undefined when the input is a pipe. Without a stream nothing is drawn. */
+  constructor(label: string, total: number | undefined, stream: NodeJS.WriteStream | undefined) {
     this.#label = label;
     this.#total = total;
     this.#stream = stream;
   }
 
   update(done: number): void {
-    if (!this.#stream.isTTY) return;
+    if (!this.#stream?.isTTY) return;
     const now = performance.now();
     if (now - this.#drawn < REDRAW_MS) return;
     this.#drawn = now;
@@ -34,8 +36,13 @@ export class ProgressBar {
 
   /** Clears the line. */
   end(): void {
-    if (this.#drawn > 0) this.#stream.write('\r\x1b[2K');
+    if (this.#drawn > 0) this.#stream?.write('\r\x1b[2K');
   }
+}
+
+/** The bar of a command, which `--quiet` takes away. */
+export function progressBar(label: string, total: number | undefined, { options }: Invocation): ProgressBar {
+  return new ProgressBar(label, total, options['quiet'] === true ? undefined : process.stderr);
 }
 
 /** How far something is, in one line. `done` and `total` in bytes, `elapsed` in milliseconds. */

@@ -1,15 +1,23 @@
 /** `seekable-oci ztoc build`: one pass over a layer, one ztoc file. */
 import { buildZtoc, SociError } from '../index.js';
 import { byteText } from './byte-text.js';
-import { type Command, type Invocation, optionBytes, optionText, UsageError } from './command.js';
+import {
+  type Command,
+  type Invocation,
+  optionBytes,
+  optionText,
+  QUIET_OPTION,
+  UsageError,
+} from './command.js';
 import { openStream } from './layer-operand.js';
 import { OutputFile } from './output-file.js';
-import { ProgressBar } from './progress-bar.js';
+import { progressBar } from './progress-bar.js';
 import { writeJson, writeOut } from './standard-output.js';
 
-async function build(operand: string, options: Record<string, unknown>, signal: AbortSignal) {
+async function build(operand: string, options: Record<string, unknown>, invocation: Invocation) {
+  const { signal } = invocation;
   const layer = await openStream(operand, signal);
-  const bar = new ProgressBar('indexing', layer.size);
+  const bar = progressBar('indexing', layer.size, invocation);
   try {
     return await buildZtoc(layer.source, {
       ...options,
@@ -35,7 +43,7 @@ async function run(invocation: Invocation): Promise<void> {
   };
   const file = await OutputFile.open(output);
   try {
-    const { ztoc, layerDigest, layerSize } = await build(operand, options, invocation.signal);
+    const { ztoc, layerDigest, layerSize } = await build(operand, options, invocation);
     // What a pipe gives whose writer failed: to the library an empty layer, here never what was meant.
     if (layerSize === 0) {
       throw new SociError('ERR_SOCI_LAYER_TRUNCATED', 'expected a gzip or uncompressed tar, found 0 bytes');
@@ -48,11 +56,11 @@ async function run(invocation: Invocation): Promise<void> {
     const summary = {
       digest: ztoc.digest,
       size: bytes.length,
-      layer_digest: layerDigest,
-      layer_size: layerSize,
-      span_size: ztoc.spanSize,
-      num_spans: ztoc.spanCount,
-      num_files: ztoc.entryCount,
+      layerDigest,
+      layerSize,
+      spanSize: ztoc.spanSize,
+      spans: ztoc.spanCount,
+      entries: ztoc.entryCount,
     };
     if (invocation.options['json'] === true) await writeJson(summary);
     else {
@@ -69,13 +77,14 @@ export const ztocBuild: Command = {
   operands: ['LAYER'],
   options: {
     output: { type: 'string', short: 'o', value: 'FILE', help: 'where the ztoc goes; - is standard output' },
-    'span-size': { type: 'string', value: 'N', help: 'uncompressed bytes per span (default 4194304)' },
+    'span-size': { type: 'string', value: 'SIZE', help: 'uncompressed bytes per span (default 4MiB)' },
     'build-tool-identifier': {
       type: 'string',
       value: 'S',
       help: 'written into the ztoc (default: this tool)',
     },
     json: { type: 'boolean', help: 'print the result as JSON' },
+    ...QUIET_OPTION,
   },
   notes: [
     'LAYER is a path, an http(s) URL, or - for standard input: a gzip or uncompressed tar.',

@@ -4,7 +4,7 @@ import { type Command, type Invocation, ZTOC_DIGEST_OPTION } from './command.js'
 import { writeJson } from './standard-output.js';
 import { readZtoc } from './ztoc-input.js';
 
-/** Spans are half-open: an empty file has `start_span` = `end_span`. */
+/** `end_span` is the last one, as the reference has it; an empty file has that at its place. */
 function files(ztoc: Ztoc) {
   return Array.from(ztoc.entries(), entry => {
     const { firstSpan, endSpan } = ztoc.locateRange(entry);
@@ -14,7 +14,7 @@ function files(ztoc: Ztoc) {
       size: entry.size,
       type: entry.type,
       start_span: firstSpan,
-      end_span: endSpan,
+      end_span: Math.max(firstSpan, endSpan - 1),
     };
   });
 }
@@ -30,7 +30,7 @@ async function run(invocation: Invocation): Promise<void> {
     span_size: ztoc.spanSize,
     num_spans: ztoc.spanCount,
     num_files: list.length,
-    num_multi_span_files: list.filter(file => file.end_span - file.start_span > 1).length,
+    num_multi_span_files: list.filter(file => file.end_span > file.start_span).length,
     files: list,
   });
 }
@@ -44,7 +44,7 @@ export const ztocInfo: Command = {
   },
   notes: [
     'offset and size are bytes of the uncompressed tar; size at the top is that of the ztoc.',
-    'A file lies in the spans start_span ≤ i < end_span (the end is exclusive).',
+    'A file lies in the spans from start_span to end_span, that one included.',
   ],
   run,
 };

@@ -1,8 +1,8 @@
 /** `seekable-oci ztoc verify`: a full pass over the layer that checks everything a ztoc says. */
 import { SociError, verify } from '../index.js';
-import { type Command, ExitStatus, type Invocation, ZTOC_DIGEST_OPTION } from './command.js';
+import { type Command, ExitStatus, type Invocation, QUIET_OPTION, ZTOC_DIGEST_OPTION } from './command.js';
 import { openStream } from './layer-operand.js';
-import { ProgressBar } from './progress-bar.js';
+import { progressBar } from './progress-bar.js';
 import { writeJson, writeOut } from './standard-output.js';
 import { readZtoc } from './ztoc-input.js';
 
@@ -12,7 +12,7 @@ async function run(invocation: Invocation): Promise<void> {
   const json = invocation.options['json'] === true;
   const { ztoc, digest } = await readZtoc(ztocPath, invocation);
   const layer = await openStream(operand, signal);
-  const bar = new ProgressBar('verifying', layer.size);
+  const bar = progressBar('verifying', layer.size, invocation);
   try {
     await verify(layer.source, ztoc, { signal, onProgress: bytes => bar.update(bytes) });
   } catch (error) {
@@ -24,7 +24,7 @@ async function run(invocation: Invocation): Promise<void> {
     bar.end();
     await layer.close();
   }
-  if (json) await writeJson({ ok: true, digest, num_spans: ztoc.spanCount, num_files: ztoc.entryCount });
+  if (json) await writeJson({ ok: true, digest, spans: ztoc.spanCount, entries: ztoc.entryCount });
   else
     await writeOut(`${digest}  describes the layer: ${ztoc.spanCount} spans, ${ztoc.entryCount} entries\n`);
 }
@@ -35,6 +35,7 @@ export const ztocVerify: Command = {
   options: {
     ...ZTOC_DIGEST_OPTION,
     json: { type: 'boolean', help: 'print the outcome as JSON, the first difference included' },
+    ...QUIET_OPTION,
   },
   notes: [
     'LAYER is a path, an http(s) URL, or - for standard input; it is read once, whole.',

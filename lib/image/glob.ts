@@ -172,7 +172,10 @@ function firstGroup(text: string): { start: number; end: number; parts: string[]
 }
 
 function parseComponent(text: string): Component {
-  if (text === '**') return '**';
+  return text === '**' ? '**' : parseTokens(text);
+}
+
+function parseTokens(text: string): readonly Token[] {
   const tokens: Token[] = [];
   const chars = [...text];
   for (let i = 0; i < chars.length; i += 1) {
@@ -210,9 +213,19 @@ function parseSet(chars: readonly string[], start: number): { token: Token; end:
   return undefined;
 }
 
+/** Whether a name matches a pattern, as `find -name` has it: a dot at its start is a character like any other. */
+export function nameMatcher(pattern: string): (name: string) => boolean {
+  const components = expandBraces(pattern).map(text => parseTokens(text));
+  return name => components.some(tokens => matchTokens(tokens, name));
+}
+
 function matchName(tokens: readonly Token[], name: string): boolean {
-  const chars = [...name];
   if (name.startsWith('.') && !(tokens[0]?.type === 'char' && tokens[0].char === '.')) return false;
+  return matchTokens(tokens, name);
+}
+
+function matchTokens(tokens: readonly Token[], name: string): boolean {
+  const chars = [...name];
   let at = 0;
   let token = 0;
   let starToken = -1;

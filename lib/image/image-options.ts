@@ -60,6 +60,8 @@ export interface ImageProgress {
 export interface OpenImageOptions extends AbortableOptions, RegistryOptions {
   /** E.g. 'linux/arm64'. Default: the host's, else the only one that there is. */
   readonly platform?: Platform | string | undefined;
+  /** Position of the only layer to read, the lowest being 0; whiteouts are files then. Default: all, merged. */
+  readonly onlyLayer?: number | undefined;
   /** The digest of the SOCI index to use; false: none. Default: whatever `findIndex` finds. */
   readonly index?: string | false | undefined;
   /** What to look for, in this order. Default: v2, then v1. */
@@ -91,6 +93,7 @@ export const OPEN_IMAGE_NAMES: OptionNames<OpenImageOptions> = {
   ...ABORTABLE_NAMES,
   ...REGISTRY_NAMES,
   platform: true,
+  onlyLayer: true,
   index: true,
   indexOrder: true,
   missingZtoc: true,

@@ -4,7 +4,7 @@
  * other; ztocs and layers when something needs them.
  */
 import { join } from 'node:path';
-import { checkChoice, checkOptions, chosenOptions } from '../arguments.js';
+import { checkChoice, checkInteger, checkOptions, chosenOptions } from '../arguments.js';
 import { AbortScope } from '../async/abort-scope.js';
 import { SociError } from '../errors.js';
 import { UnpackBudget } from '../plain/unpack-budget.js';
@@ -83,8 +83,12 @@ export async function openImage(
       return layer;
     });
     const name = `${repository.name}@${content.descriptor.digest}`;
-    const tree = { whiteouts: 'apply', semantics, maxNames: limits.maxNames } as const;
-    return new Image({ name, content, config, index, layers, tree, release });
+    const { onlyLayer } = options;
+    if (onlyLayer !== undefined) checkInteger('onlyLayer', onlyLayer, 0, layers.length - 1);
+    const read = onlyLayer === undefined ? layers : layers.slice(onlyLayer, onlyLayer + 1);
+    const whiteouts = onlyLayer === undefined ? 'apply' : 'keep';
+    const tree = { whiteouts, semantics, maxNames: limits.maxNames } as const;
+    return new Image({ name, content, config, index, layers: read, tree, release });
   } catch (error) {
     await release();
     throw error;

@@ -95,6 +95,19 @@ export class LayoutIndex {
     });
   }
 
+  /** Takes every entry with `digest` away. */
+  async remove(digest: string, signal?: AbortSignal): Promise<void> {
+    await inTurn(this.#files.key, async () => {
+      const bytes = await this.#bytes(signal);
+      if (bytes === undefined) return;
+      const document = JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>;
+      const known = this.#parse(bytes);
+      const entries = (document['manifests'] as unknown[]).filter((_, at) => known[at]?.digest !== digest);
+      const text = JSON.stringify({ ...document, manifests: entries });
+      await this.#files.write(INDEX, [Buffer.from(text)], signal);
+    });
+  }
+
   async #bytes(signal: AbortSignal | undefined): Promise<Uint8Array | undefined> {
     if ((await this.#files.size(INDEX, signal)) === undefined) {
       return undefined;

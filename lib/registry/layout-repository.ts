@@ -10,9 +10,9 @@ import { isDigest, requireSha256, sha256Digest, verifyContent } from './digest.j
 import type { LayoutFiles } from './layout-files.js';
 import { isNamed, LayoutIndex, refName } from './layout-index.js';
 import { artifactTypeOf, MAX_MANIFEST_BYTES, parseManifest } from './manifest.js';
-import { isIndexType, isManifestType } from './media-types.js';
+import { isIndexType, isManifestType, OCI_INDEX } from './media-types.js';
 import { selectReferrers } from './referrers.js';
-import { referrersTag, withArtifactTypes } from './referrers-tag.js';
+import { referrersTag, removeReferrer, withArtifactTypes } from './referrers-tag.js';
 import {
   type BlobContent,
   DEFAULT_MAX_BLOB_BYTES,
@@ -163,6 +163,23 @@ export class LayoutRepository implements Repository {
       await this.#index.add(descriptor, tag, signal);
     }
     return descriptor;
+  }
+
+  /** The entry goes, the blob stays: as nothing counts references, something else may need it. */
+  async deleteManifest(digest: string, options: AbortableOptions = {}): Promise<void> {
+    const { signal } = options;
+    const { manifest } = await this.getManifest(digest, { signal });
+    await this.#index.remove(digest, signal);
+    const { subject } = manifest;
+    if (subject === undefined) return;
+    // skopeo copies the list of referrers under its tag.
+    const tag = referrersTag(subject.digest);
+    const list = (await this.#entries(signal)).find(entry => refName(entry) === tag);
+    const listed = list && (await this.#parseListed(list, signal));
+    if (listed?.kind !== 'index') return;
+    const write = async (index: Uint8Array) =>
+      void (await this.pushManifest(index, OCI_INDEX, { tag, signal }));
+    await removeReferrer({ read: async () => listed.manifests, write }, digest);
   }
 
   async listTags(options: AbortableOptions = {}): Promise<string[]> {

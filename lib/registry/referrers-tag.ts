@@ -118,3 +118,10 @@ export async function addReferrer(
     );
   }
 }
+
+/** Takes a referrer out of the index under the fallback tag; what is not there is left as it is. */
+export async function removeReferrer(access: TagSchemaAccess, digest: string): Promise<void> {
+  const known = await access.read();
+  const rest = known.filter(referrer => referrer.digest !== digest);
+  if (rest.length < known.length) await access.write(encodeIndex(rest));
+}

@@ -13,7 +13,13 @@ import { readManifestAnswer } from './manifest-answer.js';
 import { essence, isIndexType, isManifestType, MANIFEST_ACCEPT, OCI_INDEX } from './media-types.js';
 import { type ImageReference, isTag, referenceTarget } from './reference.js';
 import { listReferrers, selectReferrers } from './referrers.js';
-import { addReferrer, referrersTag, taggedReferrers, withArtifactTypes } from './referrers-tag.js';
+import {
+  addReferrer,
+  referrersTag,
+  removeReferrer,
+  taggedReferrers,
+  withArtifactTypes,
+} from './referrers-tag.js';
 import { isRefusal, protocolError } from './registry-error.js';
 import {
   type BlobContent,
@@ -201,6 +207,24 @@ export class RegistryRepository implements Repository {
       await addReferrer(access, descriptor, options.signal);
     }
     return descriptor;
+  }
+
+  async deleteManifest(digest: string, options: AbortableOptions = {}): Promise<void> {
+    const { signal } = options;
+    const { manifest } = await this.getManifest(requireSha256(digest, this.name), { signal });
+    const endpoint = await this.#pushEndpoint();
+    if (manifest.subject !== undefined) {
+      // First from the list: whoever reads it meanwhile finds nothing that is gone.
+      await removeReferrer(this.#tagSchema(endpoint, manifest.subject.digest, signal), digest);
+    }
+    const answer = await this.#send(endpoint, {
+      method: 'DELETE',
+      url: this.#manifestPath(digest),
+      scopes: [repositoryScope(this.repository, 'delete')],
+      expect: [200, 202, 204],
+      signal,
+    });
+    await answer.discard();
   }
 
   async listTags(options: AbortableOptions = {}): Promise<string[]> {

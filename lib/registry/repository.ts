@@ -87,6 +87,13 @@ export interface Repository {
   /** Stores a manifest as it is and makes it known to its subject's referrers. Returns its descriptor. */
   pushManifest(bytes: Uint8Array, mediaType: string, options?: PushManifestOptions): Promise<Descriptor>;
 
+  /**
+   * Deletes a manifest, and takes it from its subject's referrers where a list under a tag has those. Blobs stay.
+   *
+   * @throws SociError ERR_SOCI_REGISTRY_NOT_FOUND; ERR_SOCI_HTTP_STATUS where a registry deletes nothing
+   */
+  deleteManifest(digest: string, options?: AbortableOptions): Promise<void>;
+
   listTags(options?: AbortableOptions): Promise<string[]>;
 
   /** Manifests whose subject is `digest`, sorted by digest; an empty list when there are none. */

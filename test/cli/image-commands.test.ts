@@ -6,7 +6,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import t from 'tap';
 
-import { UsageError } from '../../lib/cli/command.js';
+import { optionBytes, UsageError } from '../../lib/cli/command.js';
 import { readCommandLine } from '../../lib/cli/command-line.js';
 import { layerOf, pushIndexedImage } from '../image/sample-image.js';
 import { command, fails, finished, type Outcome, start } from './run-command.js';
@@ -53,6 +53,57 @@ t.test('help names every command, and each explains itself', async t => {
   const group = await readHelp('index');
   t.match(group, 'index create');
   t.notMatch(group, 'ztoc build');
+});
+
+t.test('options stand before, between and behind the words of a command', async t => {
+  const words = async (...args: string[]) => {
+    const request = await readCommandLine(args);
+    return request.kind === 'run' ? request.invocation : request;
+  };
+  const expected = await words('ls', image, '/etc', '--quiet', '--platform', 'linux/amd64');
+  t.same(await words('--quiet', '--platform', 'linux/amd64', 'ls', image, '/etc'), expected);
+  t.same(await words('--platform=linux/amd64', 'ls', '--quiet', image, '/etc'), expected);
+  const listed = await words('index', 'ls', image, '--json');
+  t.same(await words('--json', 'index', 'ls', image), listed);
+  t.same(await words('index', '--json', 'ls', image), listed);
+  t.match(await words('ls', '-la', image), { options: { long: true, all: true } });
+  await t.rejects(readCommandLine(['--quiet']), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
+});
+
+t.test('help and the version, as people ask for them', async t => {
+  const ask = (...args: string[]) => readCommandLine(args);
+  t.same(await ask('help', 'ls'), await ask('ls', '--help'));
+  t.same(await ask('help', 'index', 'create'), await ask('index', 'create', '-h'));
+  t.same(await ask('help', 'index'), await ask('index', '--help'));
+  t.same(await ask('--quiet', '--help'), await ask('help'));
+  for (const word of ['-v', 'version', '--version']) t.same(await ask(word), { kind: 'version' });
+});
+
+t.test('sizes have units', t => {
+  const bytes = (size: string) =>
+    optionBytes({ operands: [], options: { size }, signal: new AbortController().signal }, 'size', 1);
+  t.equal(bytes('4194304'), 4194304);
+  t.equal(bytes('4MiB'), 4194304);
+  t.equal(bytes('512kib'), 524288);
+  t.equal(bytes('10MB'), 10_000_000);
+  for (const wrong of ['', '0', '0MiB', '-1', '1k', '1.5MiB', '4 MiB', '9007199254740993', '9999999TiB']) {
+    t.throws(() => bytes(wrong), { code: 'ERR_SOCI_INVALID_ARGUMENT' }, wrong);
+  }
+  t.end();
+});
+
+t.test('with --json an error is one object on standard error', async t => {
+  for (const [args, status, code] of [
+    [['--json', 'cat', image, '/nothing'], 1, 'ENOENT'],
+    [['ls', '--json', `${image}:none`], 1, 'ERR_SOCI_REGISTRY_NOT_FOUND'],
+    [['ls', '--json'], 2, 'ERR_SOCI_INVALID_ARGUMENT'],
+  ] as const) {
+    const outcome = await command(args);
+    t.equal(outcome.status, status);
+    const { error } = JSON.parse(outcome.stderr);
+    t.equal(error.code, code);
+    t.type(error.message, 'string');
+  }
 });
 
 t.test('wrong usage is status 2, before any request', async t => {

@@ -37,7 +37,7 @@ t.test('a layer behind a URL', { skip: needs('tar', 'nginx', 'pigz') }, async t 
     (await succeed(['ztoc', 'build', url, '-o', ztoc, ...spanSize, '--json'])).toString(),
   );
   const digest = `sha256:${createHash('sha256').update(layer).digest('hex')}`;
-  t.match(summary, { layer_digest: digest, layer_size: layer.length });
+  t.match(summary, { layerDigest: digest, layerSize: layer.length });
   const piped = await succeed(['ztoc', 'build', '-', '-o', '-', ...spanSize], layer);
   t.ok(piped.equals(await readFile(ztoc)), 'standard input and output give the same ztoc');
 

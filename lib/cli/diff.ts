@@ -1,0 +1,63 @@
+/** `seekable-oci diff`: what is in one image and not, or not so, in another. */
+import { compareImages, type ImageDifference } from '../image/compare-images.js';
+import type { Command, Invocation } from './command.js';
+import { bytesAsJson } from './file-entry.js';
+import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
+import { printableName } from './printable.js';
+import { writeOut } from './standard-output.js';
+
+const PAGE = 64 * 1024;
+
+/** As `docker diff` has them. */
+const LETTER = { added: 'A', removed: 'D', changed: 'C' } as const;
+
+function line({ path, differences }: ImageDifference, letter: string): string {
+  return `${letter} ${printableName(path)}${differences.length === 0 ? '' : `  ${differences.join(' ')}`}\n`;
+}
+
+async function run(invocation: Invocation): Promise<void> {
+  const [from = '', to = ''] = invocation.operands;
+  const content = invocation.options['content'] === true;
+  await ImageSession.run(invocation, [from, to], async session => {
+    const { json, signal, reporter } = session;
+    await session.read(from, before =>
+      session.read(to, async after => {
+        let page = json ? '[' : '';
+        let separator = '\n';
+        let uncompared = 0;
+        for await (const found of compareImages(before, after, { content, signal })) {
+          const { path, change, differences } = found;
+          if (change === 'uncompared') uncompared += 1;
+          if (json) {
+            page += `${separator}  ${JSON.stringify({ ...bytesAsJson('path', path), change, differences })}`;
+            separator = ',\n';
+          } else if (change !== 'uncompared') page += line(found, LETTER[change]);
+          if (page.length > PAGE) {
+            await writeOut(page);
+            page = '';
+          }
+        }
+        await writeOut(json ? `${page}\n]\n` : page);
+        if (uncompared > 0) {
+          reporter.line(
+            `${uncompared} files of equal size are in other layers, so their content may differ: --content reads them`,
+          );
+        }
+      }),
+    );
+  });
+}
+
+export const diff: Command = {
+  summary: 'Tells what differs between two images: names, types, modes, owners, sizes, targets.',
+  operands: ['IMAGE', 'IMAGE'],
+  options: {
+    content: { type: 'boolean', help: 'compare the bytes of files of equal size in other layers too' },
+    ...IMAGE_OPTIONS,
+  },
+  notes: [
+    'A is only in the second image, D only in the first, C is in both, with what differs. Times are not',
+    'compared. Without --content no file is fetched: what is of the same layer is equal.',
+  ],
+  run,
+};

@@ -1,0 +1,22 @@
+/** `seekable-oci tags`: the tags of a repository, a layout or an archive. */
+import type { Command, Invocation } from './command.js';
+import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
+import { printable } from './printable.js';
+import { writeJson, writeOut } from './standard-output.js';
+
+async function run(invocation: Invocation): Promise<void> {
+  const [operand = ''] = invocation.operands;
+  await ImageSession.run(invocation, [operand], async session => {
+    const list = await session.open(operand).repository.listTags({ signal: session.signal });
+    if (session.json) await writeJson(list);
+    else await writeOut(list.map(tag => `${printable(tag)}\n`).join(''));
+  });
+}
+
+export const tags: Command = {
+  summary: 'Lists the tags of a repository, sorted.',
+  operands: ['REPO'],
+  options: IMAGE_OPTIONS,
+  notes: ['REPO is registry/repo, oci:DIR or oci-archive:FILE; a tag behind it is of no importance.'],
+  run,
+};
