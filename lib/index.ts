@@ -16,9 +16,12 @@ export type { ImageDirent, ImageStats } from './image/file-stats.js';
 export type {
   GlobOptions,
   Image,
+  ImageFileLocation,
   ImageFilePlan,
   ImageLayerInfo,
   ReaddirOptions,
+  WholeLayer,
+  WholeLayersPlan,
 } from './image/image.js';
 export type { ImageConfig } from './image/image-config.js';
 export {

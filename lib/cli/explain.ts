@@ -1,5 +1,5 @@
 /** `seekable-oci explain`: what reading a file would cost, before anything of it is fetched. */
-import type { Image, ImageFilePlan } from '../index.js';
+import type { Image, ImageFilePlan, WholeLayersPlan } from '../index.js';
 import { byteText } from './byte-text.js';
 import type { Command, Invocation } from './command.js';
 import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
@@ -34,6 +34,16 @@ function report(image: Image, plan: ImageFilePlan): string {
     .join('');
 }
 
+function reportWhole(image: Image, { wholeLayers, bytes }: WholeLayersPlan): string {
+  const lines = wholeLayers.map(({ layer, layerDigest, bytes }) => {
+    const why = image.layers.find(({ descriptor }) => descriptor.digest === layerDigest)?.reason;
+    return `layer  ${layer}, ${layerDigest}, would be read once: ${byteText(bytes)}${why === undefined ? '' : ` (${why})`}`;
+  });
+  const advice =
+    "what the file costs is known after that; 'index create' on the image avoids it for everybody";
+  return `${[...lines, `fetch  ${byteText(bytes)} before any file can be found: ${advice}`].join('\n')}\n`;
+}
+
 const ORIGIN_TEXT = {
   index: 'of the index',
   verified: 'of an index, verified against the layer',
@@ -48,6 +58,11 @@ async function run(invocation: Invocation): Promise<void> {
     const { json, signal } = session;
     await session.read(operand, async image => {
       const plan = await image.explain(path, { signal });
+      if ('wholeLayers' in plan) {
+        if (json) await writeJson(plan);
+        else await writeOut(reportWhole(image, plan));
+        return;
+      }
       if (!json) {
         await writeOut(report(image, plan));
         return;

@@ -198,7 +198,8 @@ export class ImageSession {
         : `SOCI index ${found.descriptor.digest} (${found.index.version}), by ${found.via}`,
     );
     await body(opened);
-    this.#tellNotes(await opened.notes({ signal: this.signal }));
+    // Not to be found out for the note's sake: a layer may have to be read for it.
+    if (opened.loaded) this.#tellNotes(await opened.notes({ signal: this.signal }));
     const { askedBytes, fetchedBytes, requests } = opened.stats;
     this.reporter.debug(
       `${byteText(askedBytes)} asked for, ${byteText(fetchedBytes)} of layers fetched in ${requests} requests`,

@@ -25,7 +25,7 @@ async function run(invocation: Invocation): Promise<void> {
       const stats = await image.lstat(real, { signal });
       const entry = await fileEntry(image, real, real, signal);
       const attributes = await image.xattrs(real, { followSymlinks: false, signal });
-      const place = stats.isFile() ? await image.explain(real, { signal }) : undefined;
+      const place = stats.isFile() ? await image.locate(real, { signal }) : undefined;
       const layer = place && { position: place.layer, digest: place.layerDigest };
       if (json) {
         const xattrs = [...attributes].map(([name, value]) => ({ name, ...bytesAsJson('value', value) }));

@@ -16,7 +16,12 @@ import type { Repository } from '../registry/repository.js';
 import type { ZtocOrigin } from '../soci/index-event.js';
 import type { ZtocDescriptor } from '../soci/soci-index.js';
 import type { ZtocCache } from '../soci/ztoc-cache.js';
-import { type ListedZtoc, type ProviderEvents, ZtocProvider } from '../soci/ztoc-provider.js';
+import {
+  type ListedZtoc,
+  type ProvidedZtoc,
+  type ProviderEvents,
+  ZtocProvider,
+} from '../soci/ztoc-provider.js';
 import type { RangeSource } from '../source/range-source.js';
 import type { ImageLimits, ImageProgress, MissingZtoc } from './image-options.js';
 
@@ -41,6 +46,11 @@ interface FoundContent extends LayerContent {
   readonly origin: LayerOrigin;
 }
 
+/** A layer's ztoc, or that there is none without reading the layer. */
+interface PresentZtoc {
+  readonly ztoc: ProvidedZtoc | undefined;
+}
+
 /** A layer whose files can be read. */
 export interface OpenedLayer {
   readonly origin: LayerOrigin;
@@ -63,6 +73,7 @@ export class ImageLayer {
   readonly description: LayerDescription;
   readonly #options: ImageLayerOptions;
   readonly #data: SharedOnce<OpenedLayer>;
+  readonly #present: SharedOnce<PresentZtoc>;
   readonly #provider: ZtocProvider;
   readonly #events: ProviderEvents;
   #reason: string | undefined;
@@ -80,6 +91,7 @@ export class ImageLayer {
       },
       onCacheFailed: () => {},
     };
+    this.#present = new SharedOnce(async signal => ({ ztoc: await this.#findZtoc(signal) }));
     this.#data = new SharedOnce(
       async signal => openedLayer(await this.#open(signal), options),
       layer => void closeLayer(layer),
@@ -96,30 +108,47 @@ export class ImageLayer {
     return this.#reason;
   }
 
+  /** Bytes of the layer that are read before a file can be found in it: none, or all. Fetches the ztoc, nothing more. */
+  async bytesToOpen(signal: AbortSignal): Promise<number> {
+    if (this.#data.value !== undefined) return 0;
+    const { ztoc } = await this.#present.get(signal);
+    if (ztoc !== undefined) return 0;
+    const { descriptor, diffId } = this.description;
+    const unpacked = diffId && (await openUnpacked(this.#unpacking(diffId, signal)));
+    if (!unpacked) return descriptor.size;
+    await unpacked.source.close();
+    return 0;
+  }
+
   /** @throws SociError ERR_SOCI_NO_ZTOC unless layers without one are built; what building or fetching fails with */
   open(signal: AbortSignal | undefined): Promise<OpenedLayer> {
     return this.#data.get(signal);
   }
 
   async close(): Promise<void> {
+    await this.#present.finished();
     await this.#data.finished();
     if (this.#data.value !== undefined) await closeLayer(this.#data.value);
   }
 
   async #open(signal: AbortSignal): Promise<FoundContent> {
+    const { ztoc } = await this.#present.get(signal);
+    if (ztoc !== undefined) return { ...ztoc, source: await this.#openBlob(signal) };
+    const { diffId } = this.description;
+    const unpacked = diffId && (await openUnpacked(this.#unpacking(diffId, signal)));
+    if (unpacked) return { ...unpacked, origin: 'unpacked' };
+    return await this.#fromLayer(signal);
+  }
+
+  /** What can be had without reading the layer. */
+  async #findZtoc(signal: AbortSignal): Promise<ProvidedZtoc | undefined> {
     const { repository, missingZtoc: policy } = this.#options;
-    const { descriptor, diffId } = this.description;
+    const { descriptor } = this.description;
     const listed = await this.#provider.listed(descriptor, this.#listed(), this.#events, signal);
     if (listed === undefined && policy !== 'build') {
       throw missingZtoc(repository.name, this.description, this.#reason);
     }
-    const present = listed ?? (await this.#provider.cached(descriptor, signal));
-    if (present !== undefined) {
-      return { ...present, source: await this.#openBlob(signal) };
-    }
-    const unpacked = diffId && (await openUnpacked(this.#unpacking(diffId, signal)));
-    if (unpacked) return { ...unpacked, origin: 'unpacked' };
-    return await this.#fromLayer(signal);
+    return listed ?? (await this.#provider.cached(descriptor, signal));
   }
 
   /** The index's ztoc, at its word. Where nothing else would do, or the caller named it, a bad one is an error. */

@@ -75,15 +75,35 @@ export interface ImageLayerInfo {
   readonly stats: ReadStats;
 }
 
-/** What reading a file would cost now. */
-export interface ImageFilePlan extends ReadPlan {
+/** Where the bytes of a file are. Digest and entry name them, whatever image the layer is in. */
+export interface ImageFileLocation {
   /** Where links lead to. */
   readonly path: string;
   /** Position of the layer in the image, the lowest being 0. */
   readonly layer: number;
   readonly layerDigest: string;
+  /** The file's place among the entries of the layer's tar. */
+  readonly entry: number;
   /** Bytes of the file. */
   readonly size: number;
+}
+
+/** What reading a file would cost now. */
+export interface ImageFilePlan extends ReadPlan, ImageFileLocation {}
+
+/** A layer without a ztoc, which is read once as a whole before any file of the image can be found. */
+export interface WholeLayer {
+  readonly layer: number;
+  readonly layerDigest: string;
+  /** Of the layer as it is stored. */
+  readonly bytes: number;
+}
+
+/** What reading any file would cost first. What the file then costs is not known before. */
+export interface WholeLayersPlan {
+  readonly wholeLayers: readonly WholeLayer[];
+  readonly requests: number;
+  readonly bytes: number;
 }
 
 export interface ReaddirOptions extends AbortableOptions {
@@ -131,6 +151,11 @@ export class Image {
       const stats = opened?.entries.stats ?? newCounters();
       return { descriptor, diffId, ztoc, opened: opened?.origin, reason, stats };
     });
+  }
+
+  /** Whether the layers have been opened and merged, which the first look at the files does. */
+  get loaded(): boolean {
+    return this.#tree.value !== undefined;
   }
 
   /** What reading all layers has cost so far. Manifests and ztocs are not counted. */
@@ -340,19 +365,27 @@ export class Image {
   }
 
   /**
-   * What reading a file, or a range of it, would cost now. Fetches the ztocs that say so, and nothing of a layer that
-   * has one. Errors as for `readFile`.
+   * What reading a file, or a range of it, would cost now. Fetches the ztocs that say so, and nothing of a layer: where
+   * layers have none, and nothing has been read of the image yet, what it says is that they will be read. Errors as for
+   * `readFile`.
    */
-  async explain(path: ImagePath, options: RangeOptions = {}): Promise<ImageFilePlan> {
+  async explain(path: ImagePath, options: RangeOptions = {}): Promise<ImageFilePlan | WholeLayersPlan> {
     checkOptions('explain', options, RANGE);
+    const wholeLayers = await this.#scope.run(options.signal, signal => this.#wholeLayers(signal));
+    if (wholeLayers.length > 0) {
+      const bytes = wholeLayers.reduce((sum, layer) => sum + layer.bytes, 0);
+      return { wholeLayers, requests: wholeLayers.length, bytes };
+    }
     return await this.#with(options, async tree => {
-      const { ino, name } = lookUpFile(tree, path, { followLast: true, syscall: 'open' });
-      const content = new FileContent(tree, ino);
-      const layer = tree.table.layer(ino);
-      const layerDigest = this.#parts.layers[layer]?.description.descriptor.digest ?? '';
-      const real = encodeName(tree.table.path(name), 'utf8');
-      return { path: real, layer, layerDigest, size: content.size, ...content.plan(options) };
+      const { ino } = lookUpFile(tree, path, { followLast: true, syscall: 'open' });
+      return { ...this.#locate(tree, path), ...new FileContent(tree, ino).plan(options) };
     });
+  }
+
+  /** Which layer a file's bytes are in, and where. Errors as for `readFile`. */
+  async locate(path: ImagePath, options: AbortableOptions = {}): Promise<ImageFileLocation> {
+    checkOptions('locate', options, ABORTABLE);
+    return await this.#with(options, async tree => this.#locate(tree, path));
   }
 
   /**
@@ -411,6 +444,27 @@ export class Image {
       await this.#pace.step(signal);
       return await body(tree, signal);
     });
+  }
+
+  #locate(tree: FileTree, path: ImagePath): ImageFileLocation {
+    const { ino, name } = lookUpFile(tree, path, { followLast: true, syscall: 'open' });
+    const { table } = tree;
+    const layer = table.layer(ino);
+    const layerDigest = this.#parts.layers[layer]?.description.descriptor.digest ?? '';
+    const real = encodeName(table.path(name), 'utf8');
+    return { path: real, layer, layerDigest, entry: table.entry(ino), size: table.size(ino) };
+  }
+
+  /** What opening the layers that are not open yet would read. */
+  async #wholeLayers(signal: AbortSignal): Promise<WholeLayer[]> {
+    if (this.loaded) return [];
+    const whole: WholeLayer[] = [];
+    await runBounded([...new Set(this.#parts.layers)], CONCURRENCY, signal, async (layer, abort) => {
+      const bytes = await layer.bytesToOpen(abort);
+      const { position, descriptor } = layer.description;
+      if (bytes > 0) whole.push({ layer: position, layerDigest: descriptor.digest, bytes });
+    });
+    return whole.sort((a, b) => a.layer - b.layer);
   }
 
   async #merge(signal: AbortSignal): Promise<FileTree> {

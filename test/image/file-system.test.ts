@@ -368,7 +368,9 @@ t.test('explain tells what a read costs before anything of a layer is fetched', 
   const image = await sampleImage(t);
   const plan = await image.explain('/bin/../../big', { start: 200_000, endExclusive: 200_010 });
   t.match(plan, { path: '/big', layer: 0, size: BIG.length, cachedSpans: 0 });
-  t.equal(plan.layerDigest, image.layers[0]?.descriptor.digest);
+  const layerDigest = image.layers[0]?.descriptor.digest;
+  t.match(plan, { layerDigest });
+  t.match(await image.locate('/bin/../../big'), { path: '/big', layer: 0, layerDigest, size: BIG.length });
   t.match(image.stats, { requests: 0, fetchedBytes: 0 });
   await image.readFile('/big', { start: 200_000, endExclusive: 200_010 });
   t.match(image.stats, { requests: plan.requests, fetchedBytes: plan.bytes });
@@ -405,6 +407,7 @@ t.test('every call takes a signal, and rejects with its reason', async t => {
     glob: () => image.glob('*', { signal }).next(),
     xattrs: () => image.xattrs('/big', { signal }),
     explain: () => image.explain('/big', { signal }),
+    locate: () => image.locate('/big', { signal }),
     load: () => image.load({ signal }),
     createReadStream: () => collect(image.createReadStream('/big', { signal })),
   };
@@ -441,6 +444,7 @@ t.test('names of options that no call has are refused, by images and by open fil
     glob: () => image.glob('*', unknown).next(),
     xattrs: () => image.xattrs('/big', unknown),
     explain: () => image.explain('/big', unknown),
+    locate: () => image.locate('/big', unknown),
     tree: () => image.tree(unknown),
     load: () => image.load(unknown),
     'file.read': () => file.read(new Uint8Array(1), 0, 1, 0, unknown),

@@ -125,7 +125,7 @@ t.test('a layer that is there twice is opened once', async t => {
   asked(registry);
   t.strictSame(await image.readdir('/a'), ['one', 'two']);
   t.equal(asked(registry).length, 2);
-  t.equal((await image.explain('/a/one')).layer, 2, 'the upper one holds');
+  t.equal((await image.locate('/a/one')).layer, 2, 'the upper one holds');
 });
 
 t.test("platforms: the wanted one, else the host's, else the only one", async t => {
@@ -221,6 +221,35 @@ t.test("missingZtoc: 'build' streams a layer once, and keeps its ztoc", async t 
     asked(registry).some(line => line.includes(layers[1]?.descriptor.digest ?? '')),
     'not streamed again',
   );
+});
+
+t.test('explain fetches nothing of a layer that it would have to read as a whole: it says so', async t => {
+  const { registry, repository, layers } = await setting(t);
+  const pushed = await pushImage(repository, layers, { tag: 'v1' });
+  await pushIndex(repository, pushed, [await ztocOf(layers[0] as SampleLayer)]);
+  const cache = new MemoryZtocCache();
+  await using image = await openImage({ repository, reference: 'v1' }, { cache });
+  const missing = [1, 2].map(layer => ({
+    layer,
+    layerDigest: layers[layer]?.descriptor.digest,
+    bytes: layers[layer]?.bytes.length,
+  }));
+  asked(registry);
+  const bytes = missing.reduce((sum, each) => sum + (each.bytes ?? 0), 0);
+  t.strictSame(await image.explain('/a/two'), { wholeLayers: missing, requests: 2, bytes });
+  const digests = layers.map(({ descriptor }) => descriptor.digest);
+  const requests = asked(registry);
+  t.notOk(requests.some(line => digests.some(digest => line.includes(digest))));
+  t.equal(requests.length, 1, 'the one ztoc that there is');
+  t.notOk(image.loaded);
+  t.strictSame(await image.readFile('/a/two'), textLike(200_000, 2));
+  t.notOk(
+    asked(registry).some(line => line.includes('blobs') && !digests.some(digest => line.includes(digest))),
+    'no ztoc twice',
+  );
+  t.match(await image.explain('/a/two'), { path: '/a/two', layer: 1, requests: Number });
+  await using second = await openImage({ repository, reference: 'v1' }, { cache });
+  t.match(await second.explain('/a/two'), { layer: 1 }, 'the cache has the ztocs by now');
 });
 
 t.test("missingZtoc: 'build' keeps ztocs in a folder for the next process", async t => {

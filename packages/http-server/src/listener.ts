@@ -105,8 +105,8 @@ async function validatorsOf(
   stats: ImageStats,
   signal: AbortSignal,
 ): Promise<Validators> {
-  const { layerDigest, path: entry } = await image.explain(file, { endExclusive: 0, signal });
-  const hash = createHash('sha256').update(`${layerDigest}\0${entry}\0${stats.size}`);
+  const { layerDigest, entry } = await image.locate(file, { signal });
+  const hash = createHash('sha256').update(`${layerDigest} ${entry}`);
   const { mtime } = stats;
   const valid = mtime.getTime() >= 0 && mtime.getTime() <= Date.now();
   return { etag: `"${hash.digest('base64url')}"`, lastModified: valid ? mtime : undefined };
