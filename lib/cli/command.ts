@@ -77,6 +77,13 @@ export function optionList({ options }: Invocation, name: string): readonly stri
   return Array.isArray(value) ? value : [];
 }
 
+/** The value of an option that is a number, written as `form` says, or undefined. @throws UsageError */
+export function optionNumber(invocation: Invocation, name: string, form: RegExp): number | undefined {
+  const text = optionText(invocation, name);
+  if (text === undefined || form.test(text)) return text === undefined ? undefined : Number(text);
+  throw new UsageError(`expected a number for --${name}, received '${text}'`);
+}
+
 /** The value of an option that is a number of bytes, or undefined. @throws UsageError */
 export function optionBytes(invocation: Invocation, name: string, least: 0 | 1): number | undefined {
   const text = optionText(invocation, name);
