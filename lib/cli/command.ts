@@ -84,11 +84,16 @@ export function optionList({ options }: Invocation, name: string): readonly stri
   return Array.isArray(value) ? value : [];
 }
 
+/** The value of an option that is a number, written as `form` says, or undefined. @throws UsageError */
+export function optionNumber(invocation: Invocation, name: string, form: RegExp): number | undefined {
+  const text = optionText(invocation, name);
+  if (text === undefined || form.test(text)) return text === undefined ? undefined : Number(text);
+  throw new UsageError(`expected a number for --${name}, received '${text}'`);
+}
+
 /** The value of an option that is a number from 0 on, or undefined. @throws UsageError */
 export function optionCount(invocation: Invocation, name: string): number | undefined {
-  const text = optionText(invocation, name);
-  if (text === undefined || /^\d{1,9}$/.test(text)) return text === undefined ? undefined : Number(text);
-  throw new UsageError(`expected a number from 0 on for --${name}, received '${text}'`);
+  return optionNumber(invocation, name, /^\d{1,9}$/);
 }
 
 /** Powers as IEC 80000-13 names them, and those of ten. */

@@ -28,7 +28,14 @@ import {
 import { isDigest } from '../registry/digest.js';
 import { byteText } from './byte-text.js';
 import { cacheDirectoryFault, defaultCacheDirectory, makeCacheDirectory } from './cache-directory.js';
-import { type Invocation, type OptionTable, optionList, optionText, UsageError } from './command.js';
+import {
+  type Invocation,
+  type OptionTable,
+  optionList,
+  optionNumber,
+  optionText,
+  UsageError,
+} from './command.js';
 import { readPassword } from './password-input.js';
 import { Reporter } from './reporter.js';
 
@@ -64,6 +71,16 @@ export const IMAGE_OPTIONS: OptionTable = {
     type: 'string',
     value: 'S',
     help: "how layers are put together: 'overlay', as containers see them (default), or 'spec'",
+  },
+  timeout: {
+    type: 'string',
+    value: 'SECONDS',
+    help: 'give up a request after so long without a byte (default 30)',
+  },
+  retries: {
+    type: 'string',
+    value: 'N',
+    help: 'further attempts after a failure that may pass (default 5, within a minute of silence)',
   },
   json: { type: 'boolean', help: 'print the result as JSON' },
   quiet: { type: 'boolean', help: 'say nothing on standard error but errors' },
@@ -119,6 +136,11 @@ export class ImageSession {
     const reporter = new Reporter({ quiet: quiet === true, debug: debug === true });
     if (debug === true) {
       subscribe('seekable-oci:http:request', event => reporter.debug(requestText(event)));
+    }
+    if (quiet !== true) {
+      subscribe('seekable-oci:http:waiting', ({ method, url, ms }) => {
+        reporter.line(`still waiting for ${method} ${url}: nothing has come for ${ms / 1000} s (--timeout)`);
+      });
     }
     const registries = images.flatMap(registryOf);
     const options = await registryOptions(invocation, registries);
@@ -289,9 +311,23 @@ async function registryOptions(
     throw new UsageError('expected either --hosts-dir or --plain-http and --ca');
   }
   return {
+    ...patience(invocation),
     hostsDirectories,
     hosts: Object.keys(host).length === 0 ? {} : Object.fromEntries(registries.map(name => [name, host])),
     credentials: await credentials(invocation, registries.at(-1)),
+  };
+}
+
+/** How long a registry may be silent, and how often it is asked. What is said here is all that limits it. */
+function patience(invocation: Invocation): Pick<RegistryOptions, 'timeouts' | 'retry'> {
+  const seconds = optionNumber(invocation, 'timeout', /^\d{1,6}(\.\d{1,3})?$/);
+  const retries = optionNumber(invocation, 'retries', /^\d{1,4}$/);
+  if (seconds === 0) throw new UsageError('--timeout: expected more than 0 seconds');
+  const ms = seconds === undefined ? undefined : Math.round(seconds * 1000);
+  const maxSilence = Number.MAX_SAFE_INTEGER;
+  return {
+    ...(ms === undefined ? {} : { timeouts: { connect: ms, headers: ms, bodyIdle: ms } }),
+    ...(retries === undefined ? {} : { retry: { retries, maxSilence } }),
   };
 }
 

@@ -22,6 +22,14 @@ export interface HttpRequestEvent {
   readonly ms: number;
 }
 
+/** A request that keeps somebody waiting: neither a reply nor a further byte of it has come for `ms`. */
+export interface HttpWaitingEvent {
+  readonly method: string;
+  /** Without userinfo and query values. */
+  readonly url: string;
+  readonly ms: number;
+}
+
 /** One read that spans were fetched with; neighbouring spans share one. */
 export interface SpanFetchEvent {
   /** What the layer's source is called. */
@@ -78,6 +86,7 @@ export interface ProgressEvent {
 /** The channels by their names. */
 export interface ChannelEvents {
   readonly 'seekable-oci:http:request': HttpRequestEvent;
+  readonly 'seekable-oci:http:waiting': HttpWaitingEvent;
   readonly 'seekable-oci:span:fetch': SpanFetchEvent;
   readonly 'seekable-oci:span:decode': SpanDecodeEvent;
   readonly 'seekable-oci:span:cache-hit': SpanCacheHitEvent;
@@ -90,6 +99,7 @@ export type ChannelName = keyof ChannelEvents;
 /** Node keeps channels by name as long as somebody holds them. */
 const CHANNELS: { readonly [Name in ChannelName]: Channel } = {
   'seekable-oci:http:request': channel('seekable-oci:http:request'),
+  'seekable-oci:http:waiting': channel('seekable-oci:http:waiting'),
   'seekable-oci:span:fetch': channel('seekable-oci:span:fetch'),
   'seekable-oci:span:decode': channel('seekable-oci:span:decode'),
   'seekable-oci:span:cache-hit': channel('seekable-oci:span:cache-hit'),
@@ -98,6 +108,11 @@ const CHANNELS: { readonly [Name in ChannelName]: Channel } = {
 };
 
 export const CHANNEL_NAMES = Object.keys(CHANNELS) as readonly ChannelName[];
+
+/** Whether somebody listens, for what has to be prepared before there is an event. */
+export function isWatched(name: ChannelName): boolean {
+  return CHANNELS[name].hasSubscribers;
+}
 
 /** @param event called only if somebody listens */
 export function publish<Name extends ChannelName>(name: Name, event: () => ChannelEvents[Name]): void {

@@ -7,6 +7,7 @@ import { type ChannelEvents, type ChannelName, subscribe } from './channels.js';
 /** Receives the events of the channels (channels.ts). Called synchronously: methods should only count. */
 export interface Metrics {
   httpRequest?(event: ChannelEvents['seekable-oci:http:request']): void;
+  httpWaiting?(event: ChannelEvents['seekable-oci:http:waiting']): void;
   spanFetch?(event: ChannelEvents['seekable-oci:span:fetch']): void;
   spanDecode?(event: ChannelEvents['seekable-oci:span:decode']): void;
   spanCacheHit?(event: ChannelEvents['seekable-oci:span:cache-hit']): void;
@@ -29,6 +30,7 @@ export function attachMetrics(metrics: Metrics): () => void {
     if (method) endings.push(subscribe(name, event => method.call(metrics, event)));
   };
   attach('seekable-oci:http:request', metrics.httpRequest);
+  attach('seekable-oci:http:waiting', metrics.httpWaiting);
   attach('seekable-oci:span:fetch', metrics.spanFetch);
   attach('seekable-oci:span:decode', metrics.spanDecode);
   attach('seekable-oci:span:cache-hit', metrics.spanCacheHit);

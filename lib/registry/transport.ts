@@ -17,7 +17,7 @@ import {
 import { retry } from '../source/http/retry.js';
 import { type RetryPolicy, retryPolicy } from '../source/http/retry-policy.js';
 import { isTemporaryStatus, isUnreachable } from '../source/http/temporary.js';
-import { DEFAULT_TIMEOUTS, type HttpTimeouts, httpTimeouts } from '../source/http/timeouts.js';
+import { type HttpTimeouts, httpTimeouts } from '../source/http/timeouts.js';
 import { Authorizer } from './authorizer.js';
 import { EndpointConnections } from './connections.js';
 import type { CredentialProvider } from './credentials.js';
@@ -35,7 +35,6 @@ import { answersOnly } from './registry-error.js';
 import type { SendToTokenServer } from './token-server.js';
 import { USER_AGENT } from './user-agent.js';
 
-/** As HttpTimeouts; for `headers` 60 s are waited when nothing is said, since registries think before they answer. */
 export interface RegistryTimeouts extends Partial<HttpTimeouts> {
   /** The older name of `bodyIdle`, which wins. */
   readonly body?: number;
@@ -93,7 +92,6 @@ interface Connected {
 
 /** A mirror that is down costs a connect timeout, but not for every blob. */
 const REST_MS = 60_000;
-const DEFAULT_REGISTRY_TIMEOUTS: HttpTimeouts = { ...DEFAULT_TIMEOUTS, headers: 60_000 };
 
 export class RegistryTransport {
   readonly #options: RegistryOptions;
@@ -112,13 +110,15 @@ export class RegistryTransport {
     this.#provider = options.credentials === null ? () => undefined : (options.credentials ?? keychain());
     const { body: bodyIdle, ...timeouts } = options.timeouts ?? {};
     const given = bodyIdle === undefined ? timeouts : { bodyIdle, ...timeouts };
-    this.#timeouts = httpTimeouts(given, DEFAULT_REGISTRY_TIMEOUTS);
+    this.#timeouts = httpTimeouts(given);
     this.#retry = retryPolicy(options.retry);
   }
 
-  /** A mirror is asked again once at most: behind it there is somebody else to ask. */
+  /** A mirror is asked again once at most, and not when it was silent: behind it there is somebody else to ask. */
   retryPolicy(endpoint: Endpoint): RetryPolicy {
-    return endpoint.mirror ? { ...this.#retry, retries: Math.min(1, this.#retry.retries) } : this.#retry;
+    if (!endpoint.mirror) return this.#retry;
+    const { retries, maxSilence } = this.#retry;
+    return { ...this.#retry, retries: Math.min(1, retries), maxSilence: maxSilence / 2 };
   }
 
   /** Notes a failure of `endpoint`: a mirror that cannot be reached is left alone for a while. */

@@ -122,6 +122,27 @@ t.test('--user and --password-stdin', async t => {
   });
 });
 
+t.test('--timeout and --retries', async t => {
+  const silent = await startRegistry(t);
+  silent.inject({ match: { path: '/manifests/' }, reply: () => new Promise(() => {}) });
+  const args = ['ls', `${silent.host}/demo/app`, '--timeout', '0.05'];
+  for (const retries of ['0', '2']) {
+    silent.requests.length = 0;
+    const outcome = await command([...args, '--retries', retries]);
+    fails(t, outcome, 'ERR_SOCI_HTTP_TIMEOUT');
+    t.match(outcome.stderr, /no reply within 50 ms/);
+    t.equal(silent.requests.length, Number(retries) + 1);
+  }
+  for (const wrong of [
+    ['--timeout', '0'],
+    ['--timeout', 'soon'],
+    ['--retries', '-1'],
+    ['--retries', '1.5'],
+  ]) {
+    fails(t, await command(['ls', image, ...wrong]), 'ERR_SOCI_INVALID_ARGUMENT', 2);
+  }
+});
+
 t.test('--ca and --hosts-dir', async t => {
   const [key = '', cert = ''] = ['server.key', 'server.pem'].map(name =>
     readFileSync(fixturePath('tls', name), 'utf8'),

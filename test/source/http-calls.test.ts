@@ -5,8 +5,10 @@
 import type { LookupAllOptions, lookup } from 'node:dns';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { mock } from 'node:test';
 import t, { type Test } from 'tap';
 import type { SociError } from '../../lib/errors.js';
+import { subscribe } from '../../lib/observe/channels.js';
 import { GuardedConnections } from '../../lib/source/http/guarded-connections.js';
 import { HttpSource } from '../../lib/source/http/http-source.js';
 import { HttpTransport } from '../../lib/source/http/http-transport.js';
@@ -244,4 +246,49 @@ t.test('the names that a redirect leads to are judged by what they resolve to', 
     data: { temporary: false },
   });
   t.equal(server.requests.length, 2, 'it was not asked');
+});
+
+t.test('whoever watches is told of a request that keeps silent', async t => {
+  const arrived: ServerResponse[] = [];
+  const url = await serve(t, (_request, response) => void arrived.push(response));
+  const told: unknown[] = [];
+  t.teardown(subscribe('seekable-oci:http:waiting', event => told.push(event)));
+  const send = client(t);
+  mock.timers.enable({ apis: ['setTimeout'] });
+  t.teardown(() => mock.timers.reset());
+  const controller = new AbortController();
+  const pending = send(request(`${url}?secret=1`, { signal: controller.signal }));
+  while (arrived.length === 0) await new Promise(resolve => setImmediate(resolve));
+  mock.timers.tick(2999);
+  t.same(told, []);
+  mock.timers.tick(1);
+  const event = { method: 'GET', url: `${url}?secret=REDACTED`, ms: 3000 };
+  t.same(told, [event], 'once, without secrets');
+  mock.timers.tick(5000);
+  t.equal(told.length, 1);
+  arrived[0]?.writeHead(200, { 'content-length': '10' }).write('12345');
+  const reply = await pending;
+  const body = reply.bytes(10);
+  mock.timers.tick(3000);
+  t.same(told, [event, event], 'and again, when the body stops');
+  arrived[0]?.end('67890');
+  await body;
+  mock.timers.tick(10_000);
+  t.equal(told.length, 2);
+});
+
+t.test('uploads are waited for longer than other replies', async t => {
+  const url = await serve(t, () => {});
+  const send = client(t, { headers: 20_000_000, upload: 1 });
+  const body = Buffer.from('x');
+  const upload = request(url, { method: 'PUT', body, headers: { 'content-length': '1' } });
+  t.match(await failure(send(upload)), {
+    code: 'ERR_SOCI_HTTP_TIMEOUT',
+    data: { phase: 'headers', timeout: 1 },
+  });
+  t.equal(
+    new HttpTransport({ timeouts: { headers: 5 } }).timeouts.upload,
+    5,
+    'unless only the one is limited',
+  );
 });

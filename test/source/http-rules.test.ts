@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { SociError, SociErrorCode } from '../../lib/errors.js';
 import { parseContentRange } from '../../lib/source/http/content-range.js';
-import { httpError } from '../../lib/source/http/http-error.js';
+import { httpError, timeoutError } from '../../lib/source/http/http-error.js';
 import { isRedirect, locationOf } from '../../lib/source/http/location.js';
 import { redactUrl, shownValue } from '../../lib/source/http/redact.js';
 import { Retries } from '../../lib/source/http/retry.js';
@@ -18,6 +18,7 @@ import {
 } from '../../lib/source/http/retry-policy.js';
 import { type HttpTarget, parseTarget, redirected } from '../../lib/source/http/target.js';
 import { isTemporary } from '../../lib/source/http/temporary.js';
+import { DEFAULT_TIMEOUTS } from '../../lib/source/http/timeouts.js';
 
 const AT = { method: 'GET', url: new URL('http://host.example/x') };
 
@@ -251,4 +252,29 @@ t.test('when it gives up', async t => {
   const pause = t.rejects(slow.pause(busy, 0), /stop/);
   controller.abort(new Error('stop'));
   await pause;
+});
+
+t.test('silence is not waited for as often as failures are', async t => {
+  const { signal } = new AbortController();
+  const silent = timeoutError(AT, 'headers', 30_000);
+  const policy = { ...DEFAULT_RETRY_POLICY, minDelay: 0 };
+  const retries = new Retries(policy, signal);
+  await retries.pause(silent, 0);
+  await t.rejects(
+    retries.pause(silent, 0),
+    /within 30000 ms \(gave up after 2 attempts\)/,
+    'a minute is enough',
+  );
+
+  const progressing = new Retries(policy, signal);
+  for (let i = 0; i < 4; i++) await progressing.pause(silent, i);
+  await t.rejects(
+    progressing.pause(silent, 3),
+    /gave up after 5 attempts/,
+    'what arrives in between ends a silence',
+  );
+  const slow = timeoutError(AT, 'request', 300_000);
+  await new Retries(policy, signal).pause(slow, 0);
+  t.ok(2 * DEFAULT_TIMEOUTS.headers + DEFAULT_RETRY_POLICY.maxDelay < 90_000);
+  t.ok(DEFAULT_TIMEOUTS.upload < 90_000 && DEFAULT_TIMEOUTS.upload >= DEFAULT_RETRY_POLICY.maxSilence);
 });

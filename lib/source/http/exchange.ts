@@ -58,6 +58,7 @@ class Exchange implements Dispatcher.DispatchHandler, HttpReply {
   #sink: ((chunk: Uint8Array) => void) | undefined;
   #waiter: (() => void) | undefined;
   #phaseTimer: NodeJS.Timeout | undefined;
+  #silenceTimer: NodeJS.Timeout | undefined;
   #totalTimer: NodeJS.Timeout | undefined;
 
   constructor(request: HttpRequest, { timeouts, userAgent }: Client, settle: Settle) {
@@ -74,9 +75,10 @@ class Exchange implements Dispatcher.DispatchHandler, HttpReply {
     // A reply may come before all of the body was sent: from then on, the phase is another.
     const replyIsDue = (): boolean => this.status === 0 && !this.#failure;
     const clock = {
-      start: () => replyIsDue() && this.#startPhase('headers', this.#timeouts.headers),
+      start: () => replyIsDue() && this.#startPhase('headers', this.#timeouts.upload),
       stop: () => replyIsDue() && this.#stopPhase(),
     };
+    this.#listenForSilence();
     try {
       dispatcher.dispatch(
         {
@@ -116,7 +118,8 @@ class Exchange implements Dispatcher.DispatchHandler, HttpReply {
       controller.abort(asError(this.#failure.error));
       return;
     }
-    this.#startPhase('headers', this.#timeouts.headers);
+    const { headers, upload } = this.#timeouts;
+    this.#startPhase('headers', this.request.body === undefined ? headers : upload);
     // How long a body may take on its way out depends on its length.
     if (this.request.body === undefined) this.#startTotal();
   }
@@ -138,6 +141,7 @@ class Exchange implements Dispatcher.DispatchHandler, HttpReply {
     this.#received += chunk.length;
     this.request.watcher?.received(chunk.length);
     this.#phaseTimer?.refresh();
+    this.#silenceTimer?.refresh();
     const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
     if (this.#sink) {
       this.#sink(bytes);
@@ -313,11 +317,22 @@ class Exchange implements Dispatcher.DispatchHandler, HttpReply {
   #startPhase(phase: 'headers' | 'body', ms: number): void {
     this.#stopPhase();
     this.#phaseTimer = setTimeout(() => this.#timedOut(phase, ms), ms);
+    this.#listenForSilence();
+  }
+
+  /** Whoever watches is told when nothing has arrived for a while, once for each such while. */
+  #listenForSilence(): void {
+    const silence = this.request.watcher?.silence;
+    if (silence === undefined) return;
+    clearTimeout(this.#silenceTimer);
+    this.#silenceTimer = setTimeout(silence.tell, silence.after);
   }
 
   #stopPhase(): void {
     clearTimeout(this.#phaseTimer);
+    clearTimeout(this.#silenceTimer);
     this.#phaseTimer = undefined;
+    this.#silenceTimer = undefined;
   }
 
   #startTotal(): void {

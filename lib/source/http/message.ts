@@ -48,6 +48,8 @@ export interface HttpStats {
 
 /** Told what comes of a request that was sent. */
 export interface ReplyWatcher {
+  /** Called when nothing has arrived for `after` ms although it is waited for; undefined when nobody wants to know. */
+  readonly silence: { readonly after: number; readonly tell: () => void } | undefined;
   /** Bytes of the body have arrived. */
   received(length: number): void;
   /** The body has ended or failed; no status means that there was no reply. Called once. */

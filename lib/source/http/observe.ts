@@ -1,7 +1,13 @@
-/** Counts requests where the caller wants it, and publishes each one once the body of its reply has ended. */
-import { publish } from '../../observe/channels.js';
+/**
+ * Counts requests where the caller wants it, and publishes each one once the body of its reply has ended, and
+ * meanwhile that it keeps somebody waiting.
+ */
+import { isWatched, publish } from '../../observe/channels.js';
 import type { HttpRequest, Interceptor, ReplyWatcher } from './message.js';
 import { redactUrl } from './redact.js';
+
+/** Longer than a reply usually takes, shorter than people wait without wondering. */
+const SILENCE_MS = 3000;
 
 export const observe: Interceptor = next => request => {
   if (request.signal.aborted) return Promise.reject(request.signal.reason);
@@ -11,15 +17,24 @@ export const observe: Interceptor = next => request => {
 class Observer implements ReplyWatcher {
   readonly #request: HttpRequest;
   readonly #startedAt = performance.now();
+  readonly silence: ReplyWatcher['silence'];
 
   constructor(request: HttpRequest) {
     this.#request = request;
+    this.silence = isWatched('seekable-oci:http:waiting')
+      ? { after: SILENCE_MS, tell: () => this.#tellSilence() }
+      : undefined;
     if (request.stats) request.stats.requests += 1;
   }
 
   received(length: number): void {
     const { stats } = this.#request;
     if (stats) stats.bytes += length;
+  }
+
+  #tellSilence(): void {
+    const { method, target } = this.#request;
+    publish('seekable-oci:http:waiting', () => ({ method, url: redactUrl(target.url), ms: SILENCE_MS }));
   }
 
   ended(status: number | undefined, bytes: number): void {

@@ -13,6 +13,11 @@ export interface RetryPolicy {
   /** Wait before the first retry in ms; doubled for each further one. */
   readonly minDelay: number;
   readonly maxDelay: number;
+  /**
+   * Time limits that passed without a byte, in ms, all attempts since the last progress together: from then on no other
+   * attempt is made, however many retries are left. With the default limits, a silent server is given up within 90 s.
+   */
+  readonly maxSilence: number;
   /** Longest Retry-After in ms that is waited for; a longer one ends in the error at once. */
   readonly maxRetryAfter: number;
 }
@@ -21,6 +26,7 @@ export const DEFAULT_RETRY_POLICY: RetryPolicy = {
   retries: 5,
   minDelay: 100,
   maxDelay: 10_000,
+  maxSilence: 60_000,
   maxRetryAfter: 60_000,
 };
 

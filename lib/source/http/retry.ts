@@ -32,6 +32,8 @@ export class Retries {
   #failures = 0;
   #attempts = 0;
   #position = 0;
+  #silence = 0;
+  #silentAt = 0;
 
   constructor(policy: RetryPolicy, signal: AbortSignal) {
     this.#policy = policy;
@@ -53,6 +55,8 @@ export class Retries {
     }
     if (!isTemporary(error) || wasGivenUp(error) || this.#policy.retries === 0) throw error;
     if (this.#failures >= this.#policy.retries) throw this.#gaveUp(error, '');
+    this.#listen(error, position);
+    if (this.#silence >= this.#policy.maxSilence) throw this.#gaveUp(error, '');
     const asked = retryAfterOf(error);
     if (asked > this.#policy.maxRetryAfter) {
       throw this.#gaveUp(error, `: the server asks to wait ${Math.ceil(asked / 1000)} s`);
@@ -60,6 +64,14 @@ export class Retries {
     const delay = Math.max(asked, backoff(this.#failures, this.#policy));
     this.#failures += 1;
     await sleep(delay, this.#signal);
+  }
+
+  /** Adds up what was waited for nothing; a limit to all of a request passes while bytes arrive. */
+  #listen({ code, data }: SociError, position: number): void {
+    if (position > this.#silentAt) this.#silence = 0;
+    this.#silentAt = position;
+    if (code === 'ERR_SOCI_HTTP_TIMEOUT' && data['phase'] !== 'request')
+      this.#silence += Number(data['timeout']);
   }
 
   #gaveUp(error: SociError, why: string): SociError {

@@ -6,6 +6,8 @@ export interface HttpTimeouts {
   readonly connect: number;
   /** ms from sending the request, or the last piece of its body that the server took, to the reply's header. */
   readonly headers: number;
+  /** As `headers`, for requests with a body: a registry hashes what it took before it answers. */
+  readonly upload: number;
   /** ms without a byte of the body while somebody waits for one. */
   readonly bodyIdle: number;
   /**
@@ -18,6 +20,7 @@ export interface HttpTimeouts {
 export const DEFAULT_TIMEOUTS: HttpTimeouts = {
   connect: 10_000,
   headers: 30_000,
+  upload: 60_000,
   bodyIdle: 30_000,
   request: 300_000,
 };
@@ -25,15 +28,16 @@ export const DEFAULT_TIMEOUTS: HttpTimeouts = {
 /** setTimeout turns anything beyond 31 bits into 1 ms. */
 const LONGEST = 0x7fffffff;
 
-/** @throws SociError ERR_SOCI_INVALID_ARGUMENT for anything but whole milliseconds. */
-export function httpTimeouts(
-  given: Partial<HttpTimeouts> = {},
-  defaults: HttpTimeouts = DEFAULT_TIMEOUTS,
-): HttpTimeouts {
+/**
+ * What is given, with the defaults for the rest; `upload` follows `headers` when only that is given.
+ *
+ * @throws SociError ERR_SOCI_INVALID_ARGUMENT for anything but whole milliseconds.
+ */
+export function httpTimeouts(given: Partial<HttpTimeouts> = {}): HttpTimeouts {
   checkOptions('timeouts', given, DEFAULT_TIMEOUTS);
-  const timeouts: { -readonly [phase in keyof HttpTimeouts]: number } = { ...defaults };
-  for (const phase of ['connect', 'headers', 'bodyIdle', 'request'] as const) {
-    const ms = given[phase];
+  const timeouts: { -readonly [phase in keyof HttpTimeouts]: number } = { ...DEFAULT_TIMEOUTS };
+  for (const phase of ['connect', 'headers', 'upload', 'bodyIdle', 'request'] as const) {
+    const ms = given[phase] ?? (phase === 'upload' ? given.headers : undefined);
     if (ms === undefined) continue;
     checkInteger(`timeouts.${phase}`, ms, 1, LONGEST);
     timeouts[phase] = ms;
