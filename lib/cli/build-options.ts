@@ -74,7 +74,7 @@ export async function buildOptions(
     ztocsFrom: index,
     reuse: reuse === true,
     force: force === true,
-    cache: session.ztocCache,
+    cache: session.cacheForBuilding(),
     onEvent: reportIndexEvents(session.reporter),
     signal,
   };

@@ -137,6 +137,20 @@ export const COMMANDS: ReadonlyMap<string, CommandEntry> = new Map([
     },
   ],
   [
+    'cache ls',
+    {
+      summary: 'list what is kept for the next time',
+      load: async () => (await import('./cache-ls.js')).cacheLs,
+    },
+  ],
+  [
+    'cache prune',
+    {
+      summary: 'remove what was not used for longest',
+      load: async () => (await import('./cache-prune.js')).cachePrune,
+    },
+  ],
+  [
     'ztoc build',
     {
       summary: 'build the table of contents of a layer',

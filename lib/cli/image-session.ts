@@ -4,6 +4,7 @@
  * on standard error meanwhile.
  */
 import { readFile } from 'node:fs/promises';
+import { builtZtocsIn, DEFAULT_MAX_CACHE_BYTES, pruneCache } from '../files/cache-folder.js';
 import {
   type CredentialProvider,
   FolderZtocCache,
@@ -27,7 +28,7 @@ import {
 } from '../index.js';
 import { isDigest } from '../registry/digest.js';
 import { byteText } from './byte-text.js';
-import { cacheDirectoryFault, defaultCacheDirectory, makeCacheDirectory } from './cache-directory.js';
+import { defaultCacheDirectory, defaultCacheFault, makeCacheDirectory } from './cache-directory.js';
 import {
   type Invocation,
   type OptionTable,
@@ -65,7 +66,7 @@ export const IMAGE_OPTIONS: OptionTable = {
   'cache-dir': {
     type: 'string',
     value: 'DIR',
-    help: 'for ztocs that are built and layers that are unpacked',
+    help: 'for what is kept: ztocs, indexes, unpacked layers',
   },
   semantics: {
     type: 'string',
@@ -109,6 +110,7 @@ export class ImageSession {
   /** Undefined when there is none that can be used. */
   readonly cacheDirectory: string | undefined;
   readonly #opened: Repository[] = [];
+  #built = false;
 
   private constructor(
     invocation: Invocation,
@@ -165,11 +167,13 @@ export class ImageSession {
     return this.invocation.options['json'] === true;
   }
 
-  get ztocCache(): FolderZtocCache | undefined {
+  /** For what is built by somebody else than a read. */
+  cacheForBuilding(): FolderZtocCache | undefined {
+    this.#built = true;
     // As openImage has it, so that what one command builds serves the others.
     return this.cacheDirectory === undefined
       ? undefined
-      : new FolderZtocCache(`${this.cacheDirectory}/ztocs`);
+      : new FolderZtocCache(builtZtocsIn(this.cacheDirectory));
   }
 
   /** Makes no request. Closed with the session. */
@@ -267,6 +271,10 @@ export class ImageSession {
   async #close(): Promise<void> {
     await Promise.all(this.#opened.map(repository => repository.close()));
     await this.transport.close();
+    // Images that were read have seen to it themselves.
+    if (this.#built && this.cacheDirectory !== undefined) {
+      await pruneCache(this.cacheDirectory, DEFAULT_MAX_CACHE_BYTES);
+    }
   }
 }
 
@@ -354,13 +362,7 @@ async function cacheDirectory(invocation: Invocation, reporter: Reporter): Promi
     return chosen;
   }
   const usual = defaultCacheDirectory();
-  let fault: string | undefined;
-  try {
-    await makeCacheDirectory(usual);
-    fault = await cacheDirectoryFault(usual);
-  } catch (error) {
-    fault = (error as Error).message;
-  }
+  const fault = usual === undefined ? 'HOME names no directory' : await defaultCacheFault(usual);
   if (fault === undefined) return usual;
   reporter.line(`nothing is kept for the next time (--cache-dir): ${fault}`);
   return undefined;

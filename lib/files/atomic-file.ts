@@ -6,9 +6,10 @@
  * code of whoever asked.
  */
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { SociError, type SociErrorCode } from '../errors.js';
+import { makeFolders } from './folders.js';
 
 export interface AtomicFileOptions {
   /** What a file that cannot be written means to the caller. Default: the system's own code. */
@@ -74,7 +75,7 @@ export async function writeFileAtomically(
   options: AtomicFileOptions & { readonly signal?: AbortSignal | undefined },
 ): Promise<void> {
   const { signal } = options;
-  await worded(path, options, () => mkdir(dirname(path), { recursive: true }));
+  await worded(path, options, () => makeFolders(dirname(path)));
   const file = await AtomicFile.create(path, options);
   try {
     for await (const chunk of chunks) {

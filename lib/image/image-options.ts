@@ -70,8 +70,13 @@ export interface OpenImageOptions extends AbortableOptions, RegistryOptions {
   readonly missingZtoc?: MissingZtoc | undefined;
   /** For ztocs that are built. Default: in `cacheDirectory`, else in the memory of this process. */
   readonly cache?: ZtocCache | undefined;
-  /** Folder for ztocs that are built and layers that are unpacked, kept for the next time. */
+  /**
+   * Folder for ztocs that are built, layers that are unpacked, and manifests, indexes and ztocs of registries: kept
+   * for the next time. It is made; one that cannot be used is an error.
+   */
   readonly cacheDirectory?: string | undefined;
+  /** When more is kept, the least recently used goes as the image is closed. Default 10 GiB. */
+  readonly maxCacheBytes?: number | undefined;
   /** Compare the tar header of every file that is opened with the ztoc. Default true. */
   readonly verifyHeaders?: boolean | undefined;
   /** Default 'neighbours'. */
@@ -99,6 +104,7 @@ export const OPEN_IMAGE_NAMES: OptionNames<OpenImageOptions> = {
   missingZtoc: true,
   cache: true,
   cacheDirectory: true,
+  maxCacheBytes: true,
   verifyHeaders: true,
   verifyWindows: true,
   semantics: true,

@@ -3,14 +3,18 @@
  * SOCI index are fetched here, in as few round trips as they depend on each
  * other; ztocs and layers when something needs them.
  */
-import { join } from 'node:path';
 import { checkChoice, checkInteger, checkOptions, chosenOptions } from '../arguments.js';
 import { AbortScope } from '../async/abort-scope.js';
 import { SociError } from '../errors.js';
+import { worded } from '../files/atomic-file.js';
+import { builtZtocsIn, DEFAULT_MAX_CACHE_BYTES, pruneCache, unpackedTarsIn } from '../files/cache-folder.js';
+import { prepareFolder } from '../files/folders.js';
 import { UnpackBudget } from '../plain/unpack-budget.js';
 import { type ImageLocation, openImageLocation } from '../registry/image-location.js';
+import { KeptContent } from '../registry/kept-content.js';
 import { hostPlatform, parsePlatform } from '../registry/platform.js';
 import { type PlatformManifest, selectManifest } from '../registry/platform-selection.js';
+import { RegistryRepository } from '../registry/registry-repository.js';
 import type { Repository } from '../registry/repository.js';
 import { REGISTRY_NAMES, RegistryTransport } from '../registry/transport.js';
 import { findIndex, type IndexSearch } from '../soci/find-index.js';
@@ -50,7 +54,21 @@ export async function openImage(
   checkChoice('missingZtoc', policy, ['build', 'error', 'fail']);
   checkChoice('semantics', semantics, ['overlay', 'spec']);
   const limits = imageLimits(options.limits);
-  const { repository, reference, release } = openRepository(location, options);
+  const { cacheDirectory, maxCacheBytes = DEFAULT_MAX_CACHE_BYTES } = options;
+  checkInteger('maxCacheBytes', maxCacheBytes, 0);
+  if (cacheDirectory !== undefined) await prepareCache(cacheDirectory);
+  const opened = openRepository(location, options);
+  const { reference } = opened;
+  // What is on this machine already is not kept a second time.
+  const remote = opened.repository instanceof RegistryRepository;
+  const kept = cacheDirectory !== undefined && remote ? new KeptContent(cacheDirectory) : undefined;
+  const repository = kept?.over(opened.repository) ?? opened.repository;
+  const layers: ImageLayer[] = [];
+  const release = async (): Promise<void> => {
+    await opened.release();
+    const grown = kept?.wrote === true || layers.some(layer => GROWING.has(layer.opened?.origin));
+    if (cacheDirectory !== undefined && grown) await pruneCache(cacheDirectory, maxCacheBytes);
+  };
   try {
     const content = await resolveManifest(repository, reference, options);
     checkLayerCount(repository, content, limits);
@@ -61,12 +79,11 @@ export async function openImage(
     if (policy === 'fail' && missing !== undefined) {
       throw missingZtoc(repository.name, missing, missing.reason);
     }
-    const { cacheDirectory } = options;
     const layerOptions = {
       repository,
       missingZtoc: policy,
       cache: cacheOf(options, context),
-      folder: cacheDirectory === undefined ? undefined : join(cacheDirectory, 'tars'),
+      folder: cacheDirectory === undefined ? undefined : unpackedTarsIn(cacheDirectory),
       limits,
       budget: new UnpackBudget(limits.maxUnpackedBytes),
       indexNamed: typeof options.index === 'string',
@@ -76,12 +93,12 @@ export async function openImage(
       onProgress: options.onProgress,
     };
     const byDigest = new Map<string, ImageLayer>();
-    const layers = descriptions.map(description => {
+    for (const description of descriptions) {
       const { digest } = description.descriptor;
       const layer = byDigest.get(digest) ?? new ImageLayer(description, layerOptions);
       byDigest.set(digest, layer);
-      return layer;
-    });
+      layers.push(layer);
+    }
     const name = `${repository.name}@${content.descriptor.digest}`;
     const { onlyLayer } = options;
     if (onlyLayer !== undefined) checkInteger('onlyLayer', onlyLayer, 0, layers.length - 1);
@@ -93,6 +110,17 @@ export async function openImage(
     await release();
     throw error;
   }
+}
+
+/** How layers were opened that may have made the cache grow. */
+const GROWING: ReadonlySet<string | undefined> = new Set(['built', 'unpacked']);
+/** What is in the cache is taken on trust, so nobody else may write to it. */
+const OWNER_ONLY = 0o700;
+
+/** A folder that was asked for and cannot be used is said at once, not passed over. @throws SociError ERR_SOCI_OUTPUT */
+async function prepareCache(folder: string): Promise<void> {
+  const name = `the cache directory ${folder}`;
+  await worded(folder, { code: 'ERR_SOCI_OUTPUT', name }, () => prepareFolder(folder, OWNER_ONLY));
 }
 
 function openRepository(
@@ -213,6 +241,6 @@ function whyNoZtoc(index: IndexSearch | undefined): string {
 /** Images without a cache of their own share that of their context. */
 function cacheOf({ cache, cacheDirectory }: OpenImageOptions, context: ReadContext): ZtocCache {
   if (cache !== undefined) return cache;
-  if (cacheDirectory !== undefined) return new FolderZtocCache(join(cacheDirectory, 'ztocs'));
+  if (cacheDirectory !== undefined) return new FolderZtocCache(builtZtocsIn(cacheDirectory));
   return context.part(MemoryZtocCache);
 }

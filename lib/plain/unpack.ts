@@ -8,6 +8,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SociError } from '../errors.js';
 import { writeFileAtomically } from '../files/atomic-file.js';
+import { markUsed } from '../files/cache-folder.js';
 import type { TemporarySpace } from '../files/temporary-file.js';
 import type { LayerContent } from '../layer/layer-entries.js';
 import type { NoZtoc } from '../soci/ztoc-provider.js';
@@ -54,7 +55,9 @@ export async function openUnpacked(options: UnpackOptions): Promise<LayerContent
   try {
     source = await FileSource.open(path, { signal });
     for await (const chunk of source.stream({ signal })) pass.push(chunk);
-    return contentOf(source, pass.finish(options.diffId));
+    const table = pass.finish(options.diffId);
+    await markUsed(path);
+    return contentOf(source, table);
   } catch (error) {
     pass.discard();
     await source?.close();

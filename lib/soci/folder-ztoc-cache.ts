@@ -8,6 +8,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { writeFileAtomically } from '../files/atomic-file.js';
+import { markUsed } from '../files/cache-folder.js';
 import { requireSha256, sha256Digest } from '../registry/digest.js';
 import type { AbortableOptions } from '../source/range-source.js';
 import { DEFAULT_ZTOC_LIMITS } from '../ztoc/limits.js';
@@ -30,7 +31,9 @@ export class FolderZtocCache implements ZtocCache {
     if (content === undefined || content.length <= HEAD_LENGTH) return undefined;
     const bytes = content.subarray(HEAD_LENGTH);
     const head = content.toString('latin1', 0, HEAD_LENGTH);
-    return head === `${sha256Digest(bytes)}\n` ? bytes : undefined;
+    if (head !== `${sha256Digest(bytes)}\n`) return undefined;
+    await markUsed(this.#path(key));
+    return bytes;
   }
 
   /** @throws SociError ERR_SOCI_OUTPUT when the file cannot be written. */

@@ -265,7 +265,7 @@ t.test("missingZtoc: 'build' keeps ztocs in a folder for the next process", asyn
     );
     await image.close();
   }
-  t.strictSame(await readdir(cacheDirectory), ['ztocs']);
+  t.strictSame((await readdir(cacheDirectory)).sort(), ['blobs', 'ztocs']);
 });
 
 t.test("missingZtoc: 'error' opens, and whatever may touch the layer throws", async t => {
