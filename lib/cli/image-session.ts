@@ -52,12 +52,13 @@ export const IMAGE_OPTIONS: OptionTable = {
   user: { type: 'string', value: 'NAME', help: 'log in as NAME; needs --password-stdin' },
   'password-stdin': { type: 'boolean', help: 'read the password from standard input' },
   'plain-http': { type: 'boolean', help: 'speak HTTP without TLS to the registries named' },
+  tls: { type: 'boolean', help: 'speak TLS to the registries named, on this machine too' },
   ca: { type: 'string', value: 'FILE', help: 'trust the certificates in FILE (PEM) too' },
   'hosts-dir': {
     type: 'string',
     multiple: true,
     value: 'DIR',
-    help: "containerd's certs.d: mirrors, certificates (not with the two above)",
+    help: "containerd's certs.d: mirrors, certificates (not with the three above)",
   },
   'cache-dir': {
     type: 'string',
@@ -269,12 +270,15 @@ async function registryOptions(
 ): Promise<RegistryOptions> {
   const hostsDirectories = optionList(invocation, 'hosts-dir');
   const ca = optionText(invocation, 'ca');
+  const plainHttp = invocation.options['plain-http'] === true;
+  const tls = invocation.options['tls'] === true;
+  if (plainHttp && tls) throw new UsageError('expected either --plain-http or --tls');
   const host: HostOptions = {
-    ...(invocation.options['plain-http'] === true ? { plainHttp: true } : {}),
+    ...(plainHttp || tls ? { plainHttp } : {}),
     ...(ca === undefined ? {} : { ca: await readFile(ca, 'utf8') }),
   };
   if (Object.keys(host).length > 0 && hostsDirectories.length > 0) {
-    throw new UsageError('expected either --hosts-dir or --plain-http and --ca');
+    throw new UsageError('expected either --hosts-dir or --plain-http, --tls and --ca');
   }
   return {
     ...patience(invocation),
@@ -310,7 +314,8 @@ async function credentials(invocation: Invocation, account: string | undefined):
     throw new UsageError('--user: expected a name alone; the password goes to --password-stdin');
   }
   const password = await readPassword(invocation.signal);
-  return request => (request.registry === account ? { username, password } : files(request));
+  return request =>
+    request.registry === account ? { username, password, source: '--user' } : files(request);
 }
 
 async function cacheDirectory(invocation: Invocation, reporter: Reporter): Promise<string | undefined> {
