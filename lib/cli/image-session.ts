@@ -33,6 +33,7 @@ import {
   optionText,
   UsageError,
 } from './command.js';
+import { refuseLocalPath } from './local-operand.js';
 import { readPassword } from './password-input.js';
 import { Reporter } from './reporter.js';
 
@@ -92,6 +93,9 @@ export const ALL_PLATFORMS_OPTIONS: OptionTable = {
   'all-platforms': { type: 'boolean', help: 'all platforms, which is the default' },
 };
 
+/** Of an image's indexes that cannot be used, so many are spoken of. */
+const MAX_NOTES = 5;
+
 export class ImageSession {
   readonly invocation: Invocation;
   readonly reporter: Reporter;
@@ -132,6 +136,7 @@ export class ImageSession {
         reporter.line(`still waiting for ${method} ${url}: nothing has come for ${ms / 1000} s (--timeout)`);
       });
     }
+    for (const image of images) await refuseLocalPath(image);
     const registries = images.flatMap(registryOf);
     const options = await registryOptions(invocation, registries);
     const cache = await cacheDirectory(invocation, reporter);
@@ -203,11 +208,20 @@ export class ImageSession {
         ? 'no SOCI index'
         : `SOCI index ${found.descriptor.digest} (${found.index.version}), by ${found.via}`,
     );
+    this.#tellUnusable(opened);
     await body(opened);
     const { askedBytes, fetchedBytes, requests } = opened.stats;
     this.reporter.debug(
       `${byteText(askedBytes)} asked for, ${byteText(fetchedBytes)} of layers fetched in ${requests} requests`,
     );
+  }
+
+  /** An index that is named but not there (the image was copied without it) makes reading slower, silently. */
+  #tellUnusable({ index }: Image): void {
+    for (const { digest, outcome, message } of index?.attempts.slice(0, MAX_NOTES) ?? []) {
+      if (digest === undefined || outcome !== 'unusable') continue;
+      this.reporter.line(`the SOCI index ${shortDigest(digest)} of the image is not used: ${message}`);
+    }
   }
 
   /** The platform that is read. @throws UsageError for several */
