@@ -138,6 +138,7 @@ export {
   type PublishIndexOptions,
   type PublishIndexResult,
   publishIndex,
+  type SkippedImage,
 } from './soci/publish-index.js';
 export { type PushedIndex, type PushIndexOptions, pushIndex } from './soci/push-index.js';
 export {

@@ -45,6 +45,7 @@ export const BUILD_OPTIONS: OptionTable = {
   },
   reuse: { type: 'boolean', help: 'keep ztocs of the present index that prove to be right' },
   force: { type: 'boolean', help: 'build every ztoc, even one that is in the cache' },
+  'allow-empty': { type: 'boolean', help: 'an image of which no layer can be indexed is no failure' },
   'dry-run': { type: 'boolean', help: 'do everything but write' },
   ...ALL_PLATFORMS_OPTIONS,
   index: {
@@ -74,6 +75,7 @@ export async function buildOptions(
     ztocsFrom: index,
     reuse: reuse === true,
     force: force === true,
+    allowEmpty: invocation.options['allow-empty'] === true,
     cache: session.cacheForBuilding(),
     onEvent: reportIndexEvents(session.reporter),
     signal,

@@ -37,6 +37,7 @@ import {
   optionText,
   UsageError,
 } from './command.js';
+import { refuseLocalPath } from './local-operand.js';
 import { readPassword } from './password-input.js';
 import { Reporter } from './reporter.js';
 
@@ -56,12 +57,13 @@ export const IMAGE_OPTIONS: OptionTable = {
   user: { type: 'string', value: 'NAME', help: 'log in as NAME; needs --password-stdin' },
   'password-stdin': { type: 'boolean', help: 'read the password from standard input' },
   'plain-http': { type: 'boolean', help: 'speak HTTP without TLS to the registries named' },
+  tls: { type: 'boolean', help: 'speak TLS to the registries named, on this machine too' },
   ca: { type: 'string', value: 'FILE', help: 'trust the certificates in FILE (PEM) too' },
   'hosts-dir': {
     type: 'string',
     multiple: true,
     value: 'DIR',
-    help: "containerd's certs.d: mirrors, certificates (not with the two above)",
+    help: "containerd's certs.d: mirrors, certificates (not with the three above)",
   },
   'cache-dir': {
     type: 'string',
@@ -100,7 +102,7 @@ export const ALL_PLATFORMS_OPTIONS: OptionTable = {
   'all-platforms': { type: 'boolean', help: 'all platforms, which is the default' },
 };
 
-/** Notes on layers that are told one by one. */
+/** Of an image's layers that can be read in two ways, and of its indexes that cannot be used, so many are spoken of. */
 const MAX_NOTES = 5;
 
 export class ImageSession {
@@ -144,6 +146,7 @@ export class ImageSession {
         reporter.line(`still waiting for ${method} ${url}: nothing has come for ${ms / 1000} s (--timeout)`);
       });
     }
+    for (const image of images) await refuseLocalPath(image);
     const registries = images.flatMap(registryOf);
     const options = await registryOptions(invocation, registries);
     const cache = await cacheDirectory(invocation, reporter);
@@ -223,6 +226,7 @@ export class ImageSession {
         ? 'no SOCI index'
         : `SOCI index ${found.descriptor.digest} (${found.index.version}), by ${found.via}`,
     );
+    this.#tellUnusable(opened);
     await body(opened);
     // Not to be found out for the note's sake: a layer may have to be read for it.
     if (opened.loaded) this.#tellNotes(await opened.notes({ signal: this.signal }));
@@ -230,6 +234,14 @@ export class ImageSession {
     this.reporter.debug(
       `${byteText(askedBytes)} asked for, ${byteText(fetchedBytes)} of layers fetched in ${requests} requests`,
     );
+  }
+
+  /** An index that is named but not there (the image was copied without it) makes reading slower, silently. */
+  #tellUnusable({ index }: Image): void {
+    for (const { digest, outcome, message } of index?.attempts.slice(0, MAX_NOTES) ?? []) {
+      if (digest === undefined || outcome !== 'unusable') continue;
+      this.reporter.line(`the SOCI index ${shortDigest(digest)} of the image is not used: ${message}`);
+    }
   }
 
   /** The platform that is read. @throws UsageError for several */
@@ -311,12 +323,15 @@ async function registryOptions(
 ): Promise<RegistryOptions> {
   const hostsDirectories = optionList(invocation, 'hosts-dir');
   const ca = optionText(invocation, 'ca');
+  const plainHttp = invocation.options['plain-http'] === true;
+  const tls = invocation.options['tls'] === true;
+  if (plainHttp && tls) throw new UsageError('expected either --plain-http or --tls');
   const host: HostOptions = {
-    ...(invocation.options['plain-http'] === true ? { plainHttp: true } : {}),
+    ...(plainHttp || tls ? { plainHttp } : {}),
     ...(ca === undefined ? {} : { ca: await readFile(ca, 'utf8') }),
   };
   if (Object.keys(host).length > 0 && hostsDirectories.length > 0) {
-    throw new UsageError('expected either --hosts-dir or --plain-http and --ca');
+    throw new UsageError('expected either --hosts-dir or --plain-http, --tls and --ca');
   }
   return {
     ...patience(invocation),
@@ -352,7 +367,8 @@ async function credentials(invocation: Invocation, account: string | undefined):
     throw new UsageError('--user: expected a name alone; the password goes to --password-stdin');
   }
   const password = await readPassword(invocation.signal);
-  return request => (request.registry === account ? { username, password } : files(request));
+  return request =>
+    request.registry === account ? { username, password, source: '--user' } : files(request);
 }
 
 async function cacheDirectory(invocation: Invocation, reporter: Reporter): Promise<string | undefined> {

@@ -3,7 +3,7 @@ import { publishIndex } from '../index.js';
 import { BUILD_OPTIONS, buildOptions } from './build-options.js';
 import { type Command, type Invocation, optionText, UsageError } from './command.js';
 import { ImageSession } from './image-session.js';
-import { createdAsJson, createdText, leftOutAsJson } from './index-summary.js';
+import { createdAsJson, createdText, leftOutAsJson, platformText } from './index-summary.js';
 import { writeJson, writeOut } from './standard-output.js';
 
 const EXISTING = ['warn', 'skip', 'allow'] as const;
@@ -27,10 +27,18 @@ async function run(invocation: Invocation): Promise<void> {
     const result = await publishIndex(session.open(operand), { ...options, existing, signal, dryRun });
     if (json) {
       const indexes = result.indexes.map(index => ({ ...createdAsJson(index), outcome: index.outcome }));
-      await writeJson({ indexes, ...leftOutAsJson(result) });
+      const skipped = result.skipped.map(({ image, existing }) => ({
+        platform: platformText(image),
+        image: image.descriptor.digest,
+        existing: existing.map(({ digest }) => digest),
+      }));
+      await writeJson({ indexes, skipped, ...leftOutAsJson(result) });
       return;
     }
     for (const index of result.indexes) await writeOut(createdText(index, index.outcome));
+    for (const { image, existing } of result.skipped) {
+      await writeOut(`${existing[0]?.digest}  ${platformText(image)}  is there already  skipped\n`);
+    }
   });
 }
 

@@ -138,7 +138,8 @@ export async function lookUpCredentials(
   signal?: AbortSignal,
 ): Promise<Credentials | undefined> {
   const keys = keysFor(registry, repository);
-  const stored = keys.map(key => file.auths.get(key)).find(found => found !== undefined);
+  const entry = keys.map(key => file.auths.get(key)).find(found => found !== undefined);
+  const stored = entry && { ...entry, source: file.path };
   const host = keys.at(-1)!;
   const helper = keys.map(key => file.helpers.get(key)).find(found => found !== undefined) ?? file.store;
   if (helper === undefined) {
@@ -146,7 +147,10 @@ export async function lookUpCredentials(
   }
   try {
     const server = host === 'docker.io' ? DOCKER_HUB_SERVER : host;
-    return (await askCredentialHelper(helper, server, { signal })) ?? stored;
+    const answer = await askCredentialHelper(helper, server, { signal });
+    return answer === undefined
+      ? stored
+      : { ...answer, source: `docker-credential-${helper} (${file.path})` };
   } catch (error) {
     signal?.throwIfAborted();
     if (stored === undefined) {

@@ -9,7 +9,9 @@ import { SociError } from '../errors.js';
 import { type Challenge, parseChallenges } from './challenge.js';
 import type { CredentialProvider, Credentials } from './credentials.js';
 import type { Endpoint } from './endpoint.js';
+import type { ShownCredentials } from './explained-failure.js';
 import { checkRealm } from './realm.js';
+import { isRefusal } from './registry-error.js';
 import { coversScopes, mergeScopes } from './scope.js';
 import { basicAuthorization, fetchToken, type SendToTokenServer, type Token } from './token-server.js';
 
@@ -49,6 +51,8 @@ export class Authorizer {
   readonly #fetches = new KeyedWork<string, CachedToken>();
   /** Per repository, newest first. */
   readonly #tokens = new Map<string, CachedToken[]>();
+  /** Per repository: what the provider gave last. */
+  readonly #shown = new Map<string, ShownCredentials>();
   #scheme: Scheme | undefined;
 
   /** @param send One request to this endpoint or its token server; may retry what is transient. */
@@ -74,7 +78,7 @@ export class Authorizer {
    * A better value after a 401 or 403; undefined when there is none and the refusal stands.
    *
    * @throws SociError ERR_SOCI_REGISTRY_AUTH for a challenge that must not be answered,
-   *   ERR_SOCI_REGISTRY_DENIED when the token server refuses, ERR_SOCI_CREDENTIALS.
+   *   also when the token server refuses (401), ERR_SOCI_REGISTRY_DENIED (403), ERR_SOCI_CREDENTIALS.
    */
   async renew(request: AuthorizationRequest, refusal: Refusal): Promise<string | undefined> {
     const challenges = refusal.status === 401 ? parseChallenges(refusal.challenges) : [];
@@ -101,8 +105,20 @@ export class Authorizer {
     return value === refusal.sent ? undefined : value;
   }
 
+  /** What `repository` was last asked with, for messages. */
+  shown(repository: string): ShownCredentials {
+    return this.#shown.get(repository) ?? { kind: 'not-asked' };
+  }
+
   async #credentials({ repository, signal, refused }: CredentialsNeeded): Promise<Credentials | undefined> {
-    return await this.#provider({ registry: this.#endpoint.account, repository, refused, signal });
+    const given = await this.#provider({ registry: this.#endpoint.account, repository, refused, signal });
+    // Nothing newer than what was refused: that was shown.
+    if (given !== undefined || !refused) {
+      if (this.#shown.size >= MAX_REPOSITORIES) this.#shown.clear();
+      const shown = given === undefined ? { kind: 'none' } : { kind: 'found', source: given.source };
+      this.#shown.set(repository, shown as ShownCredentials);
+    }
+    return given;
   }
 
   async #basic(request: CredentialsNeeded): Promise<string | undefined> {
@@ -153,9 +169,7 @@ export class Authorizer {
     try {
       return this.#keep(request.repository, { ...(await ask(credentials)), scopes });
     } catch (error) {
-      if (!(error instanceof SociError && error.code === 'ERR_SOCI_REGISTRY_DENIED')) {
-        throw error;
-      }
+      if (!isRefusal(error)) throw error;
       if (unreadable !== undefined) {
         throw unreadable;
       }

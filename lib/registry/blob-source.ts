@@ -101,7 +101,7 @@ export class RegistryBlobSource extends FilledSource {
         // Bytes of one host are not continued with those of another: their digest would blame nobody.
         if (started || index + 1 >= this.#endpoints.length) {
           options?.signal?.throwIfAborted();
-          throw wordedAsRegistry(error);
+          throw this.#worded(index, error);
         }
         this.#giveUpOn(index, error, options?.signal);
       }
@@ -132,6 +132,10 @@ export class RegistryBlobSource extends FilledSource {
     return source;
   }
 
+  #worded(index: number, error: unknown): unknown {
+    return this.#transport.explained(this.#endpoints[index]!, this.#blob.repository, wordedAsRegistry(error));
+  }
+
   #checkOpen(): void {
     if (this.#closed) throw closedError(this.name);
   }
@@ -147,7 +151,7 @@ export class RegistryBlobSource extends FilledSource {
     if (rangeless) this.#rangeless ??= index;
     const last = index + 1 >= this.#endpoints.length;
     const final = code === 'ERR_SOCI_SOURCE_RANGE' || code === 'ERR_SOCI_CLOSED';
-    if (final || (last && this.#rangeless === undefined)) throw wordedAsRegistry(error);
+    if (final || (last && this.#rangeless === undefined)) throw this.#worded(index, error);
     if (!rangeless) this.#transport.failed(this.#endpoints[index]!, error);
     this.#first = Math.max(this.#first, index + 1);
   }

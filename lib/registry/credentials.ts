@@ -7,6 +7,8 @@ export interface Credentials {
   readonly identityToken?: string;
   /** A ready access token, sent as it is. */
   readonly registryToken?: string;
+  /** Where they were found (a file, a helper), for messages. Never sent. */
+  readonly source?: string;
 }
 
 export interface CredentialRequest {

@@ -1,6 +1,7 @@
 /**
  * Where an image is, as people write it: `registry/repo:tag`, `…@sha256:…`,
- * `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]` (with `@sha256:…` in the place of a tag).
+ * `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]` (with `@sha256:…` in the place of a tag). `docker://REF` is REF, as
+ * skopeo and buildah write it; of other schemes the message says what to write instead.
  */
 import { resolve } from 'node:path';
 import { checkOptions } from '../arguments.js';
@@ -28,11 +29,36 @@ export type ImageLocation =
       readonly reference?: string;
     };
 
+const DOCKER = 'docker://';
+/** What containers/image and others call places that we do not read. */
+const OTHER_SCHEMES =
+  /^(docker-archive|docker-daemon|containers-storage|dir|tarball|ostree|sif):|^([a-z][a-z0-9+.-]*):\/\//i;
+
+/** @throws SociError ERR_SOCI_REFERENCE for what would otherwise be taken for the name of a repository */
+function refuseOtherSchemes(text: string): void {
+  const [, known, other] = OTHER_SCHEMES.exec(text) ?? [];
+  // `dir:tag` is an image of Docker Hub.
+  const isTagged = known !== undefined && /^[^:]*:[\w][\w.-]{0,127}$/.test(text) && !/\.tar$/.test(text);
+  const scheme = known ?? other;
+  if (scheme === undefined || isTagged) return;
+  const copy = `skopeo copy ${text} oci-archive:FILE.tar:TAG`;
+  const advice = /^https?$/i.test(scheme)
+    ? 'leave the scheme out (--plain-http speaks HTTP without TLS)'
+    : `copy the image first, \`${copy}\`, and name oci-archive:FILE.tar`;
+  throw new SociError(
+    'ERR_SOCI_REFERENCE',
+    `${JSON.stringify(text.slice(0, 200))}: expected REGISTRY/REPOSITORY[:TAG], docker://…, oci:DIR or oci-archive:FILE, found the scheme '${scheme}'; ${advice}`,
+    { data: { reference: text.slice(0, 200), scheme } },
+  );
+}
+
 /** @throws SociError ERR_SOCI_REFERENCE */
 export function parseImageLocation(text: string): ImageLocation {
   const scheme = /^(oci|oci-archive):(?!\/\/)(.*)$/s.exec(text);
   if (scheme === null) {
-    return { kind: 'registry', reference: parseReference(text) };
+    const reference = text.startsWith(DOCKER) ? text.slice(DOCKER.length) : text;
+    refuseOtherSchemes(reference);
+    return { kind: 'registry', reference: parseReference(reference) };
   }
   const kind = scheme[1] === 'oci' ? 'layout' : 'archive';
   // Like skopeo: the first colon ends the path, so that tags may be whole references; C:\ is a drive.

@@ -16,7 +16,9 @@ export interface RegistryErrorEntry {
 }
 
 /** What Go's and nginx's servers answer to plain HTTP on a TLS port. */
-const WANTS_TLS = /HTTP request (?:was sent )?to (?:an )?HTTPS (?:server|port)/i;
+const TLS_WANTED = /HTTP request (?:was sent )?to (?:an )?HTTPS (?:server|port)/i;
+/** The same in our words. */
+export const WANTS_TLS = 'the server expects HTTPS';
 const MAX_ENTRIES = 5;
 const MAX_MESSAGE = 300;
 /** Bytes of an error's body that are worth reading. */
@@ -40,8 +42,8 @@ function plain(value: unknown, limit: number, secrets: readonly string[]): strin
  */
 export function parseErrorBody(body: Uint8Array, secrets: readonly string[]): RegistryErrorEntry[] {
   const text = new TextDecoder().decode(body);
-  if (WANTS_TLS.test(text)) {
-    return [{ code: '', message: 'the server expects HTTPS' }];
+  if (TLS_WANTED.test(text)) {
+    return [{ code: '', message: WANTS_TLS }];
   }
   try {
     const document = JSON.parse(text) as Record<string, unknown> | null;
@@ -65,6 +67,7 @@ export function parseErrorBody(body: Uint8Array, secrets: readonly string[]): Re
 export function registryCode(status: number): SociErrorCode {
   switch (status) {
     case 401:
+      return 'ERR_SOCI_REGISTRY_AUTH';
     case 403:
       return 'ERR_SOCI_REGISTRY_DENIED';
     case 404:
@@ -76,7 +79,7 @@ export function registryCode(status: number): SociErrorCode {
 }
 
 /** Whether the registry or its token server said no (401, 403), rather than fail. */
-export function isRefusal(error: unknown): error is SociError {
+export function isRefusal(error: unknown): boolean {
   if (!(error instanceof SociError)) return false;
   const refused = error.code === 'ERR_SOCI_REGISTRY_DENIED' || error.code === 'ERR_SOCI_REGISTRY_AUTH';
   return refused && [401, 403].includes(Number(error.data['status']));

@@ -105,8 +105,8 @@ function parseToken(body: Uint8Array, url: URL, sentAt: number): Token {
 }
 
 /**
- * @throws SociError ERR_SOCI_REGISTRY_DENIED when the server refuses, ERR_SOCI_REGISTRY_AUTH when its answer
- *   makes no sense.
+ * @throws SociError ERR_SOCI_REGISTRY_AUTH when the server refuses (401) or its answer makes no sense,
+ *   ERR_SOCI_REGISTRY_DENIED (403).
  */
 export async function fetchToken(request: TokenRequest, send: SendToTokenServer): Promise<Token> {
   const sentAt = Date.now();

@@ -28,6 +28,7 @@ import {
   type HostCapability,
   type HostOptions,
 } from './endpoint.js';
+import { explainedFailure } from './explained-failure.js';
 import { readHostsDirectory } from './hosts-toml.js';
 import { keychain } from './keychain.js';
 import type { Environment } from './proxy.js';
@@ -158,7 +159,7 @@ export class RegistryTransport {
       answersOnly(status => call.expect.includes(status)),
     );
     const send = call.repeatable === false ? once : compose(once, retry(this.retryPolicy(endpoint)));
-    return await send({
+    const reply = send({
       method: call.method,
       // Where an upload goes on may be elsewhere: our credentials do not.
       target: {
@@ -174,6 +175,15 @@ export class RegistryTransport {
       limitTotalTime: true,
       signal: call.signal ?? new AbortController().signal,
     });
+    return await reply.catch((error: unknown) => {
+      throw this.explained(endpoint, call.repository, error);
+    });
+  }
+
+  /** A failure of `endpoint`, with what to do about it. */
+  explained(endpoint: Endpoint, repository: string, error: unknown): unknown {
+    const shown = this.#connected.get(endpoint)?.authorizer.shown(repository) ?? { kind: 'not-asked' };
+    return explainedFailure(error, endpoint, shown);
   }
 
   /** The HTTP client of `endpoint`, and the headers that open what is to be reached there. */

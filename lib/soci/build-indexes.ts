@@ -32,7 +32,7 @@ import {
   type ZtocDescriptor,
 } from './soci-index.js';
 import type { ZtocCache } from './ztoc-cache.js';
-import { ZtocProvider } from './ztoc-provider.js';
+import { type ListedZtoc, ZtocProvider } from './ztoc-provider.js';
 
 export interface BuildIndexOptions extends LayerChoice {
   /** Uncompressed bytes between checkpoints, > 0. Default 4 MiB. */
@@ -53,6 +53,8 @@ export interface BuildIndexOptions extends LayerChoice {
   readonly reuse?: boolean | undefined;
   /** Digest of a SOCI index in the same repository whose ztocs are taken on trust, without reading the layers. */
   readonly ztocsFrom?: string | undefined;
+  /** No error if no layer of any image can be indexed: `indexes` is empty then. Default false. */
+  readonly allowEmpty?: boolean | undefined;
   readonly limits?: Partial<ZtocLimits> | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: IndexEventHandler | undefined;
@@ -69,6 +71,7 @@ export const BUILD_INDEX_NAMES: OptionNames<BuildIndexOptions> = {
   force: true,
   reuse: true,
   ztocsFrom: true,
+  allowEmpty: true,
   limits: true,
   signal: true,
   onEvent: true,
@@ -129,6 +132,8 @@ const DEFAULT_CONCURRENCY = 3;
 export interface IndexSources {
   readonly repository: Repository;
   readonly layers: Pick<Repository, 'openBlob'>;
+  /** Ztocs of indexes that would only be made again, by the digest of their layer. */
+  readonly repeated?: ReadonlyMap<string, ListedZtoc>;
 }
 
 /**
@@ -164,7 +169,7 @@ export function checkBuildOptions(options: BuildIndexOptions): void {
  *   ERR_SOCI_LIMIT; whatever the repository or `finish` fails with.
  */
 export async function buildIndexes<Z>(
-  { repository, layers }: IndexSources,
+  { repository, layers, repeated = new Map() }: IndexSources,
   images: readonly PlatformImage[],
   version: SociIndexVersion,
   options: BuildIndexOptions,
@@ -172,7 +177,7 @@ export async function buildIndexes<Z>(
 ): Promise<BuiltIndexes<Z>> {
   const { signal, concurrency = DEFAULT_CONCURRENCY, force = false } = options;
   const onEvent = announced(options.onEvent);
-  const listed = await listedZtocs(repository, images, options);
+  const listed = new Map([...repeated, ...(await listedZtocs(repository, images, options))]);
   const unique = new Map<string, Descriptor>();
   for (const layer of images.flatMap(({ manifest }) => manifest.layers)) {
     // A prefetch artifact beside real layers is not even worth a message.
@@ -199,7 +204,7 @@ export async function buildIndexes<Z>(
     if ('bytes' in assembled) indexes.push(assembled);
     else empty.push(assembled);
   }
-  if (indexes.length === 0) throw nothingToIndex(repository, empty);
+  if (indexes.length === 0 && options.allowEmpty !== true) throw nothingToIndex(repository, empty);
   return { indexes, empty };
 }
 
@@ -276,12 +281,15 @@ function nothingToIndex(repository: Repository, empty: readonly EmptyImage[]): S
     counts.set(reason, (counts.get(reason) ?? 0) + 1);
   }
   const reasons = [...counts].map(([reason, count]) => `${count} ${reason}`).join(', ');
+  const advice = counts.has('too-small')
+    ? '; --min-layer-size (minLayerSize) says how small is too small, --allow-empty (allowEmpty) makes this no error'
+    : '';
   const skipped = empty.flatMap(image =>
     image.skipped.map(({ layer, reason }) => ({ digest: layer.digest, reason })),
   );
   return new SociError(
     'ERR_SOCI_INDEX_EMPTY',
-    `${repository.name}: no layer gets a ztoc, so there is nothing to index (${reasons || 'the image has no layers'})`,
+    `${repository.name}: no layer gets a ztoc, so there is nothing to index (${reasons || 'the image has no layers'})${advice}`,
     { data: { skipped: skipped.slice(0, 1000) } },
   );
 }

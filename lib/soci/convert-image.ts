@@ -23,7 +23,8 @@ import { convertTree } from './converted-index.js';
 import type { CreateIndexOptions } from './create-index.js';
 import { CREATE_INDEX_NAMES } from './create-index.js';
 import { IndexBlobs } from './index-blobs.js';
-import { resolveImages } from './platform-images.js';
+import { skipByDescriptor } from './layer-choice.js';
+import { type PlatformImage, resolveImages } from './platform-images.js';
 
 export interface ConvertImageOptions extends CreateIndexOptions {
   /** Do everything but write. Default false. */
@@ -76,7 +77,8 @@ export async function convertImage(
     !dryRun &&
     source.repository instanceof RegistryRepository &&
     target.repository instanceof LayoutRepository;
-  if (copyFirst) await copy.blobsOf(all);
+  // Not for nothing: what no layer can be indexed of is an error before anything is written.
+  if (copyFirst && mayHaveIndex(images, options)) await copy.blobsOf(all);
   const layers = copyFirst ? target.repository : source.repository;
   const blobs = new IndexBlobs(target.repository, onEvent);
   const sources = { repository: source.repository, layers };
@@ -103,4 +105,11 @@ export async function convertImage(
     await target.repository.commit({ signal });
   }
   return { ...built, ...tree.root, absent };
+}
+
+/** Whether a layer of `images` is to be indexed, as far as descriptors tell. */
+function mayHaveIndex(images: readonly PlatformImage[], options: ConvertImageOptions): boolean {
+  return images.some(({ manifest }) =>
+    manifest.layers.some(layer => skipByDescriptor(layer, options) === undefined),
+  );
 }

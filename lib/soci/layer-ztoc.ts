@@ -35,8 +35,9 @@ export async function layerZtoc(
   const events = eventsOf(layer, listed, onEvent);
   const outcome =
     skipByDescriptor(layer, choice) ??
+    (listed?.trust === 'named' ? await provider.listed(layer, listed, events, signal) : undefined) ??
+    (force ? undefined : await cached(provider, layer, listed, signal)) ??
     (await provider.listed(layer, listed, events, signal)) ??
-    (force ? undefined : await provider.cached(layer, signal)) ??
     (await opened(repository, layer, signal, async source => {
       onEvent({ type: 'layer-started', layer });
       const found = await provider.fromLayer(source, layer, listed, events, signal);
@@ -52,6 +53,18 @@ export async function layerZtoc(
   const { ztoc, origin } = outcome;
   onEvent({ type: 'layer-done', layer, origin, ztocDigest: ztoc.digest, ztocSize: ztoc.bytes.length });
   return outcome;
+}
+
+/** What is kept here must not decide which ztoc a layer gets: beside one that is to be reused, only the same counts. */
+async function cached(
+  provider: ZtocProvider,
+  layer: Descriptor,
+  listed: ListedZtoc | undefined,
+  signal: AbortSignal,
+): Promise<ProvidedZtoc | undefined> {
+  const found = await provider.cached(layer, signal);
+  const other = listed?.trust === 'unproved' && found?.ztoc.digest !== listed.descriptor.digest;
+  return other ? undefined : found;
 }
 
 /** Layers that name URLs of their own are not pushed with the image. */

@@ -54,7 +54,8 @@ export async function listedZtocs(
   );
   const ztocs = searches.flatMap(({ found }) => found?.index.ztocs ?? []);
   return take(
-    ztocs.filter(ztoc => ztoc.spanSize === spanSize),
+    // The reference before 0.12 does not note the span size in its indexes; the ztoc itself has it.
+    ztocs.filter(ztoc => ztoc.spanSize === undefined || ztoc.spanSize === spanSize),
     'unproved',
   );
 }

@@ -7,6 +7,7 @@
 import { checkOptions, type OptionNames } from '../arguments.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import type { OpenedLocation } from '../registry/image-location.js';
+import { announced } from './announced-events.js';
 import {
   type BuiltIndexes,
   buildIndexes,
@@ -17,6 +18,7 @@ import {
 } from './build-indexes.js';
 import { CREATE_INDEX_NAMES, type CreateIndexOptions, imagesToIndex } from './create-index.js';
 import { IndexBlobs } from './index-blobs.js';
+import type { PlatformImage } from './platform-images.js';
 import {
   PUSH_INDEX_NAMES,
   type PushedIndex,
@@ -24,6 +26,8 @@ import {
   presentIndexes,
   pushOne,
 } from './push-index.js';
+import { repeatedZtocs } from './repeated-index.js';
+import type { ListedZtoc } from './ztoc-provider.js';
 
 export interface PublishIndexOptions extends CreateIndexOptions, PushIndexOptions {
   /** Do everything but write. Default false. */
@@ -43,8 +47,15 @@ export interface PublishedIndex extends CreatedIndex<ZtocSummary> {
   readonly existing: readonly Descriptor[];
 }
 
+/** An image beside whose indexes no other was to be pushed (`existing: 'skip'`): nothing was read or built for it. */
+export interface SkippedImage {
+  readonly image: PlatformImage;
+  readonly existing: readonly Descriptor[];
+}
+
 export interface PublishIndexResult extends BuiltIndexes<ZtocSummary> {
   readonly indexes: readonly PublishedIndex[];
+  readonly skipped: readonly SkippedImage[];
   /** Images that are listed but that the repository does not have. */
   readonly absent: readonly Descriptor[];
 }
@@ -63,32 +74,61 @@ export async function publishIndex(
   const { target = repository, existing: policy = 'warn', dryRun = false, signal, onEvent } = options;
   const { images, absent } = await imagesToIndex({ repository, reference }, options);
   const present = new Map<string, readonly Descriptor[]>();
-  const wanted = new Set<string>();
-  for (const { descriptor, manifest } of dryRun ? [] : images) {
-    const found = await presentIndexes(target, descriptor, options);
-    present.set(descriptor.digest, found);
-    // Beside another index nothing is pushed, so its ztocs need not be sent.
-    if (policy === 'skip' && found.length > 0) continue;
-    for (const { digest } of manifest.layers) wanted.add(digest);
+  const wanted: PlatformImage[] = [];
+  const repeated = new Map<string, ListedZtoc>();
+  const left: SkippedImage[] = [];
+  for (const image of images) {
+    const found = dryRun ? [] : await presentIndexes(target, image.descriptor, options);
+    present.set(image.descriptor.digest, found);
+    // Beside another index nothing is pushed, so its layers need not even be read.
+    if (policy === 'skip' && found.length > 0) {
+      left.push({ image, existing: found });
+      announced(onEvent)({
+        type: 'index-exists',
+        subject: image.descriptor,
+        existing: found,
+        action: 'skipped',
+      });
+      continue;
+    }
+    wanted.push(image);
+    for (const [digest, ztoc] of await repeatedZtocs(target, image, found, options))
+      repeated.set(digest, ztoc);
   }
+  if (wanted.length === 0 && left.length > 0) return { indexes: [], empty: [], absent, skipped: left };
   const blobs = new IndexBlobs(target, onEvent);
-  const sources = { repository, layers: repository };
-  const built = await buildIndexes(sources, images, 'v1', options, async (ztoc, layer, abort) => {
-    if (wanted.has(layer.digest)) await blobs.sendZtoc(ztoc, abort);
-    return summaryOf(ztoc);
-  });
+  const build = (known: ReadonlyMap<string, ListedZtoc>): Promise<BuiltIndexes<ZtocSummary>> => {
+    const sources = { repository, layers: repository, repeated: known };
+    const allowEmpty = options.allowEmpty === true || left.length > 0;
+    return buildIndexes(sources, wanted, 'v1', { ...options, allowEmpty }, async (ztoc, _layer, abort) => {
+      if (!dryRun) await blobs.sendZtoc(ztoc, abort);
+      return summaryOf(ztoc);
+    });
+  };
+  let built = await build(repeated);
+  // What was taken on trust may only say that nothing is to be done: a new index is made of the layers.
+  const trusted = built.indexes.filter(({ layers }) =>
+    layers.some(({ ztoc }) => taken(ztoc.digest, repeated)),
+  );
+  const isPresent = ({ descriptor, image }: CreatedIndex<ZtocSummary>): boolean =>
+    present.get(image.descriptor.digest)?.some(({ digest }) => digest === descriptor.digest) === true;
+  if (!trusted.every(isPresent)) built = await build(new Map());
   const indexes: PublishedIndex[] = [];
   for (const index of built.indexes) {
-    const found = present.get(index.image.descriptor.digest);
-    if (found === undefined) {
+    if (dryRun) {
       indexes.push({ ...index, outcome: 'not pushed', existing: [] });
       continue;
     }
+    const found = present.get(index.image.descriptor.digest)!;
     const { outcome, existing } = await pushOne(target, index, found, options, () =>
       blobs.sendRest(index.prefetches, signal),
     );
     indexes.push({ ...index, outcome, existing });
   }
   if (!dryRun) await target.commit({ signal });
-  return { ...built, indexes, absent };
+  return { ...built, indexes, absent, skipped: left };
+}
+
+function taken(digest: string, repeated: ReadonlyMap<string, ListedZtoc>): boolean {
+  return [...repeated.values()].some(({ descriptor }) => descriptor.digest === digest);
 }

@@ -112,7 +112,7 @@ export async function presentIndexes(
   } catch (error) {
     if (error instanceof SociError && error.code === 'ERR_SOCI_REGISTRY_NOT_FOUND') return [];
     if (policy !== 'warn' || !isRefusal(error)) throw error;
-    announced(onEvent)({ type: 'existing-unknown', subject, error });
+    announced(onEvent)({ type: 'existing-unknown', subject, error: error as SociError });
     return [];
   }
 }

@@ -157,6 +157,7 @@ export class ZtocProvider {
     const { descriptor, repository } = listed;
     try {
       const ztoc = await loadZtoc(repository, descriptor, layer, { limits: this.#limits, signal });
+      if (ztoc.spanSize !== this.#spanSize) return undefined;
       await verifyZtoc(source, ztoc, { signal, onProgress });
       return { ztoc, origin: 'verified' };
     } catch (error) {

@@ -99,5 +99,5 @@ t.test('an image in a registry', { skip: needs('docker-registry', 'skopeo', 'umo
     t.same(treeDifferences(await readTree(copy), tree), [], 'the whole tree, copied out');
   }
   const denied = await command(['cat', image, '/etc/os-release', '--ca', fixturePath('tls', 'ca.pem')]);
-  t.match(denied, { status: 1, stderr: /\[ERR_SOCI_REGISTRY_DENIED\]\n$/ });
+  t.match(denied, { status: 1, stderr: /\[ERR_SOCI_REGISTRY_AUTH\]\n$/ });
 });

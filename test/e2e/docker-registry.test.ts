@@ -100,10 +100,10 @@ t.test('who may not', { skip }, async t => {
     const { repository, reference } = at(t, image, registry.client(t, options));
     return (await failure(repository.getManifest(reference))).code;
   };
-  t.equal(await code({ credentials: null }), 'ERR_SOCI_REGISTRY_DENIED');
+  t.equal(await code({ credentials: null }), 'ERR_SOCI_REGISTRY_AUTH');
   t.equal(
     await code({ credentials: () => ({ username: 'alice', password: 'no' }) }),
-    'ERR_SOCI_REGISTRY_DENIED',
+    'ERR_SOCI_REGISTRY_AUTH',
   );
   t.equal(await code({ hosts: { [registry.host]: { plainHttp: false } } }), 'ERR_SOCI_HTTP_NETWORK', 'no CA');
   t.equal(await code({}), 'ERR_SOCI_REGISTRY_NOT_FOUND', 'with everything right there is just no image');

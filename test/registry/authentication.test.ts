@@ -31,12 +31,12 @@ t.test('basic credentials are sent when asked for, and then with every request',
   t.equal(registry.requests[0]?.headers['authorization'], undefined, 'not before');
   t.equal(registry.requests.filter(({ headers }) => headers['authorization'] === undefined).length, 1);
   const nobody = openRepository(startTransport(t), registry);
-  t.match(await failure(nobody.resolve('v1')), { code: 'ERR_SOCI_REGISTRY_DENIED', data: { status: 401 } });
+  t.match(await failure(nobody.resolve('v1')), { code: 'ERR_SOCI_REGISTRY_AUTH', data: { status: 401 } });
   const wrong = openRepository(
     startTransport(t, { credentials: () => ({ username: 'user', password: 'no' }) }),
     registry,
   );
-  t.match(await failure(wrong.getManifest('v1')), { code: 'ERR_SOCI_REGISTRY_DENIED' });
+  t.match(await failure(wrong.getManifest('v1')), { code: 'ERR_SOCI_REGISTRY_AUTH' });
 });
 
 t.test('bearer tokens', async t => {
@@ -101,7 +101,7 @@ t.test('bearer tokens', async t => {
       match: { path: '/manifests/' },
       reply: { status: 401, headers: { 'www-authenticate': `Bearer realm="${registry.url}/token"` } },
     });
-    t.match(await failure(repository.getManifest('v1')), { code: 'ERR_SOCI_REGISTRY_DENIED' });
+    t.match(await failure(repository.getManifest('v1')), { code: 'ERR_SOCI_REGISTRY_AUTH' });
     registry.clearFaults();
   });
 
@@ -431,7 +431,7 @@ t.test('token servers that make no sense', async t => {
   t.equal(asked.length, 3, 'what its own retries gave up is not tried again');
   t.match(await attempt('', 302), { code: 'ERR_SOCI_REGISTRY_AUTH' });
   t.match(await attempt('{"details":"incorrect username or password"}', 401), {
-    code: 'ERR_SOCI_REGISTRY_DENIED',
+    code: 'ERR_SOCI_REGISTRY_AUTH',
     message: /incorrect username or password/,
   });
 });

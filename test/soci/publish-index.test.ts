@@ -1,7 +1,7 @@
 /** publishIndex: what createIndex and pushIndex do together, with each ztoc sent as soon as its layer is finished. */
 import t from 'tap';
 import { subscribe } from '../../lib/observe/channels.js';
-import { OCTET_STREAM } from '../../lib/registry/media-types.js';
+import { OCI_MANIFEST, OCTET_STREAM } from '../../lib/registry/media-types.js';
 import type { Repository } from '../../lib/registry/repository.js';
 import { convertImage } from '../../lib/soci/convert-image.js';
 import { createIndex } from '../../lib/soci/create-index.js';
@@ -194,17 +194,19 @@ t.test(
     await publishIndex(at(layout), { ...ALL, platforms: [AMD64] });
     const { repository, steps } = watched(layout, [a, b]);
     const events: IndexEvent[] = [];
-    const { indexes } = await publishIndex(at(repository), {
+    const { indexes, skipped } = await publishIndex(at(repository), {
       ...ALL,
       spanSize: 8192,
       existing: 'skip',
       onEvent: event => events.push(event),
     });
-    t.match(indexes, [
-      { outcome: 'skipped', existing: [{}] },
-      { outcome: 'pushed', existing: [] },
-    ]);
-    t.equal(steps.filter(step => step === 'ztoc').length, 1, 'that of the layer that both have');
+    t.match(indexes, [{ outcome: 'pushed', existing: [] }]);
+    t.match(skipped, [{ image: { platform: AMD64 }, existing: [{}] }]);
+    t.same(
+      steps,
+      ['read 0', 'ztoc', 'config', 'manifest'],
+      'nor is a layer read that only the skipped one has',
+    );
     t.equal(events.filter(({ type }) => type === 'index-exists').length, 1);
   },
 );
@@ -230,6 +232,68 @@ t.test('a registry that does not say whether there are indexes', async t => {
     { code: 'ERR_SOCI_REGISTRY_DENIED' },
     'unless the answer would decide',
   );
+});
+
+t.test('what is there already is found without reading a layer', async t => {
+  const registry = await startRegistry(t);
+  const origin = openRepository(startTransport(t), registry);
+  const layers = await sampleLayers(2);
+  const image = await pushSample(origin, layers, { tag: 'v1' });
+  const { repository, steps } = watched(origin, layers);
+  const place = { repository, reference: 'v1' };
+  const [first] = (await publishIndex(place, ALL)).indexes;
+  steps.length = 0;
+
+  const again = await publishIndex(place, ALL);
+  t.match(again.indexes, [{ outcome: 'existed', descriptor: { digest: first?.descriptor.digest } }]);
+  t.notOk(
+    steps.some(step => step.startsWith('read') || step === 'manifest'),
+    'by the same command',
+  );
+  steps.length = 0;
+  const skipping = await publishIndex(place, { ...ALL, spanSize: 8192, existing: 'skip' });
+  t.match([skipping.indexes, skipping.skipped], [[], [{ existing: [{}] }]]);
+  t.same(steps, [], "by 'skip', whatever is there");
+
+  for (const other of [{ force: true }, { spanSize: 8192 }, { buildToolIdentifier: 'other' }]) {
+    steps.length = 0;
+    await publishIndex(place, { ...ALL, ...other });
+    t.ok(steps.includes('read 0') && steps.includes('read 1'), JSON.stringify(other));
+  }
+
+  t.test('but a new index is made of the layers alone', async t => {
+    const foreign = await pushSample(origin, layers.slice(0, 1), { tag: 'v2' });
+    const [good] = (await createIndex({ repository: origin, reference: 'v2' }, ALL)).indexes;
+    // Says of itself that it is ours, but has a member that we would not write.
+    const bytes = Buffer.from(Buffer.from(good!.bytes).toString().replace('{', '{"unknown":1,'));
+    await pushIndex({ repository: origin, indexes: [good!], empty: [], absent: [] }, { existing: 'allow' });
+    await origin.pushManifest(bytes, OCI_MANIFEST);
+    t.not(foreign.digest, image.digest);
+    steps.length = 0;
+    await registry.storage.deleteManifest('demo/app', good!.descriptor.digest);
+    const { indexes } = await publishIndex({ repository, reference: 'v2' }, ALL);
+    t.match(indexes, [{ outcome: 'pushed', layers: [{ origin: 'built' }] }]);
+  });
+});
+
+t.test('an image with nothing to index is a failure unless it may be one', async t => {
+  const layout = await emptyLayout(t);
+  await pushSample(layout, await sampleLayers(1), { tag: 'latest' });
+  t.match(await failure(publishIndex(at(layout))), {
+    code: 'ERR_SOCI_INDEX_EMPTY',
+    message: /1 too-small\); --min-layer-size .*--allow-empty/,
+  });
+  t.match(await publishIndex(at(layout), { allowEmpty: true }), { indexes: [], empty: [{}] });
+});
+
+t.test('a conversion of nothing writes nothing', async t => {
+  const origin = openRepository(startTransport(t), await startRegistry(t));
+  await pushSample(origin, await sampleLayers(1), { tag: 'v1' });
+  const { repository, steps } = watched(await emptyLayout(t), []);
+  t.match(await failure(convertImage({ repository: origin, reference: 'v1' }, at(repository))), {
+    code: 'ERR_SOCI_INDEX_EMPTY',
+  });
+  t.same(steps, []);
 });
 
 t.test('a dry run writes nothing and says what would be', async t => {
