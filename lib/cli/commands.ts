@@ -192,4 +192,11 @@ export const COMMANDS: ReadonlyMap<string, CommandEntry> = new Map([
       load: async () => (await import('./ztoc-verify.js')).ztocVerify,
     },
   ],
+  [
+    'completion',
+    {
+      summary: 'print a script for the completion of bash, zsh or fish',
+      load: async () => (await import('./completion.js')).completion,
+    },
+  ],
 ]);

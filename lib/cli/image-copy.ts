@@ -11,12 +11,14 @@ import { printableName } from './printable.js';
 import {
   childPath,
   finishDirectory,
+  type KeptStats,
   makeDirectory,
   writeFile,
   writeHardLink,
   writeSymbolicLink,
 } from './tree-writer.js';
 
+const SETID = 0o6000;
 /** Files read at the same time: enough to hide the round trips of small ones. */
 const CONCURRENCY = 8;
 
@@ -25,6 +27,15 @@ export interface CopyCounts {
   directories: number;
   links: number;
   bytes: number;
+  /** Files and directories that have set-user-ID or set-group-ID in the image and not here. */
+  withoutSetid: number;
+}
+
+export interface CopyOptions {
+  /** Keep set-user-ID and set-group-ID bits, which mean the user that owns the copy. Default false. */
+  readonly preserveSetid: boolean;
+  /** Give everything its owner, and so its set-id bits too. Default false: whoever copies owns it. */
+  readonly sameOwner: boolean;
 }
 
 export interface SkippedFile {
@@ -52,8 +63,9 @@ const SKIP_REASON = {
 } as const;
 
 export class ImageCopy {
-  readonly counts: CopyCounts = { files: 0, directories: 0, links: 0, bytes: 0 };
+  readonly counts: CopyCounts = { files: 0, directories: 0, links: 0, bytes: 0, withoutSetid: 0 };
   readonly #image: Image;
+  readonly #options: CopyOptions;
   readonly #progress: CopyProgress;
   readonly #signal: AbortSignal;
   readonly #directories: Found[] = [];
@@ -64,8 +76,9 @@ export class ImageCopy {
   readonly #firstNames = new Map<number, Buffer>();
   #total = 0;
 
-  constructor(image: Image, progress: CopyProgress, signal: AbortSignal) {
+  constructor(image: Image, progress: CopyProgress, options: CopyOptions, signal: AbortSignal) {
     this.#image = image;
+    this.#options = options;
     this.#progress = progress;
     this.#signal = signal;
   }
@@ -129,7 +142,7 @@ export class ImageCopy {
 
   async #writeAll(): Promise<void> {
     await runBounded(this.#files, CONCURRENCY, this.#signal, async ({ source, target, stats }, signal) => {
-      await writeFile(target, stats, this.#content(source, signal));
+      await writeFile(target, this.#kept(stats), this.#content(source, signal));
       this.counts.files++;
     });
     for (const { target, first } of this.#hardLinks) {
@@ -142,12 +155,25 @@ export class ImageCopy {
       await writeSymbolicLink(
         target,
         await this.#image.readlink(source, { encoding: 'buffer', signal: this.#signal }),
-        stats,
+        this.#kept(stats),
       );
       this.counts.links++;
     }
     // The deepest first: what is done in a directory changes its time.
-    for (const { target, stats } of this.#directories.reverse()) await finishDirectory(target, stats);
+    const tree = await this.#image.tree({ signal: this.#signal });
+    for (const { target, stats } of this.#directories.reverse()) {
+      const kept = this.#kept(stats);
+      await finishDirectory(target, tree.isImplied(stats.ino) ? { ...kept, mtimeMs: undefined } : kept);
+    }
+  }
+
+  /** Set-user-ID and set-group-ID would now mean another user: dropped, as cp(1) does when owners change. */
+  #kept({ mode, mtimeMs, uid, gid }: ImageStats): KeptStats {
+    const { preserveSetid, sameOwner } = this.#options;
+    const keep = preserveSetid || sameOwner;
+    if (!keep && (mode & SETID) !== 0) this.counts.withoutSetid++;
+    const owner = sameOwner ? { uid, gid } : undefined;
+    return { mode: mode & 0o7777 & (keep ? 0o7777 : ~SETID), mtimeMs, owner };
   }
 
   async *#content(source: Buffer, signal: AbortSignal): AsyncGenerator<Uint8Array> {

@@ -5,18 +5,20 @@
  * every file is written under a name of our own and renamed into its place, so
  * that it is there whole or not at all.
  */
-import { chmod, link, lstat, lutimes, mkdir, open, symlink, utimes } from 'node:fs/promises';
+import { chmod, lchown, link, lstat, lutimes, mkdir, open, symlink, utimes } from 'node:fs/promises';
 import { invalidText, SociError } from '../errors.js';
 import { replaceAtomically } from '../files/atomic-file.js';
 
-/** What a file keeps of the image. Owners are not kept. */
+/** What a file keeps of the image. */
 export interface KeptStats {
+  /** Permissions, with 04000 and 02000 only where they shall be set. */
   readonly mode: number;
-  readonly mtimeMs: number;
+  /** Undefined for a directory that the image knows no time of. */
+  readonly mtimeMs: number | undefined;
+  /** Undefined: whoever copies owns it. */
+  readonly owner: { readonly uid: number; readonly gid: number } | undefined;
 }
 
-/** Set-user-ID and set-group-ID would now mean another user: dropped, as cp(1) does when owners change. */
-const KEPT_BITS = 0o1777;
 const MAX_TIME_MS = 8.64e15;
 /** What Windows gives a meaning: separators, drives and streams, wildcards. */
 const WINDOWS_SPECIAL = /[\\/:*?"<>|]/;
@@ -52,7 +54,9 @@ export async function writeFile(
     const file = await open(temporary, 'wx', 0o600);
     try {
       for await (const chunk of content) await file.writeFile(chunk);
-      await file.chmod(stats.mode & KEPT_BITS);
+      // Before the mode: a change of owner takes set-id bits away.
+      if (stats.owner !== undefined) await file.chown(stats.owner.uid, stats.owner.gid);
+      await file.chmod(stats.mode);
       await file.utimes(seconds(stats), seconds(stats));
     } finally {
       await file.close();
@@ -68,16 +72,18 @@ export async function writeHardLink(path: Buffer, first: Buffer): Promise<void> 
 export async function writeSymbolicLink(path: Buffer, target: Buffer, stats: KeptStats): Promise<void> {
   await replaceAtomically(path, async temporary => {
     await symlink(target, temporary);
+    if (stats.owner !== undefined) await lchown(temporary, stats.owner.uid, stats.owner.gid);
     await lutimes(temporary, seconds(stats), seconds(stats));
   });
 }
 
 /** Gives a directory what it has in the image, once all is in it. */
 export async function finishDirectory(path: Buffer, stats: KeptStats): Promise<void> {
-  await chmod(path, stats.mode & KEPT_BITS);
-  await utimes(path, seconds(stats), seconds(stats));
+  if (stats.owner !== undefined) await lchown(path, stats.owner.uid, stats.owner.gid);
+  await chmod(path, stats.mode);
+  if (stats.mtimeMs !== undefined) await utimes(path, seconds(stats), seconds(stats));
 }
 
-function seconds({ mtimeMs }: KeptStats): number {
+function seconds({ mtimeMs = 0 }: KeptStats): number {
   return Math.max(-MAX_TIME_MS, Math.min(MAX_TIME_MS, mtimeMs)) / 1000;
 }

@@ -118,6 +118,12 @@ export class FileTree {
     };
   }
 
+  /** Whether a directory is only there because something is in it: no layer says a mode, an owner or a time of it. */
+  isImplied(ino: number): boolean {
+    this.#check(ino);
+    return this.table.kindOf(ino) === KIND.dir && this.table.entry(ino) === NONE;
+  }
+
   /**
    * The names in a directory, sorted bytewise: at most `limit`, from behind the one that had `cookie`. 0 is the
    * start; fewer than `limit` are the end.

@@ -18,10 +18,10 @@ import t, { type Test } from 'tap';
 import { UsageError } from '../../lib/cli/command.js';
 import { splitImagePath } from '../../lib/cli/image-path.js';
 import { childPath } from '../../lib/cli/tree-writer.js';
-import { layerOf, pushIndexedImage } from '../image/sample-image.js';
+import { layerOf, packLayer, pushIndexedImage } from '../image/sample-image.js';
 import type { TarEntry } from '../span/sample-layers.js';
 import { command, fails, finished, start } from './run-command.js';
-import { BIG, repositoryOf, sampleLayers, startRegistry } from './sample-images.js';
+import { BIG, LOWER, repositoryOf, sampleLayers, startRegistry } from './sample-images.js';
 
 const registry = await startRegistry(t);
 const repository = repositoryOf(t, registry);
@@ -183,13 +183,68 @@ t.test('symbolic links of the image are written, never gone through', async t =>
   });
 });
 
-t.test("DEST itself may be a link of the user's own", async t => {
-  const { folder, dest } = folders(t);
+t.test('DEST itself is not followed when it is a link, unless that is written', async t => {
+  const { folder, dest, outside, unharmed } = folders(t);
   const link = join(folder, 'link');
   symlinkSync('dest', link);
-  t.equal((await command(['cp', `${image}:/etc/motd`, link])).status, 0);
+  const refused = await command(['cp', `${image}:/etc/motd`, link]);
+  fails(t, refused, 'ERR_SOCI_INVALID_ARGUMENT', 2);
+  t.match(refused.stderr, `${link} is a symbolic link to a directory; write ${link}/ to copy into that`);
+  t.same(readdirSync(dest), []);
+  t.equal((await command(['cp', `${image}:/etc/motd`, `${link}/`])).status, 0);
   t.equal(readFileSync(join(dest, 'motd'), 'utf8'), 'welcome\n');
   t.ok(lstatSync(link).isSymbolicLink());
+
+  for (const target of ['precious', 'nowhere']) {
+    const other = join(folder, target);
+    symlinkSync(join(outside, target), other);
+    t.equal((await command(['cp', `${image}:/etc/motd`, other])).status, 0);
+    t.ok(lstatSync(other).isFile(), 'a link gives way, as a file does');
+    t.ok(unharmed());
+  }
+});
+
+t.test('set-id bits are dropped, which is said, or kept', async t => {
+  const { dest } = folders(t);
+  const mode = (name: string) => lstatSync(join(dest, name)).mode & 0o7777;
+  const dropped = await command(['cp', `${image}:/usr/lib`, join(dest, 'a')]);
+  t.match(dropped.stderr, '1 file lost set-user-ID or set-group-ID');
+  t.equal(mode('a/tool'), 0o755);
+  const kept = await command(['cp', '--preserve-setid', `${image}:/usr/lib`, join(dest, 'b')]);
+  t.equal(kept.stderr, '');
+  t.equal(mode('b/tool'), 0o4755);
+  if (process.getuid?.() === 0) {
+    t.equal((await command(['cp', '--same-owner', `${image}:/etc`, join(dest, 'c')])).status, 0);
+    t.match(lstatSync(join(dest, 'c/os-release')), { uid: 3, gid: 4 });
+  }
+});
+
+t.test('a directory that no layer has an entry of gets no time', async t => {
+  const { dest } = folders(t);
+  const name = await pushed('implied', [{ name: 'some/where/file', body: Buffer.from('x') }]);
+  t.equal((await command(['cp', `${name}:/some`, dest])).status, 0);
+  t.ok(lstatSync(join(dest, 'some', 'where')).mtimeMs > Date.UTC(2020, 0, 1), 'not 1970');
+});
+
+t.test('to - as a tar, with all that the image says of its files', async t => {
+  const long = 'n'.repeat(120);
+  const name = await pushed('tar', [
+    ...LOWER.filter(entry => entry.name !== 'dev/broken'),
+    { name: long, body: Buffer.from('long') },
+    { name: 'to', type: 'symlink', linkname: `${long}${long}` },
+    { name: 'late', body: Buffer.alloc(0), pax: { mtime: '-1.5' } },
+  ]);
+  const { status, stdout, stderr } = await command(['cp', `${name}:/`, '-']);
+  t.equal(status, 0, stderr);
+  t.equal(stdout.length % 512, 0);
+  await pushIndexedImage(repository, [packLayer(stdout)], { tag: 'again' });
+  const difference = await command(['diff', '--content', name, `${image}:again`]);
+  t.equal(difference.stdout.toString(), '', difference.stderr);
+  t.match((await command(['stat', `${image}:again`, '/late'])).stdout.toString(), '1969-12-31T23:59:58.500Z');
+
+  const one = await command(['cp', `${image}:/etc`, '-']);
+  t.equal(one.stdout.toString('latin1', 0, 5), 'etc/\0');
+  fails(t, await command(['cp', `${image}:/nothing`, '-']), 'ENOENT');
 });
 
 t.test('a file that cannot be read to its end is not there', async t => {
