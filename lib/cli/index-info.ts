@@ -2,9 +2,7 @@
 import { SociError } from '../errors.js';
 import {
   findIndex,
-  hostPlatform,
   type ManifestContent,
-  type PlatformManifest,
   parsePlatform,
   parseSociIndex,
   type Repository,
@@ -12,6 +10,7 @@ import {
   type SociIndex,
   selectManifest,
 } from '../index.js';
+import { selectForHost } from '../registry/platform-selection.js';
 import { byteText } from './byte-text.js';
 import type { Command, Invocation } from './command.js';
 import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
@@ -43,7 +42,11 @@ async function describe(
     return { digest: descriptor.digest, bytes, index, image: index.subject?.digest, via: 'digest' };
   }
   const platform = session.onePlatform;
-  const image = await imageOf(repository, content, platform, signal);
+  // As reads choose.
+  const image =
+    platform === undefined
+      ? await selectForHost(repository, content, { signal })
+      : await selectManifest(repository, content, parsePlatform(platform), { signal });
   const search = await findIndex(repository, image, { index: session.index, signal });
   if (search.found !== undefined) {
     const { found } = search;
@@ -57,24 +60,6 @@ async function describe(
     'ERR_SOCI_REGISTRY_NOT_FOUND',
     `${repository.name}@${image.descriptor.digest} has no SOCI index: ${reasons}`,
   );
-}
-
-/** As reads choose: the platform named, the host's, or the only one. */
-async function imageOf(
-  repository: Repository,
-  content: ManifestContent,
-  platform: string | undefined,
-  signal: AbortSignal,
-): Promise<PlatformManifest> {
-  const wanted = platform === undefined ? hostPlatform() : parsePlatform(platform);
-  try {
-    return await selectManifest(repository, content, wanted, { signal });
-  } catch (error) {
-    const { code, data } = error as SociError;
-    const only = code === 'ERR_SOCI_PLATFORM' && (data['platforms'] as readonly string[]).length === 1;
-    if (platform !== undefined || !only) throw error;
-    return await selectManifest(repository, content, undefined, { signal });
-  }
 }
 
 const VIA_TEXT = {

@@ -1,40 +1,42 @@
 /**
- * The platform of an image that no image index lists: the one its config was
- * built for. Kept verbatim, since it goes into documents.
+ * The one rule of platforms: an image is for what its descriptor says, else for
+ * what its config was built for. Kept verbatim, since it goes into documents.
  */
 import { SociError } from '../errors.js';
-import { type Descriptor, parseDescriptor } from '../registry/descriptor.js';
-import { MAX_MANIFEST_BYTES } from '../registry/manifest.js';
-import { DOCKER_CONFIG, OCI_CONFIG } from '../registry/media-types.js';
-import type { Platform } from '../registry/platform.js';
-import type { Repository } from '../registry/repository.js';
+import { readConfigDocument } from './config-document.js';
+import { type Descriptor, parseDescriptor } from './descriptor.js';
+import { formatPlatform, type Platform } from './platform.js';
+import type { Repository } from './repository.js';
 
 /** The members of a config that make a platform, in no particular order. */
 const MEMBERS = ['architecture', 'os', 'os.version', 'os.features', 'variant'] as const;
+/** Of all platforms that there are, a message names so many. */
+const MAX_NAMED = 20;
 
 /**
- * Undefined when the config is no image's, or names no system.
- *
+ * @param entry How an index lists the image; undefined for an image of its own.
+ * @returns undefined when neither says a system
  * @throws SociError ERR_SOCI_MANIFEST when the config is not JSON; whatever getBlob fails with.
  */
-export async function platformOfConfig(
+export async function platformOf(
   repository: Repository,
+  entry: Descriptor | undefined,
   config: Descriptor,
   signal: AbortSignal | undefined,
 ): Promise<Platform | undefined> {
-  if (config.mediaType !== OCI_CONFIG && config.mediaType !== DOCKER_CONFIG) return undefined;
+  if (entry?.platform !== undefined) return entry.platform;
+  const document = await readConfigDocument(repository, config, signal);
+  if (document === undefined) return undefined;
+  const members = MEMBERS.filter(key => document[key] !== undefined).map(key => [key, document[key]]);
   const where = `${repository.name}@${config.digest}`;
-  const bytes = await repository.getBlob(config, { signal, maxBytes: MAX_MANIFEST_BYTES });
-  let document: Record<string, unknown> | null;
-  try {
-    document = JSON.parse(Buffer.from(bytes).toString('utf8'));
-  } catch (cause) {
-    throw new SociError('ERR_SOCI_MANIFEST', `${where}: the image's config is not JSON`, {
-      data: { where },
-      cause,
-    });
-  }
-  const members = MEMBERS.filter(key => document?.[key] !== undefined).map(key => [key, document?.[key]]);
   const { platform } = parseDescriptor({ ...config, platform: Object.fromEntries(members) }, where);
   return platform === undefined || platform.os === '' || platform.architecture === '' ? undefined : platform;
+}
+
+/** That no image fits: the message names the platforms that there are, `data.platforms` lists all of them. */
+export function platformError(where: string, detail: string, offered: readonly Platform[]): SociError {
+  const platforms = [...new Set(offered.map(formatPlatform))];
+  const named = `${platforms.slice(0, MAX_NAMED).join(', ')}${platforms.length > MAX_NAMED ? ', …' : ''}`;
+  const choice = platforms.length === 0 ? '' : `; it has ${named}`;
+  return new SociError('ERR_SOCI_PLATFORM', `${where}: ${detail}${choice}`, { data: { platforms } });
 }
