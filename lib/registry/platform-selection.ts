@@ -229,6 +229,6 @@ function noneChosen(
   images: readonly { readonly platform?: Platform | undefined }[],
 ): SociError {
   const offered = images.flatMap(({ platform }) => platform ?? []);
-  const detail = images.length === 0 ? `${wanted}; it has no images` : wanted;
+  const detail = images.length === 0 ? `${wanted}; it lists no images` : wanted;
   return platformError(where, detail, offered);
 }

@@ -9,6 +9,7 @@ import { LayoutRepository } from '../../lib/registry/layout-repository.js';
 import { OCI_INDEX } from '../../lib/registry/media-types.js';
 import { hostPlatform } from '../../lib/registry/platform.js';
 import type { Repository } from '../../lib/registry/repository.js';
+import { convertImage } from '../../lib/soci/convert-image.js';
 import { createIndex } from '../../lib/soci/create-index.js';
 import { encodeIndex, failure, openRepository, startRegistry, startTransport } from '../registry/fixture.js';
 import { layerOf, pushImage } from './sample-image.js';
@@ -106,6 +107,10 @@ t.test('a layout that lists one manifest per platform', async t => {
     const { indexes } = await createIndex({ repository, reference }, { minLayerSize: 0 });
     t.equal(indexes.length, 2);
   }
+  const converted = await layoutOf([OTHER, HOST], ['t', 't']);
+  const place = { repository: converted, reference: 't' };
+  await convertImage(place, { repository: converted, reference: 't' }, { minLayerSize: 0 });
+  t.strictSame(await names(t, converted, 't', OTHER_NAME), [`${OTHER.architecture}-0`], 'converted in place');
   const twins = await layoutOf([HOST, HOST], ['t', 't']);
   t.match((await failure(names(t, twins, 't'))).message, '2 images could be meant', 'of one platform');
   const tagged = await layoutOf([OTHER, HOST], ['a', 'b']);
