@@ -122,6 +122,33 @@ t.test('--user and --password-stdin', async t => {
   });
 });
 
+t.test('folders and files without their prefix', async t => {
+  const { operand, folder } = makeLayout(t);
+  await pushImage(repositoryOf(t, registry), layers, { tag: 'v' });
+  writeFileSync(`${folder}.tar`, 'x');
+  mkdirSync(folder, { recursive: true });
+  for (const [path, expected] of [
+    [folder, `expected oci:${folder} for`],
+    [`${folder}.tar`, `expected oci-archive:${folder}.tar for`],
+  ] as const) {
+    const outcome = await command(['ls', path]);
+    fails(t, outcome, 'ERR_SOCI_INVALID_ARGUMENT', 2);
+    t.match(outcome.stderr, expected);
+  }
+  t.ok(operand.startsWith('oci:'));
+  const outcome = await command(['ls', `docker://${image}`, '/']);
+  t.equal(outcome.status, 0, outcome.stderr);
+});
+
+t.test('an index that is named but was not copied is said', async t => {
+  const digest = `sha256:${'2'.repeat(64)}`;
+  const annotations = { 'com.amazon.soci.index-digest': digest };
+  await pushImage(repository, layers, { tag: 'dangling', annotations });
+  const { stderr, status } = await command(['ls', `${image}:dangling`, '/']);
+  t.equal(status, 0, stderr);
+  t.match(stderr, /the SOCI index sha256:222222222222 of the image is not used: .*404/);
+});
+
 t.test('--timeout and --retries', async t => {
   const silent = await startRegistry(t);
   silent.inject({ match: { path: '/manifests/' }, reply: () => new Promise(() => {}) });

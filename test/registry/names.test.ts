@@ -153,6 +153,22 @@ t.test('references', t => {
 
 t.test('image locations', t => {
   t.match(parseImageLocation('debian:12'), { kind: 'registry', reference: { tag: '12' } });
+  t.same(parseImageLocation('docker://r.example/a:1'), parseImageLocation('r.example/a:1'));
+  t.match(parseImageLocation('dir:1'), { kind: 'registry', reference: { repository: 'library/dir' } });
+  for (const other of [
+    'docker-archive:x.tar',
+    'docker-archive:/x',
+    'dir:/x',
+    'containers-storage:r.example/a:1',
+  ]) {
+    t.throws(() => parseImageLocation(other), {
+      code: 'ERR_SOCI_REFERENCE',
+      message: /skopeo copy .* oci-archive:/,
+    });
+  }
+  t.throws(() => parseImageLocation('https://r.example/a:1'), {
+    message: /leave the scheme out.*--plain-http/,
+  });
   t.same(parseImageLocation('oci:dir/sub'), { kind: 'layout', path: 'dir/sub' });
   t.same(parseImageLocation('oci:/dir:v1'), { kind: 'layout', path: '/dir', reference: 'v1' });
   t.same(parseImageLocation('oci:dir:docker.io/library/debian:12'), {
