@@ -20,6 +20,8 @@ const MAX_MANIFESTS = 1000;
 /** Entries without a platform whose manifests and configs are fetched for it. */
 const MAX_SILENT = 250;
 const CONCURRENCY = 4;
+/** Of all types in an index without images, a message names so many. */
+const MAX_TYPES = 5;
 /** Of all indexes of one tree, which are kept as the parents of what they list. */
 const MAX_DOCUMENT_BYTES = 64 * 2 ** 20;
 
@@ -113,7 +115,7 @@ export async function selectManifest(
     if (platform !== undefined) await checkPlatform(repository, single, undefined, platform, signal);
     return single;
   }
-  const images = (await listImages(repository, content, options)).map(({ descriptor }) => descriptor);
+  const images = await imagesOf(repository, content, options);
   const [first] = images;
   if (
     first !== undefined &&
@@ -136,13 +138,32 @@ export async function selectForHost(
   options: AbortableOptions = {},
 ): Promise<PlatformManifest> {
   if (content.manifest.kind === 'manifest') return content as PlatformManifest;
-  const images = (await listImages(repository, content, options)).map(({ descriptor }) => descriptor);
+  const images = await imagesOf(repository, content, options);
   const [first] = images;
   if (first !== undefined && images.length === 1) {
     return (await repository.getManifest(first, options)) as PlatformManifest;
   }
   const where = `${repository.name}@${content.descriptor.digest}`;
   return await bestImage(repository, where, images, hostPlatform(), options.signal);
+}
+
+/** @throws SociError ERR_SOCI_PLATFORM when there are none: referrers, attestations and signatures have indexes too */
+async function imagesOf(
+  repository: Repository,
+  content: ManifestContent,
+  options: AbortableOptions,
+): Promise<Descriptor[]> {
+  const images = (await listImages(repository, content, options)).map(({ descriptor }) => descriptor);
+  if (images.length > 0) return images;
+  const listed = content.manifest.kind === 'index' ? content.manifest.manifests : [];
+  const types = [...new Set(listed.map(({ artifactType, mediaType }) => artifactType ?? mediaType))];
+  const kinds = types.length === 0 ? '' : `: ${types.slice(0, MAX_TYPES).join(', ')}`;
+  const found = `an index of ${listed.length} entries that are none${kinds}`;
+  throw platformError(
+    `${repository.name}@${content.descriptor.digest}`,
+    `expected images, found ${found}`,
+    [],
+  );
 }
 
 /** An image whose platform nobody says contradicts none. */
@@ -229,6 +250,5 @@ function noneChosen(
   images: readonly { readonly platform?: Platform | undefined }[],
 ): SociError {
   const offered = images.flatMap(({ platform }) => platform ?? []);
-  const detail = images.length === 0 ? `${wanted}; it lists no images` : wanted;
-  return platformError(where, detail, offered);
+  return platformError(where, wanted, offered);
 }

@@ -3,11 +3,11 @@ import t, { type Test } from 'tap';
 import { openImage } from '../../lib/image/open-image.js';
 import type { Descriptor } from '../../lib/registry/descriptor.js';
 import { sha256Digest } from '../../lib/registry/digest.js';
-import { OCI_MANIFEST } from '../../lib/registry/media-types.js';
+import { OCI_INDEX, OCI_MANIFEST } from '../../lib/registry/media-types.js';
 import type { Repository } from '../../lib/registry/repository.js';
 import { createIndex } from '../../lib/soci/create-index.js';
 import { MemoryZtocCache } from '../../lib/soci/memory-ztoc-cache.js';
-import { failure, openRepository, startRegistry, startTransport } from '../registry/fixture.js';
+import { encodeIndex, failure, openRepository, startRegistry, startTransport } from '../registry/fixture.js';
 import { layerOf, pushImage, pushIndex, type SampleLayer, ztocOf } from './sample-image.js';
 
 async function repositoryOf(t: Test): Promise<Repository> {
@@ -77,6 +77,12 @@ t.test('what has no files says what it is', async t => {
     artifact.message,
     'found an artifact of type "application/x.module" with blobs of application/wasm',
   );
+  const soci = { ...module.descriptor, artifactType: 'application/vnd.amazon.soci.index.v1+json' };
+  const referrers = await repository.pushManifest(encodeIndex([soci]), OCI_INDEX);
+  t.match(await failure(opened(t, repository, referrers.digest)), {
+    code: 'ERR_SOCI_PLATFORM',
+    message: /expected images, found an index of 1 entries that are none: application\/vnd\.amazon\.soci/,
+  });
   const scratch = await pushImage(repository, []);
   t.strictSame(await (await opened(t, repository, scratch.descriptor.digest)).readdir('/'), []);
 });
