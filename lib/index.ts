@@ -59,6 +59,7 @@ export { attachMetrics, type Metrics } from './observe/metrics.js';
 export type { CredentialProvider, CredentialRequest, Credentials } from './registry/credentials.js';
 export type { Descriptor } from './registry/descriptor.js';
 export type { HostCapability, HostOptions, MirrorOptions, TlsOptions } from './registry/endpoint.js';
+export type { PlatformManifest } from './registry/image-entry.js';
 export {
   type ImageLocation,
   type OpenedLocation,
@@ -68,12 +69,7 @@ export {
 export { type KeychainOptions, keychain } from './registry/keychain.js';
 export type { ImageIndex, ImageManifest } from './registry/manifest.js';
 export { formatPlatform, hostPlatform, type Platform, parsePlatform } from './registry/platform.js';
-export {
-  type ImageEntry,
-  listImages,
-  type PlatformManifest,
-  selectManifest,
-} from './registry/platform-selection.js';
+export { type ImageEntry, listImages, selectManifest } from './registry/platform-selection.js';
 export {
   familiarReference,
   formatReference,

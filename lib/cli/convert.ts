@@ -4,6 +4,7 @@ import { BUILD_OPTIONS, buildOptions } from './build-options.js';
 import type { Command, Invocation } from './command.js';
 import { ImageSession } from './image-session.js';
 import { createdAsJson, createdText, leftOutAsJson } from './index-summary.js';
+import { reportLargeSpans } from './largest-span-text.js';
 import { writeJson, writeOut } from './standard-output.js';
 
 async function run(invocation: Invocation): Promise<void> {
@@ -13,6 +14,7 @@ async function run(invocation: Invocation): Promise<void> {
     const options = { ...(await buildOptions(session)), dryRun };
     const result = await convertImage(session.open(from), session.open(to), options);
     const { digest, size } = result.descriptor;
+    reportLargeSpans(session.reporter, result.indexes);
     if (session.json) {
       const indexes = result.indexes.map(createdAsJson);
       await writeJson({ digest, size, written: !dryRun, indexes, ...leftOutAsJson(result) });

@@ -50,6 +50,7 @@ const ORIGIN_TEXT = {
   cache: 'built here earlier',
   built: 'built here now, from the whole layer',
   unpacked: 'none can be: the layer has been unpacked here',
+  'not-a-layer': 'none: it is no file-system layer',
 } as const;
 
 async function run(invocation: Invocation): Promise<void> {

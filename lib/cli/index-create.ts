@@ -4,6 +4,7 @@ import { BUILD_OPTIONS, buildOptions } from './build-options.js';
 import { type Command, type Invocation, optionText, UsageError } from './command.js';
 import { ImageSession } from './image-session.js';
 import { createdAsJson, createdText, leftOutAsJson, platformText } from './index-summary.js';
+import { reportLargeSpans } from './largest-span-text.js';
 import { writeJson, writeOut } from './standard-output.js';
 
 const EXISTING = ['warn', 'skip', 'allow'] as const;
@@ -25,6 +26,7 @@ async function run(invocation: Invocation): Promise<void> {
     const options = await buildOptions(session);
     const dryRun = invocation.options['dry-run'] === true;
     const result = await publishIndex(session.open(operand), { ...options, existing, signal, dryRun });
+    reportLargeSpans(session.reporter, result.indexes);
     if (json) {
       const indexes = result.indexes.map(index => ({ ...createdAsJson(index), outcome: index.outcome }));
       const skipped = result.skipped.map(({ image, existing }) => ({

@@ -29,6 +29,7 @@ export function createdAsJson(created: CreatedIndex<ZtocSummary>): Record<string
       ztocSize: ztoc.size,
       spans: ztoc.spanCount,
       entries: ztoc.entryCount,
+      largestSpan: ztoc.largestSpan,
       origin,
     })),
     skipped: skipped.map(skippedAsJson),

@@ -1,6 +1,8 @@
 /** `seekable-oci ztoc info`: a ztoc as JSON, with the field names of the reference tool. */
 import type { Ztoc } from '../index.js';
+import { largestSpan } from '../ztoc/largest-span.js';
 import { type Command, type Invocation, ZTOC_DIGEST_OPTION } from './command.js';
+import { largestSpanAsJson } from './largest-span-text.js';
 import { writeJson } from './standard-output.js';
 import { readZtoc } from './ztoc-input.js';
 
@@ -29,6 +31,7 @@ async function run(invocation: Invocation): Promise<void> {
     size,
     span_size: ztoc.spanSize,
     num_spans: ztoc.spanCount,
+    largest_span: largestSpanAsJson(largestSpan(ztoc)),
     num_files: list.length,
     num_multi_span_files: list.filter(file => file.end_span > file.start_span).length,
     files: list,
@@ -44,6 +47,7 @@ export const ztocInfo: Command = {
   },
   notes: [
     'offset and size are bytes of the uncompressed tar; size at the top is that of the ztoc.',
+    'largest_span is what reading one byte may cost; reason says when a DEFLATE block makes it larger than asked.',
     'A file lies in the spans from start_span to end_span, that one included.',
   ],
   run,

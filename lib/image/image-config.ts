@@ -4,10 +4,11 @@
  * still anybody's.
  */
 import { SociError } from '../errors.js';
+import { type ConfigDocument, readConfigDocument } from '../registry/config-document.js';
 import { type Descriptor, expectArray, expectObject } from '../registry/descriptor.js';
-import { requireSha256 } from '../registry/digest.js';
-import { MAX_MANIFEST_BYTES } from '../registry/manifest.js';
-import { DOCKER_CONFIG, OCI_CONFIG } from '../registry/media-types.js';
+import { isComputable, requireDigest } from '../registry/digest.js';
+import type { ImageManifest } from '../registry/manifest.js';
+import { isLayerType } from '../registry/media-types.js';
 import type { Repository } from '../registry/repository.js';
 
 /** As the document has it. Only `rootfs.diff_ids` has been checked. */
@@ -34,37 +35,44 @@ export interface ImageConfig {
 /** Undefined for an artifact, whose config is of another type. @throws SociError ERR_SOCI_MANIFEST */
 export async function loadImageConfig(
   repository: Repository,
-  descriptor: Descriptor,
-  layerCount: number,
+  manifest: ImageManifest,
   signal: AbortSignal,
 ): Promise<ImageConfig | undefined> {
-  const { mediaType } = descriptor;
-  if (mediaType !== OCI_CONFIG && mediaType !== DOCKER_CONFIG) return undefined;
-  const bytes = await repository.getBlob(descriptor, { signal, maxBytes: MAX_MANIFEST_BYTES });
-  return parseImageConfig(bytes, layerCount, `${repository.name}@${descriptor.digest}`);
+  const document = await readConfigDocument(repository, manifest.config, signal);
+  const where = `${repository.name}@${manifest.config.digest}`;
+  return document && imageConfig(document, where);
 }
 
-/** @param layerCount of the manifest; there must be as many diffIDs */
-export function parseImageConfig(bytes: Uint8Array, layerCount: number, where: string): ImageConfig {
-  let document: unknown;
-  try {
-    document = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch (cause) {
-    throw new SociError('ERR_SOCI_MANIFEST', `${where}: the image's config is not JSON in UTF-8`, {
-      data: { where },
-      cause,
-    });
+/** Whoever needs a diffID that is not there says so; nobody else has to care. */
+function imageConfig(document: ConfigDocument, where: string): ImageConfig {
+  const rootfs = expectObject(document['rootfs'] ?? {}, `${where}.rootfs`);
+  const stated = expectArray(rootfs['diff_ids'] ?? [], `${where}.rootfs.diff_ids`, 100_000);
+  for (const diffId of stated) requireDigest(String(diffId), `${where}.rootfs.diff_ids`);
+  return { ...document, rootfs: { ...rootfs, diff_ids: stated as readonly string[] } };
+}
+
+/**
+ * The diffID of each position of the manifest. Blobs that are no layers may have one or not: configs are written
+ * both ways.
+ *
+ * @throws SociError ERR_SOCI_MANIFEST when there are diffIDs, but not one for each layer
+ */
+export function diffIdsOf(
+  { rootfs }: ImageConfig,
+  layers: readonly Descriptor[],
+  where: string,
+): readonly (string | undefined)[] {
+  // One that cannot be computed proves nothing, so it is as good as none.
+  const diffIds = rootfs.diff_ids.map(diffId => (isComputable(diffId) ? diffId : undefined));
+  if (diffIds.length === 0 || diffIds.length === layers.length) return layers.map((_, at) => diffIds[at]);
+  const present = layers.filter(({ mediaType }) => isLayerType(mediaType));
+  if (diffIds.length === present.length) {
+    const byPosition = new Map(present.map((layer, at) => [layer, diffIds[at]]));
+    return layers.map(layer => byPosition.get(layer));
   }
-  const config = expectObject(document, where);
-  const rootfs = expectObject(config['rootfs'], `${where}.rootfs`);
-  const diffIds = expectArray(rootfs['diff_ids'] ?? [], `${where}.rootfs.diff_ids`, 100_000);
-  for (const diffId of diffIds) requireSha256(String(diffId), `${where}.rootfs.diff_ids`);
-  if (diffIds.length !== layerCount) {
-    throw new SociError(
-      'ERR_SOCI_MANIFEST',
-      `${where}: ${diffIds.length} diff_ids for ${layerCount} layers of the manifest`,
-      { data: { where, expected: layerCount, found: diffIds.length } },
-    );
-  }
-  return { ...config, rootfs: { ...rootfs, diff_ids: diffIds as readonly string[] } };
+  throw new SociError(
+    'ERR_SOCI_MANIFEST',
+    `${where}: ${diffIds.length} diff_ids for ${layers.length} layers of the manifest`,
+    { data: { where, expected: layers.length, found: diffIds.length } },
+  );
 }

@@ -8,10 +8,11 @@ import { SharedOnce } from '../async/once.js';
 import { SociError } from '../errors.js';
 import { type LayerContent, LayerEntries, type LayerEntriesOptions } from '../layer/layer-entries.js';
 import { publish } from '../observe/channels.js';
+import { emptyTar } from '../plain/empty-tar.js';
 import { isUnpackable, openUnpacked, type UnpackOptions, unpackLayer } from '../plain/unpack.js';
 import type { UnpackBudget } from '../plain/unpack-budget.js';
 import type { Descriptor } from '../registry/descriptor.js';
-import { layerCompression } from '../registry/media-types.js';
+import { isLayerType, layerCompression } from '../registry/media-types.js';
 import type { Repository } from '../registry/repository.js';
 import type { ZtocOrigin } from '../soci/index-event.js';
 import type { ZtocDescriptor } from '../soci/soci-index.js';
@@ -39,8 +40,11 @@ export interface ImageLayerOptions extends LayerEntriesOptions {
   readonly onProgress: ((progress: ImageProgress) => void) | undefined;
 }
 
-/** Where a layer's table of contents comes from: a ztoc's origin, or the plain tar that it was unpacked to. */
-export type LayerOrigin = ZtocOrigin | 'unpacked';
+/**
+ * Where a layer's table of contents comes from: a ztoc's origin, or the plain tar that it was unpacked to. What is no
+ * file-system layer ('not-a-layer') has no files and is not fetched.
+ */
+export type LayerOrigin = ZtocOrigin | 'unpacked' | 'not-a-layer';
 
 interface FoundContent extends LayerContent {
   readonly origin: LayerOrigin;
@@ -110,7 +114,7 @@ export class ImageLayer {
 
   /** Bytes of the layer that are read before a file can be found in it: none, or all. Fetches the ztoc, nothing more. */
   async bytesToOpen(signal: AbortSignal): Promise<number> {
-    if (this.#data.value !== undefined) return 0;
+    if (this.#data.value !== undefined || !isLayerType(this.description.descriptor.mediaType)) return 0;
     const { ztoc } = await this.#present.get(signal);
     if (ztoc !== undefined) return 0;
     const { descriptor, diffId } = this.description;
@@ -132,9 +136,13 @@ export class ImageLayer {
   }
 
   async #open(signal: AbortSignal): Promise<FoundContent> {
+    const { repository } = this.#options;
+    const { descriptor, diffId } = this.description;
+    if (!isLayerType(descriptor.mediaType)) {
+      return { ...emptyTar(`${repository.name}@${descriptor.digest}`), origin: 'not-a-layer' };
+    }
     const { ztoc } = await this.#present.get(signal);
     if (ztoc !== undefined) return { ...ztoc, source: await this.#openBlob(signal) };
-    const { diffId } = this.description;
     const unpacked = diffId && (await openUnpacked(this.#unpacking(diffId, signal)));
     if (unpacked) return { ...unpacked, origin: 'unpacked' };
     return await this.#fromLayer(signal);
@@ -164,6 +172,7 @@ export class ImageLayer {
     const { descriptor, diffId } = this.description;
     const source = await this.#openBlob(signal);
     let content: FoundContent | undefined;
+    let end: number | undefined;
     try {
       if (layerCompression(descriptor.mediaType) !== 'zstd') {
         const built = await this.#provider.fromLayer(source, descriptor, undefined, this.#events, signal);
@@ -173,6 +182,7 @@ export class ImageLayer {
         }
         if (!isUnpackable(built)) throw built.error;
         this.#reason = built.message;
+        if (built.error.code === 'ERR_SOCI_LAYER_TRAILING_DATA') end = built.error.data['offset'] as number;
       }
       if (diffId === undefined) {
         throw new SociError(
@@ -181,7 +191,7 @@ export class ImageLayer {
           { data: { digest: descriptor.digest } },
         );
       }
-      return { ...(await unpackLayer(source, this.#unpacking(diffId, signal))), origin: 'unpacked' };
+      return { ...(await unpackLayer(source, this.#unpacking(diffId, signal, end))), origin: 'unpacked' };
     } finally {
       if (content === undefined) await source.close();
     }
@@ -194,7 +204,9 @@ export class ImageLayer {
     return repository.openBlob(this.description.descriptor, { signal, keepWhole });
   }
 
-  #unpacking(diffId: string, signal: AbortSignal): UnpackOptions {
+  /** @param end of the gzip stream, when other bytes follow */
+  #unpacking(diffId: string, signal: AbortSignal, end?: number): UnpackOptions {
+    const { descriptor } = this.description;
     const { folder, limits, budget, context } = this.#options;
     return {
       diffId,
@@ -202,7 +214,12 @@ export class ImageLayer {
       temporary: context.temporary,
       budget,
       limits: limits.ztoc,
+      end,
       signal,
+      onTrailing: offset => {
+        const bytes = descriptor.size - offset;
+        this.#reason = `the last ${bytes} bytes of ${descriptor.digest} are no zstd frame and are not read`;
+      },
       onProgress: bytes => this.#progress('unpack', bytes),
     };
   }

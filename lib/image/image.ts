@@ -12,7 +12,7 @@ import { SharedOnce } from '../async/once.js';
 import { Pace } from '../async/pace.js';
 import { fileError } from '../errors.js';
 import type { Descriptor } from '../registry/descriptor.js';
-import type { PlatformManifest } from '../registry/platform-selection.js';
+import type { PlatformManifest } from '../registry/image-entry.js';
 import type { IndexSearch } from '../soci/find-index.js';
 import type { ZtocDescriptor } from '../soci/soci-index.js';
 import { closedError } from '../source/byte-range.js';
@@ -33,6 +33,7 @@ import {
   type NameEncoding,
   shownPath,
 } from '../tree/path-lookup.js';
+import { isPureArtifact, noFilesError } from './artifact.js';
 import { ImageDirectory, walkDirectory } from './directory-walk.js';
 import { contentStream, type EncodingOptions, FileContent, type RangeOptions } from './file-content.js';
 import { FileHandle } from './file-handle.js';
@@ -67,9 +68,9 @@ export interface ImageLayerInfo {
   readonly diffId: string | undefined;
   /** The ztoc of the index. */
   readonly ztoc: ZtocDescriptor | undefined;
-  /** How the layer was opened: with the index's ztoc, one built before or now, unpacked; undefined: not yet. */
+  /** How the layer was opened: with the index's ztoc, one built before or now, unpacked; 'not-a-layer'; undefined: not yet. */
   readonly opened: LayerOrigin | undefined;
-  /** Why there is no ztoc, or why the one that there is was not used. */
+  /** Why there is no ztoc, why the one that there is was not used, or which bytes of the layer are not read. */
   readonly reason: string | undefined;
   /** What reading the layer has cost so far. */
   readonly stats: ReadStats;
@@ -468,7 +469,8 @@ export class Image {
   }
 
   async #merge(signal: AbortSignal): Promise<FileTree> {
-    const { layers } = this.#parts;
+    const { name, content, layers } = this.#parts;
+    if (isPureArtifact(content.manifest)) throw noFilesError(name, content);
     const distinct = [...new Set(layers)];
     await runBounded(distinct, CONCURRENCY, signal, (layer, abort) => layer.open(abort));
     const opened = await Promise.all(layers.map(layer => layer.open(signal)));

@@ -10,10 +10,12 @@ import { worded } from '../files/atomic-file.js';
 import { builtZtocsIn, DEFAULT_MAX_CACHE_BYTES, pruneCache, unpackedTarsIn } from '../files/cache-folder.js';
 import { prepareFolder } from '../files/folders.js';
 import { UnpackBudget } from '../plain/unpack-budget.js';
+import type { PlatformManifest } from '../registry/image-entry.js';
 import { type ImageLocation, openImageLocation } from '../registry/image-location.js';
 import { KeptContent } from '../registry/kept-content.js';
-import { hostPlatform, parsePlatform } from '../registry/platform.js';
-import { type PlatformManifest, selectManifest } from '../registry/platform-selection.js';
+import { isLayerType } from '../registry/media-types.js';
+import { parsePlatform } from '../registry/platform.js';
+import { selectForHost, selectManifest } from '../registry/platform-selection.js';
 import { RegistryRepository } from '../registry/registry-repository.js';
 import type { Repository } from '../registry/repository.js';
 import { REGISTRY_NAMES, RegistryTransport } from '../registry/transport.js';
@@ -23,7 +25,7 @@ import { MemoryZtocCache } from '../soci/memory-ztoc-cache.js';
 import type { ZtocCache } from '../soci/ztoc-cache.js';
 import { defaultContext, type ReadContext } from '../span/read-context.js';
 import { Image } from './image.js';
-import { type ImageConfig, loadImageConfig } from './image-config.js';
+import { diffIdsOf, type ImageConfig, loadImageConfig } from './image-config.js';
 import { ImageLayer, type LayerDescription, missingZtoc } from './image-layer.js';
 import { type ImageLimits, imageLimits, OPEN_IMAGE_NAMES, type OpenImageOptions } from './image-options.js';
 
@@ -73,9 +75,11 @@ export async function openImage(
     const content = await resolveManifest(repository, reference, options);
     checkLayerCount(repository, content, limits);
     const { config, index } = await fetchDocuments(repository, content, options);
-    const descriptions = describeLayers(content, config, index);
+    const descriptions = describeLayers(repository, content, config, index);
     checkZtocSizes(repository, descriptions, limits);
-    const missing = descriptions.find(({ ztoc }) => ztoc === undefined);
+    const missing = descriptions.find(
+      ({ ztoc, descriptor }) => ztoc === undefined && isLayerType(descriptor.mediaType),
+    );
     if (policy === 'fail' && missing !== undefined) {
       throw missingZtoc(repository.name, missing, missing.reason);
     }
@@ -147,18 +151,9 @@ async function resolveManifest(
   { platform, signal }: OpenImageOptions,
 ): Promise<PlatformManifest> {
   const root = await repository.getManifest(reference, { signal });
-  if (platform !== undefined) {
-    const wanted = typeof platform === 'string' ? parsePlatform(platform) : platform;
-    return await selectManifest(repository, root, wanted, { signal });
-  }
-  try {
-    return await selectManifest(repository, root, hostPlatform(), { signal });
-  } catch (error) {
-    const { data, code } = error as SociError;
-    const only = code === 'ERR_SOCI_PLATFORM' && (data['platforms'] as readonly string[]).length === 1;
-    if (!only) throw error;
-    return await selectManifest(repository, root, undefined, { signal });
-  }
+  if (platform === undefined) return await selectForHost(repository, root, { signal });
+  const wanted = typeof platform === 'string' ? parsePlatform(platform) : platform;
+  return await selectManifest(repository, root, wanted, { signal });
 }
 
 function checkLayerCount(
@@ -195,11 +190,10 @@ async function fetchDocuments(
   content: PlatformManifest,
   { index, indexOrder, signal }: OpenImageOptions,
 ): Promise<{ config: ImageConfig | undefined; index: IndexSearch | undefined }> {
-  const { config: descriptor, layers } = content.manifest;
   const scope = new AbortScope();
   return await scope.run(signal, async abort => {
     const tasks = [
-      loadImageConfig(repository, descriptor, layers.length, abort),
+      loadImageConfig(repository, content.manifest, abort),
       index === false
         ? Promise.resolve(undefined)
         : findIndex(repository, content, { index, order: indexOrder, signal: abort }),
@@ -217,15 +211,20 @@ async function fetchDocuments(
 }
 
 function describeLayers(
+  repository: Repository,
   { manifest }: PlatformManifest,
   config: ImageConfig | undefined,
   index: IndexSearch | undefined,
 ): LayerDescription[] {
   const why = whyNoZtoc(index);
+  const where = `${repository.name}@${manifest.config.digest}`;
+  const diffIds = config && diffIdsOf(config, manifest.layers, where);
   return manifest.layers.map((descriptor, position) => {
     const ztoc = index?.found?.ztocs[position];
-    const diffId = config?.rootfs.diff_ids[position];
-    const reason = ztoc === undefined ? why : undefined;
+    const diffId = diffIds?.[position];
+    const { mediaType } = descriptor;
+    const skipped = isLayerType(mediaType) ? undefined : `${mediaType} is no file-system layer`;
+    const reason = skipped ?? (ztoc === undefined ? why : undefined);
     return { position, descriptor, diffId, ztoc, reason };
   });
 }

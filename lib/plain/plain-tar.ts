@@ -4,7 +4,7 @@
  * The same pass hashes the stream, so that the table is known to be that of the
  * layer's diffID.
  */
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { SociError } from '../errors.js';
 import { SparseMap } from '../layer/sparse-map.js';
 import type { EntryFields } from '../tar/entry.js';
@@ -34,7 +34,8 @@ export class PlainTarPass {
   readonly #limits: ZtocLimits;
   readonly #budget: UnpackBudget;
   readonly #name: string;
-  readonly #hash = createHash('sha256');
+  readonly #algorithm: string;
+  readonly #hash: Hash;
   #spanHash = createHash('sha256');
   readonly #spanDigests: string[] = [];
   readonly #entries: EntryStore;
@@ -45,9 +46,19 @@ export class PlainTarPass {
   });
   #bytes = 0;
 
-  /** @param budget what the bytes of the tar stream are taken from */
-  constructor(name: string, budget: UnpackBudget, limits: Partial<ZtocLimits> | undefined) {
+  /**
+   * @param budget what the bytes of the tar stream are taken from
+   * @param algorithm of the diffID
+   */
+  constructor(
+    name: string,
+    budget: UnpackBudget,
+    limits: Partial<ZtocLimits> | undefined,
+    algorithm = 'sha256',
+  ) {
     this.#name = name;
+    this.#algorithm = algorithm;
+    this.#hash = createHash(algorithm);
     this.#budget = budget;
     this.#limits = resolveLimits(limits);
     this.#entries = new EntryStore(this.#limits);
@@ -70,7 +81,7 @@ export class PlainTarPass {
 
   /** @throws SociError ERR_SOCI_DIGEST_MISMATCH unless the stream has the digest `diffId`; ERR_SOCI_LAYER_TRUNCATED */
   finish(diffId: string): PlainTarTable {
-    const found = `sha256:${this.#hash.digest('hex')}`;
+    const found = `${this.#algorithm}:${this.#hash.digest('hex')}`;
     if (found !== diffId) {
       throw new SociError(
         'ERR_SOCI_DIGEST_MISMATCH',
@@ -78,6 +89,11 @@ export class PlainTarPass {
         { data: { digest: diffId, found, received: this.#bytes } },
       );
     }
+    return this.table();
+  }
+
+  /** As `finish`, of a stream that nobody states a digest of. @throws SociError ERR_SOCI_LAYER_TRUNCATED */
+  table(): PlainTarTable {
     const tarEnd = this.#walk.finish();
     if (this.#bytes % SPAN_SIZE !== 0) this.#endSpan();
     const bytes = encodeZtoc({

@@ -24,7 +24,7 @@ import { decodeZstd } from './zstd-decoder.js';
 import { isZstd } from './zstd-frames.js';
 
 export interface UnpackOptions {
-  /** 'sha256:…' of the plain tar. */
+  /** Digest of the plain tar, of an algorithm that node:crypto has. */
   readonly diffId: string;
   /** Where plain tars are kept; undefined: in a temporary file. */
   readonly folder: string | undefined;
@@ -32,7 +32,11 @@ export interface UnpackOptions {
   readonly temporary: TemporarySpace;
   readonly budget: UnpackBudget;
   readonly limits: Partial<ZtocLimits> | undefined;
+  /** Bytes of the layer that are a whole gzip stream, when others follow that are none. */
+  readonly end: number | undefined;
   readonly signal: AbortSignal;
+  /** Called where bytes begin that are no frame of the zstd stream before them, and are not read. */
+  readonly onTrailing: (offset: number) => void;
   /** Called with the bytes of the layer that have been read so far. */
   readonly onProgress: (bytes: number) => void;
 }
@@ -40,6 +44,8 @@ export interface UnpackOptions {
 /** Whether a layer without a ztoc is a good one all the same, which can be read here, as opposed to a broken one. */
 export function isUnpackable({ error }: NoZtoc): boolean {
   if (error.code === 'ERR_SOCI_TAR_UNSUPPORTED') return true;
+  // gzip, GNU tar and containerd with unpigz take the members and leave what is behind them.
+  if (error.code === 'ERR_SOCI_LAYER_TRAILING_DATA') return true;
   // A zstd stream may begin with frames to skip, which look like nothing that is known.
   const found = error.code === 'ERR_SOCI_UNSUPPORTED_COMPRESSION' ? error.data['found'] : undefined;
   return found === 'zstd' || found === 'unknown';
@@ -50,7 +56,7 @@ export async function openUnpacked(options: UnpackOptions): Promise<LayerContent
   if (options.folder === undefined) return undefined;
   const path = tarPath(options.folder, options.diffId);
   const { signal } = options;
-  const pass = new PlainTarPass(path, options.budget, options.limits);
+  const pass = new PlainTarPass(path, options.budget, options.limits, algorithmOf(options.diffId));
   let source: RangeSource | undefined;
   try {
     source = await FileSource.open(path, { signal });
@@ -76,10 +82,10 @@ export async function openUnpacked(options: UnpackOptions): Promise<LayerContent
  */
 export async function unpackLayer(layer: RangeSource, options: UnpackOptions): Promise<LayerContent> {
   const { folder, diffId, signal } = options;
-  const pass = new PlainTarPass(layer.name, options.budget, options.limits);
+  const pass = new PlainTarPass(layer.name, options.budget, options.limits, algorithmOf(diffId));
   let table: PlainTarTable | undefined;
   const unpacked = async function* (): AsyncGenerator<Uint8Array> {
-    for await (const chunk of decompressed(counted(layer, options), layer.name)) {
+    for await (const chunk of decompressed(counted(layer, options), layer.name, options)) {
       signal.throwIfAborted();
       pass.push(chunk);
       yield chunk;
@@ -115,7 +121,11 @@ function contentOf(source: RangeSource, table: PlainTarTable): LayerContent {
 }
 
 function tarPath(folder: string, diffId: string): string {
-  return join(folder, `${diffId.slice('sha256:'.length)}.tar`);
+  return join(folder, `${diffId.slice(algorithmOf(diffId).length + 1)}.tar`);
+}
+
+function algorithmOf(diffId: string): string {
+  return diffId.slice(0, diffId.indexOf(':'));
 }
 
 async function* counted(
@@ -134,6 +144,7 @@ async function* counted(
 async function* decompressed(
   chunks: AsyncGenerator<Uint8Array, void, undefined>,
   name: string,
+  { end, onTrailing }: UnpackOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let head: Uint8Array = new Uint8Array(0);
   while (head.length < BLOCK_SIZE) {
@@ -142,8 +153,22 @@ async function* decompressed(
     head = Buffer.concat([head, next.value]);
   }
   const all = prepended(head, chunks);
-  if (isZstd(head)) yield* decodeZstd(all, name);
-  else yield* sniffCodec(head).decompress(all, name);
+  if (isZstd(head)) yield* decodeZstd(all, name, { onTrailing });
+  else yield* sniffCodec(head).decompress(end === undefined ? all : leading(all, end), name);
+  // A decoder need not ask for what is behind its stream; the layer's digest covers that too.
+  for await (const _rest of chunks);
+}
+
+/** Reads on to the end all the same: only there the layer's digest is known. */
+async function* leading(
+  chunks: AsyncGenerator<Uint8Array, void, undefined>,
+  end: number,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let left = end;
+  for await (const chunk of chunks) {
+    if (left > 0) yield chunk.subarray(0, left);
+    left -= Math.min(left, chunk.length);
+  }
 }
 
 async function* prepended(

@@ -24,19 +24,26 @@ const MOVES_PER_BYTE = 2 ** 16;
 const MOVES_AT_A_TIME = 2 ** 27;
 const PIECE_MOVES = 2 ** 17;
 
+export interface DecodeZstdOptions {
+  /** Whether node:zlib does it. Default: if it can. */
+  readonly native?: boolean;
+  /** Called where bytes begin that are no frame; they are not decoded. */
+  readonly onTrailing?: (offset: number) => void;
+}
+
 /**
  * The decoded bytes, each chunk valid until the next one is asked for.
  *
  * @param name of the stream, for messages
- * @param native Whether node:zlib does it. Default: if it can.
  * @throws SociError ERR_SOCI_ZSTD_DATA, ERR_SOCI_LAYER_TRUNCATED, ERR_SOCI_LIMIT
  */
 export async function* decodeZstd(
   chunks: AsyncIterable<Uint8Array>,
   name: string,
-  native: boolean = createZstdDecompress !== undefined,
+  options: DecodeZstdOptions = {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const pieces = piecesOf(chunks, name);
+  const { native = createZstdDecompress !== undefined, onTrailing } = options;
+  const pieces = piecesOf(chunks, name, onTrailing);
   try {
     yield* native ? decodeNatively(pieces) : decodeInScript(pieces, name);
   } catch (error) {
@@ -49,10 +56,12 @@ export async function* decodeZstd(
 async function* piecesOf(
   chunks: AsyncIterable<Uint8Array>,
   name: string,
+  onTrailing: ((offset: number) => void) | undefined,
 ): AsyncGenerator<FramePiece, void, undefined> {
   const frames = new ZstdFrames(name);
   for await (const chunk of chunks) yield* frames.push(chunk);
   frames.finish();
+  if (frames.trailing !== undefined) onTrailing?.(frames.trailing);
 }
 
 async function* decodeInScript(

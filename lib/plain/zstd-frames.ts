@@ -25,7 +25,7 @@ export interface FramePiece {
   readonly window: number;
 }
 
-type State = 'magic' | 'skip-size' | 'header' | 'block-header' | 'pass' | 'skip';
+type State = 'magic' | 'skip-size' | 'header' | 'block-header' | 'pass' | 'skip' | 'behind';
 
 export class ZstdFrames {
   readonly #name: string;
@@ -36,6 +36,9 @@ export class ZstdFrames {
   #lastBlock = false;
   #checksum = false;
   #window = 0;
+  #position = 0;
+  /** Behind the last frame that is whole; undefined before the first one. */
+  #wholeFrames: number | undefined;
 
   /** @param name of the stream, for messages */
   constructor(name: string) {
@@ -46,17 +49,23 @@ export class ZstdFrames {
   *push(chunk: Uint8Array): Generator<FramePiece, void, undefined> {
     let rest = chunk;
     while (rest.length > 0) {
+      if (this.#state === 'behind') return;
       if (this.#state === 'pass' || this.#state === 'skip') {
         const bytes = rest.subarray(0, this.#left);
         rest = rest.subarray(bytes.length);
+        this.#position += bytes.length;
         this.#left -= bytes.length;
         const last = this.#left === 0 && this.#lastBlock;
         if (this.#state === 'pass') yield { bytes, last, window: this.#window };
         if (this.#left === 0) this.#state = last || this.#state === 'skip' ? 'magic' : 'block-header';
+        const skipped = this.#left === 0 && this.#state === 'magic' && this.#wholeFrames !== undefined;
+        if (last || skipped) this.#wholeFrames = this.#position;
         continue;
       }
       const missing = this.#needed() - this.#gathered.length;
-      this.#gathered = Buffer.concat([this.#gathered, rest.subarray(0, missing)]);
+      const taken = rest.subarray(0, missing);
+      this.#gathered = Buffer.concat([this.#gathered, taken]);
+      this.#position += taken.length;
       rest = rest.subarray(missing);
       if (this.#gathered.length < this.#needed()) continue;
       const piece = this.#take(this.#gathered);
@@ -64,9 +73,20 @@ export class ZstdFrames {
     }
   }
 
+  /** Where bytes begin that are no frame: known after `finish`. */
+  get trailing(): number | undefined {
+    return this.#state === 'behind' ? this.#wholeFrames : undefined;
+  }
+
   /** @throws SociError ERR_SOCI_LAYER_TRUNCATED inside of a frame */
   finish(): void {
+    if (this.#state === 'behind') return;
     if (this.#state === 'magic' && this.#gathered.length === 0) return;
+    // Too little for the start of another frame is no frame.
+    if (this.#wholeFrames !== undefined && this.#state !== 'block-header' && this.#state !== 'pass') {
+      this.#state = 'behind';
+      return;
+    }
     throw new SociError('ERR_SOCI_LAYER_TRUNCATED', `${this.#name} ends in the middle of a zstd frame`);
   }
 
@@ -85,6 +105,10 @@ export class ZstdFrames {
         const magic = view.getUint32(0, true);
         if (magic === FRAME_MAGIC) {
           this.#state = 'header';
+          return undefined;
+        }
+        if ((magic & 0xfffffff0) >>> 0 !== SKIPPABLE_MAGIC && this.#wholeFrames !== undefined) {
+          this.#state = 'behind';
           return undefined;
         }
         if ((magic & 0xfffffff0) >>> 0 !== SKIPPABLE_MAGIC)
@@ -136,6 +160,7 @@ export class ZstdFrames {
     this.#left = (type === BLOCK_RLE ? 1 : size) + (this.#lastBlock && this.#checksum ? 4 : 0);
     this.#gathered = new Uint8Array(0);
     const last = this.#left === 0 && this.#lastBlock;
+    if (last) this.#wholeFrames = this.#position;
     this.#state = last ? 'magic' : this.#left === 0 ? 'block-header' : 'pass';
     return { bytes, last, window: this.#window };
   }

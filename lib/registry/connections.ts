@@ -46,7 +46,11 @@ export class EndpointConnections implements Connections {
   readonly #agents = new Map<string, Agent>();
 
   /** @param connectTimeout Milliseconds until TCP and TLS stand. */
-  constructor({ root, tls }: Endpoint, connectTimeout: number, env: Environment = process.env) {
+  constructor(
+    { root, tls }: Pick<Endpoint, 'root' | 'tls'>,
+    connectTimeout: number,
+    env: Environment = process.env,
+  ) {
     this.#home = root;
     this.#env = env;
     const base = { timeout: connectTimeout, lookup: guardedLookup(root) };

@@ -73,7 +73,9 @@ export function parseAnnotations(
   }
   // A null prototype: `__proto__` is an ordinary key of somebody's annotations.
   const annotations: Record<string, string> = Object.create(null);
-  for (const [key, text] of Object.entries(expectObject(value, where))) {
+  for (const [key, member] of Object.entries(expectObject(value, where))) {
+    // Go decodes null into a map of strings as the empty string.
+    const text = member ?? '';
     if (typeof text !== 'string') {
       throw malformed(`${where}[${JSON.stringify(key.slice(0, 100))}]`, 'a string', text);
     }

@@ -1,9 +1,10 @@
 /**
  * Digests as the OCI image specification writes them. Names in foreign
  * manifests may use any algorithm of the grammar; bytes are trusted only under
- * SHA-256, the one algorithm that every part of this package computes.
+ * one that can be computed: SHA-256, which ztocs and SOCI indexes ask for, and
+ * the longer ones of its family, which layers may have as well.
  */
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 
 import { SociError } from '../errors.js';
 
@@ -37,10 +38,41 @@ export function requireSha256(digest: string, what: string): string {
   if (isDigest(digest) && digest.startsWith('sha256:')) {
     return digest;
   }
-  const found = JSON.stringify(digest.slice(0, MAX_DIGEST_LENGTH));
-  throw new SociError('ERR_SOCI_DIGEST_INVALID', `${what}: expected a sha256 digest, found ${found}`, {
-    data: { digest: digest.slice(0, MAX_DIGEST_LENGTH) },
-  });
+  throw invalidDigest(digest, what, 'a sha256 digest');
+}
+
+function invalidDigest(digest: string, what: string, expected: string): SociError {
+  const found = digest.slice(0, MAX_DIGEST_LENGTH);
+  return new SociError(
+    'ERR_SOCI_DIGEST_INVALID',
+    `${what}: expected ${expected}, found ${JSON.stringify(found)}`,
+    { data: { digest: found } },
+  );
+}
+
+/**
+ * Returns `digest` when it is one, of whatever algorithm.
+ *
+ * @throws SociError ERR_SOCI_DIGEST_INVALID
+ */
+export function requireDigest(digest: string, what: string): string {
+  if (isDigest(digest)) return digest;
+  throw invalidDigest(digest, what, 'a digest');
+}
+
+/** Whether bytes can be compared with `digest`. */
+export function isComputable(digest: string): boolean {
+  return isDigest(digest) && Object.hasOwn(REGISTERED, digestAlgorithm(digest));
+}
+
+export function digestAlgorithm(digest: string): string {
+  return digest.slice(0, digest.indexOf(':'));
+}
+
+/** The hash that `digest` is the result of. @throws SociError ERR_SOCI_DIGEST_INVALID when it cannot be computed */
+export function hashFor(digest: string, what: string): Hash {
+  if (isComputable(digest)) return createHash(digestAlgorithm(digest));
+  throw invalidDigest(digest, what, `a digest of ${Object.keys(REGISTERED).join(', ')}`);
 }
 
 /** The digest of `bytes`, e.g. `sha256:44136f…`. */
@@ -50,7 +82,7 @@ export function sha256Digest(bytes: Uint8Array): string {
 
 /** Compares a stream of bytes with a digest and a size, without keeping the bytes. */
 export class ContentVerifier {
-  readonly #hash = createHash('sha256');
+  readonly #hash: Hash;
   readonly #digest: string;
   readonly #size: number | undefined;
   readonly #what: string;
@@ -58,7 +90,8 @@ export class ContentVerifier {
 
   /** @param size Expected length in bytes; undefined when only the digest is known. */
   constructor(digest: string, size: number | undefined, what: string) {
-    this.#digest = requireSha256(digest, what);
+    this.#hash = hashFor(digest, what);
+    this.#digest = digest;
     this.#size = size;
     this.#what = what;
   }
@@ -77,7 +110,7 @@ export class ContentVerifier {
     if (this.#size !== undefined && this.#seen !== this.#size) {
       throw this.#mismatch(`expected ${this.#size} bytes, found ${this.#seen}`);
     }
-    const actual = `sha256:${this.#hash.digest('hex')}`;
+    const actual = `${digestAlgorithm(this.#digest)}:${this.#hash.digest('hex')}`;
     if (actual !== this.#digest) {
       throw this.#mismatch(`expected ${this.#digest}, found ${actual}`);
     }

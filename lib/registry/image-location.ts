@@ -103,5 +103,6 @@ export function openImageLocation(
     parsed.kind === 'layout'
       ? new DirectoryFiles(path, `oci:${parsed.path}`)
       : new ArchiveFiles(path, `oci-archive:${parsed.path}`);
-  return { repository: new LayoutRepository(files), reference: parsed.reference };
+  const repository = new LayoutRepository(files, () => transport.foreign(undefined));
+  return { repository, reference: parsed.reference };
 }

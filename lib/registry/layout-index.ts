@@ -62,7 +62,7 @@ export class LayoutIndex {
     return bytes === undefined ? undefined : this.#parse(bytes);
   }
 
-  /** Adds `descriptor`, in the place of what had the same tag; the layout is made if there is none. */
+  /** Adds `descriptor`, in the place of all that had the same tag; the layout is made if there is none. */
   async add(descriptor: Descriptor, tag: string | undefined, signal?: AbortSignal): Promise<void> {
     await inTurn(this.#files.key, async () => {
       const bytes = await this.#bytes(signal);
@@ -83,13 +83,14 @@ export class LayoutIndex {
       const annotations =
         tag === undefined ? descriptor.annotations : { ...descriptor.annotations, [REF_NAME]: tag };
       const entry = annotations === undefined ? descriptor : { ...descriptor, annotations };
-      entries.splice(place < 0 ? entries.length : place, place < 0 ? 0 : 1, entry);
+      const others = entries.filter((_, at) => tag === undefined || refName(known[at]!) !== tag);
+      others.splice(place < 0 ? others.length : place, 0, entry);
       if ((await this.#files.size(LAYOUT, signal)) === undefined) {
         await this.#files.write(LAYOUT, [Buffer.from('{"imageLayoutVersion":"1.0.0"}')], signal);
       }
       await this.#files.write(
         INDEX,
-        [Buffer.from(JSON.stringify({ ...document, manifests: entries }))],
+        [Buffer.from(JSON.stringify({ ...document, manifests: others }))],
         signal,
       );
     });

@@ -6,9 +6,11 @@
 import { SociError } from '../errors.js';
 import type { AbortableOptions, RangeSource } from '../source/range-source.js';
 import type { Descriptor } from './descriptor.js';
-import { isDigest, requireSha256, sha256Digest, verifyContent } from './digest.js';
+import { isDigest, requireDigest, requireSha256, sha256Digest, verifyContent } from './digest.js';
+import { type ForeignAccess, ForeignSource, namesUrls, notFoundAnywhere } from './foreign-source.js';
 import type { LayoutFiles } from './layout-files.js';
 import { isNamed, LayoutIndex, refName } from './layout-index.js';
+import { composeIndex } from './layout-platforms.js';
 import { artifactTypeOf, MAX_MANIFEST_BYTES, parseManifest } from './manifest.js';
 import { isIndexType, isManifestType, OCI_INDEX } from './media-types.js';
 import { selectReferrers } from './referrers.js';
@@ -33,9 +35,14 @@ export class LayoutRepository implements Repository {
   readonly name: string;
   readonly #files: LayoutFiles;
   readonly #index: LayoutIndex;
+  readonly #foreign: (() => ForeignAccess) | undefined;
+  /** By digest: indexes that no file has. */
+  readonly #composed = new Map<string, ManifestContent>();
 
-  constructor(files: LayoutFiles) {
+  /** @param foreign The way to URLs of layers that the layout does not have; without it they are only named. */
+  constructor(files: LayoutFiles, foreign?: () => ForeignAccess) {
     this.#files = files;
+    this.#foreign = foreign;
     this.#index = new LayoutIndex(files);
     this.name = files.name;
   }
@@ -43,6 +50,8 @@ export class LayoutRepository implements Repository {
   async resolve(reference?: string, options: AbortableOptions = {}): Promise<Descriptor> {
     const { signal } = options;
     if (reference !== undefined && isDigest(reference)) {
+      const composed = this.#composed.get(reference);
+      if (composed !== undefined) return composed.descriptor;
       // A layout that is being written has blobs before it has an index.json.
       const listed = (await this.#index.read(signal)) ?? [];
       return listed.find(({ digest }) => digest === reference) ?? (await this.#describe(reference, signal));
@@ -62,6 +71,11 @@ export class LayoutRepository implements Repository {
       );
     }
     if (others.some(({ digest }) => digest !== first.digest)) {
+      const composed = await composeIndex(this, matching, signal);
+      if (composed !== undefined) {
+        this.#composed.set(composed.descriptor.digest, composed);
+        return composed.descriptor;
+      }
       throw this.#notFound(`${matching.length} images could be meant`, entries);
     }
     return first;
@@ -73,6 +87,8 @@ export class LayoutRepository implements Repository {
   ): Promise<ManifestContent> {
     const { signal } = options;
     const descriptor = typeof reference === 'object' ? reference : await this.resolve(reference, options);
+    const composed = this.#composed.get(descriptor.digest);
+    if (composed !== undefined) return composed;
     const bytes = await this.getBlob(descriptor, { signal, maxBytes: MAX_MANIFEST_BYTES });
     const manifest = parseManifest(bytes, descriptor.mediaType, `${this.name}@${descriptor.digest}`);
     return { descriptor, bytes, manifest };
@@ -106,6 +122,11 @@ export class LayoutRepository implements Repository {
     options.signal?.throwIfAborted();
     const path = this.#path(descriptor.digest);
     const size = await this.#files.size(path, options.signal);
+    if (size === undefined && namesUrls(descriptor)) {
+      const access = this.#foreign?.();
+      if (access === undefined) throw notFoundAnywhere(this.name, descriptor, []);
+      return new VerifiedSource(new ForeignSource(this.name, descriptor, undefined, access), descriptor);
+    }
     if (size === undefined) {
       throw new SociError('ERR_SOCI_REGISTRY_NOT_FOUND', `${this.name}: no blob ${descriptor.digest}`, {
         data: { digest: descriptor.digest },
@@ -223,7 +244,7 @@ export class LayoutRepository implements Repository {
   }
 
   #path(digest: string): string {
-    return `blobs/${requireSha256(digest, this.name).replace(':', '/')}`;
+    return `blobs/${requireDigest(digest, this.name).replace(':', '/')}`;
   }
 
   async #entries(signal: AbortSignal | undefined): Promise<readonly Descriptor[]> {

@@ -36,6 +36,27 @@ export function isIndexType(mediaType: string): boolean {
   return mediaType === OCI_INDEX || mediaType === DOCKER_MANIFEST_LIST;
 }
 
+export function isConfigType(mediaType: string): boolean {
+  return mediaType === OCI_CONFIG || mediaType === DOCKER_CONFIG;
+}
+
+/** What configs of images have been pushed as by mistake, and docker still takes for them. */
+export function isOddConfigType(mediaType: string): boolean {
+  const type = essence(mediaType);
+  return type === OCTET_STREAM || type === 'text/html';
+}
+
+const OCI_LAYER_PREFIX = 'application/vnd.oci.image.layer.';
+/** Archives of other names that are unpacked all the same, as charts and build caches have them. */
+const TAR_SUFFIX = /[.+/]tar(?:[.+](?:gzip|gz|zstd))?$/;
+
+/** Whether reading takes a blob of this type for a file-system layer, be it one that it cannot unpack. */
+export function isLayerType(mediaType: string): boolean {
+  return (
+    LAYERS.has(mediaType) || mediaType.startsWith(OCI_LAYER_PREFIX) || TAR_SUFFIX.test(essence(mediaType))
+  );
+}
+
 /** How a layer of this media type is packed; undefined when it is no file-system layer. */
 export function layerCompression(mediaType: string): LayerCompression | undefined {
   return LAYERS.get(mediaType);

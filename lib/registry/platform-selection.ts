@@ -4,41 +4,30 @@
  */
 
 import { checkOptions } from '../arguments.js';
+import { runBounded } from '../async/bounded-tasks.js';
 import { SociError } from '../errors.js';
 import type { AbortableOptions } from '../source/range-source.js';
 import { ABORTABLE_NAMES } from '../source/range-source.js';
 import type { Descriptor } from './descriptor.js';
-import type { ImageManifest } from './manifest.js';
-import { isIndexType, isManifestType } from './media-types.js';
-import { bestPlatformMatch, formatPlatform, type Platform } from './platform.js';
+import { isImage, isImageEntry, type PlatformManifest } from './image-entry.js';
+import { platformError, platformOf } from './image-platform.js';
+import { isIndexType } from './media-types.js';
+import { bestPlatformMatch, formatPlatform, hostPlatform, type Platform, platformRank } from './platform.js';
 import type { ManifestContent, Repository } from './repository.js';
 
 const MAX_DEPTH = 4;
 const MAX_MANIFESTS = 1000;
+/** Entries without a platform whose manifests and configs are fetched for it. */
+const MAX_SILENT = 250;
+const CONCURRENCY = 4;
 /** Of all indexes of one tree, which are kept as the parents of what they list. */
 const MAX_DOCUMENT_BYTES = 64 * 2 ** 20;
-
-export interface PlatformManifest extends ManifestContent {
-  readonly manifest: ImageManifest;
-}
 
 /** An image manifest of an index, with the descriptor that led to it. */
 export interface ImageEntry {
   readonly descriptor: Descriptor;
   /** The index that lists it. */
   readonly parent: ManifestContent;
-}
-
-function isImage({ mediaType, artifactType, platform, annotations }: Descriptor): boolean {
-  // Attestations have the platform unknown/unknown, SOCI indexes an artifactType beside the platform of their image;
-  // older tools drop artifactType when they copy an image, but not annotations.
-  return (
-    isManifestType(mediaType) &&
-    artifactType === undefined &&
-    platform?.os !== 'unknown' &&
-    annotations?.['vnd.docker.reference.type'] === undefined &&
-    annotations?.['com.amazon.soci.image-manifest-digest'] === undefined
-  );
 }
 
 /**
@@ -67,7 +56,7 @@ async function collectImages(
   const { manifest } = index;
   const entries: ImageEntry[] = [];
   for (const descriptor of manifest.kind === 'index' ? manifest.manifests : []) {
-    if (isImage(descriptor)) {
+    if (isImageEntry(descriptor)) {
       entries.push({ descriptor, parent: index });
     } else if (isIndexType(descriptor.mediaType) && descriptor.artifactType === undefined) {
       if (depth === MAX_DEPTH) {
@@ -105,10 +94,11 @@ async function collectImages(
 }
 
 /**
- * The manifest for `platform`. Without a platform the index must have one image only. A manifest without an
- * index is taken as it is: its platform is in its config.
+ * The manifest for `platform`, as its descriptor has it, else its config (which costs requests only where no
+ * descriptor fits exactly). Without a platform the index must have one image only.
  *
- * @throws SociError ERR_SOCI_PLATFORM when no image fits; `data.platforms` lists those that there are.
+ * @throws SociError ERR_SOCI_PLATFORM when no image fits; `data.platforms` lists those that there are. ERR_SOCI_LIMIT
+ *   for more than 250 entries without a platform.
  */
 export async function selectManifest(
   repository: Repository,
@@ -117,25 +107,128 @@ export async function selectManifest(
   options: AbortableOptions = {},
 ): Promise<PlatformManifest> {
   checkOptions('selectManifest', options, ABORTABLE_NAMES);
+  const { signal } = options;
   if (content.manifest.kind === 'manifest') {
-    return content as PlatformManifest;
+    const single = content as PlatformManifest;
+    if (platform !== undefined) await checkPlatform(repository, single, undefined, platform, signal);
+    return single;
   }
   const images = (await listImages(repository, content, options)).map(({ descriptor }) => descriptor);
-  const only = images.length === 1 && images[0]!.platform === undefined ? images[0] : undefined;
-  const chosen =
-    platform === undefined && images.length === 1
-      ? images[0]
-      : (only ?? (platform && bestPlatformMatch(platform, images)));
-  if (chosen === undefined) {
-    const platforms = images.flatMap(image =>
-      image.platform === undefined ? [] : [formatPlatform(image.platform)],
-    );
-    const wanted = platform === undefined ? 'choose a platform' : `no image for ${formatPlatform(platform)}`;
+  const [first] = images;
+  if (
+    first !== undefined &&
+    images.length === 1 &&
+    (platform === undefined || first.platform === undefined)
+  ) {
+    const only = (await repository.getManifest(first, options)) as PlatformManifest;
+    if (platform !== undefined) await checkPlatform(repository, only, first, platform, signal);
+    return only;
+  }
+  const where = `${repository.name}@${content.descriptor.digest}`;
+  if (platform === undefined) throw noneChosen(where, 'choose a platform', images);
+  return await bestImage(repository, where, images, platform, signal);
+}
+
+/** As `selectManifest` for this machine's platform, but an image that is the only one is taken whatever it is for. */
+export async function selectForHost(
+  repository: Repository,
+  content: ManifestContent,
+  options: AbortableOptions = {},
+): Promise<PlatformManifest> {
+  if (content.manifest.kind === 'manifest') return content as PlatformManifest;
+  const images = (await listImages(repository, content, options)).map(({ descriptor }) => descriptor);
+  const [first] = images;
+  if (first !== undefined && images.length === 1) {
+    return (await repository.getManifest(first, options)) as PlatformManifest;
+  }
+  const where = `${repository.name}@${content.descriptor.digest}`;
+  return await bestImage(repository, where, images, hostPlatform(), options.signal);
+}
+
+/** An image whose platform nobody says contradicts none. */
+async function checkPlatform(
+  repository: Repository,
+  { manifest, descriptor }: PlatformManifest,
+  entry: Descriptor | undefined,
+  wanted: Platform,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const offered = await platformOf(repository, entry ?? descriptor, manifest.config, signal);
+  if (offered === undefined || platformRank(wanted, offered) !== undefined) return;
+  const detail = `no image for ${formatPlatform(wanted)}`;
+  throw platformError(`${repository.name}@${descriptor.digest}`, detail, [offered]);
+}
+
+async function bestImage(
+  repository: Repository,
+  where: string,
+  images: readonly Descriptor[],
+  wanted: Platform,
+  signal: AbortSignal | undefined,
+): Promise<PlatformManifest> {
+  const stated = bestPlatformMatch(wanted, images);
+  if (stated?.platform !== undefined && platformRank(wanted, stated.platform) === 0) {
+    return (await repository.getManifest(stated, { signal })) as PlatformManifest;
+  }
+  const known = await withPlatforms(repository, images, signal);
+  const best = bestPlatformMatch(wanted, known);
+  if (best === undefined) throw noneChosen(where, `no image for ${formatPlatform(wanted)}`, known);
+  return best.content ?? ((await repository.getManifest(best.descriptor, { signal })) as PlatformManifest);
+}
+
+interface KnownImage {
+  readonly descriptor: Descriptor;
+  readonly platform: Platform | undefined;
+  /** As far as it had to be fetched. */
+  readonly content: PlatformManifest | undefined;
+}
+
+/** The images in order, those without a platform with that of their configs; artifacts among these are left out. */
+async function withPlatforms(
+  repository: Repository,
+  images: readonly Descriptor[],
+  signal: AbortSignal | undefined,
+): Promise<KnownImage[]> {
+  const silent = images.filter(({ platform }) => platform === undefined);
+  const bytes = silent.reduce((sum, { size }) => sum + size, 0);
+  if (silent.length > MAX_SILENT || bytes > MAX_DOCUMENT_BYTES) {
     throw new SociError(
-      'ERR_SOCI_PLATFORM',
-      `${repository.name}@${content.descriptor.digest}: ${wanted}; it has ${platforms.slice(0, 20).join(', ') || 'no images'}`,
-      { data: { platforms } },
+      'ERR_SOCI_LIMIT',
+      `${repository.name}: ${silent.length} images of ${bytes} bytes without a platform in one index, at most ${MAX_SILENT} of ${MAX_DOCUMENT_BYTES} bytes are looked at; name one by its digest`,
+      { data: { limit: MAX_SILENT, found: silent.length } },
     );
   }
-  return (await repository.getManifest(chosen, options)) as PlatformManifest;
+  const known = await runBounded(images, CONCURRENCY, signal, async (descriptor, abort) => {
+    const { platform } = descriptor;
+    if (platform !== undefined) return { descriptor, platform, content: undefined };
+    const content = await fetchListed(repository, descriptor, abort);
+    if (content === undefined || !isImage(content)) return undefined;
+    const { config } = content.manifest;
+    return { descriptor, platform: await platformOf(repository, undefined, config, abort), content };
+  });
+  return known.filter(image => image !== undefined);
+}
+
+/** Undefined for one that is not there: a layout may hold some images of its index only. */
+async function fetchListed(
+  repository: Repository,
+  descriptor: Descriptor,
+  signal: AbortSignal,
+): Promise<ManifestContent | undefined> {
+  try {
+    return await repository.getManifest(descriptor, { signal });
+  } catch (error) {
+    if (error instanceof SociError && error.code === 'ERR_SOCI_REGISTRY_NOT_FOUND') return undefined;
+    throw error;
+  }
+}
+
+function noneChosen(
+  where: string,
+  wanted: string,
+  images: readonly { readonly platform?: Platform | undefined }[],
+): SociError {
+  const offered = images.flatMap(({ platform }) => platform ?? []);
+  const detail = images.length === 0 ? `${wanted}; it lists no images` : wanted;
+  return platformError(where, detail, offered);
 }

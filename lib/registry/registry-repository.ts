@@ -6,8 +6,9 @@ import type { AbortableOptions, RangeSource } from '../source/range-source.js';
 import { RegistryBlobSource } from './blob-source.js';
 import { BlobUpload } from './blob-upload.js';
 import type { Descriptor } from './descriptor.js';
-import { isDigest, requireSha256, sha256Digest, verifyContent } from './digest.js';
+import { hashFor, isDigest, requireDigest, requireSha256, sha256Digest, verifyContent } from './digest.js';
 import type { Endpoint, HostCapability } from './endpoint.js';
+import { ForeignSource, namesUrls } from './foreign-source.js';
 import { artifactTypeOf, MAX_MANIFEST_BYTES, parseManifest } from './manifest.js';
 import { readManifestAnswer } from './manifest-answer.js';
 import { essence, isIndexType, isManifestType, MANIFEST_ACCEPT, OCI_INDEX } from './media-types.js';
@@ -101,9 +102,7 @@ export class RegistryRepository implements Repository {
   ): Promise<ManifestContent> {
     const wanted = typeof reference === 'object' ? reference : undefined;
     const target = wanted?.digest ?? this.#target(reference as string | undefined);
-    if (isDigest(target)) {
-      requireSha256(target, this.name);
-    }
+    if (isDigest(target)) hashFor(target, this.name);
     if (wanted !== undefined && wanted.size > MAX_MANIFEST_BYTES) {
       throw this.#tooLarge(wanted, MAX_MANIFEST_BYTES);
     }
@@ -141,10 +140,11 @@ export class RegistryRepository implements Repository {
   async openBlob(descriptor: Descriptor, options: OpenBlobOptions = {}): Promise<RangeSource> {
     options.signal?.throwIfAborted();
     const endpoints = await this.#transport.endpoints(this.registry, 'pull');
-    return new VerifiedSource(
-      new RegistryBlobSource(this.#transport, this.#blob(descriptor), endpoints, options.keepWhole),
-      descriptor,
-    );
+    const own = new RegistryBlobSource(this.#transport, this.#blob(descriptor), endpoints, options.keepWhole);
+    const source = namesUrls(descriptor)
+      ? new ForeignSource(this.name, descriptor, own, this.#transport.foreign(endpoints.at(-1)))
+      : own;
+    return new VerifiedSource(source, descriptor);
   }
 
   async pushBlob(
@@ -152,7 +152,7 @@ export class RegistryRepository implements Repository {
     content: BlobContent,
     options: PushBlobOptions = {},
   ): Promise<PushResult> {
-    requireSha256(descriptor.digest, `${this.name}: blob`);
+    requireDigest(descriptor.digest, `${this.name}: blob`);
     const size = content instanceof Uint8Array ? content.length : content.size;
     if (size !== descriptor.size) {
       throw new SociError(
@@ -272,7 +272,7 @@ export class RegistryRepository implements Repository {
     return {
       registry,
       repository,
-      digest: requireSha256(descriptor.digest, this.name),
+      digest: requireDigest(descriptor.digest, this.name),
       size: descriptor.size,
     };
   }
@@ -292,7 +292,7 @@ export class RegistryRepository implements Repository {
   ): Promise<boolean> {
     const call = {
       method: 'HEAD',
-      url: `${this.repository}/blobs/${requireSha256(digest, this.name)}`,
+      url: `${this.repository}/blobs/${requireDigest(digest, this.name)}`,
       scopes: [repositoryScope(this.repository, purpose)],
       expect: [200],
       signal,

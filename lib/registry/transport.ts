@@ -29,6 +29,7 @@ import {
   type HostOptions,
 } from './endpoint.js';
 import { explainedFailure } from './explained-failure.js';
+import type { ForeignAccess } from './foreign-source.js';
 import { readHostsDirectory } from './hosts-toml.js';
 import { keychain } from './keychain.js';
 import type { Environment } from './proxy.js';
@@ -91,6 +92,8 @@ interface Connected {
   readonly authorizer: Authorizer;
 }
 
+/** On whose behalf a layout's URLs are followed. */
+const THIS_MACHINE = 'http://localhost/';
 /** A mirror that is down costs a connect timeout, but not for every blob. */
 const REST_MS = 60_000;
 
@@ -102,6 +105,7 @@ export class RegistryTransport {
   readonly #endpoints = new Map<string, Promise<readonly Endpoint[]>>();
   readonly #connected = new Map<Endpoint, Connected>();
   readonly #restingUntil = new Map<Endpoint, number>();
+  #local: HttpTransport | undefined;
   #closed = false;
 
   /** @throws SociError ERR_SOCI_INVALID_ARGUMENT */
@@ -208,12 +212,23 @@ export class RegistryTransport {
     return { transport, headers };
   }
 
+  /** The way to URLs that documents of `endpoint` name; undefined: those of a layout, which is on this machine. */
+  foreign(endpoint: Endpoint | undefined): ForeignAccess {
+    const retry = this.#retry;
+    if (endpoint !== undefined) {
+      return { transport: this.#connect(endpoint).transport, home: endpoint.root, retry };
+    }
+    const home = new URL(THIS_MACHINE);
+    this.#local ??= this.#transportFor({ root: home, tls: {} });
+    return { transport: this.#local, home, retry };
+  }
+
   /** Ends all connections; calls under way fail with ERR_SOCI_CLOSED. */
   async close(): Promise<void> {
     this.#closed = true;
     const open = [...this.#connected.values()];
     this.#connected.clear();
-    await Promise.all(open.map(({ transport }) => transport.close()));
+    await Promise.all([...open.map(({ transport }) => transport.close()), this.#local?.close()]);
   }
 
   async #configure(registry: string): Promise<readonly Endpoint[]> {
@@ -230,15 +245,18 @@ export class RegistryTransport {
     }
     let connected = this.#connected.get(endpoint);
     if (connected === undefined) {
-      const connections = new EndpointConnections(endpoint, this.#timeouts.connect, this.#options.env);
-      const client = { timeouts: this.#timeouts, userAgent: USER_AGENT };
-      const transport = new HttpTransport(client, connections);
+      const transport = this.#transportFor(endpoint);
       const toTokenServer = this.#toTokenServer(endpoint, transport.send);
       const authorizer = new Authorizer(endpoint, this.#provider, toTokenServer);
       connected = { transport, authorizer };
       this.#connected.set(endpoint, connected);
     }
     return connected;
+  }
+
+  #transportFor(place: Pick<Endpoint, 'root' | 'tls'>): HttpTransport {
+    const connections = new EndpointConnections(place, this.#timeouts.connect, this.#options.env);
+    return new HttpTransport({ timeouts: this.#timeouts, userAgent: USER_AGENT }, connections);
   }
 
   /** The way to the token servers that `endpoint` names: over its connections, with other credentials. */

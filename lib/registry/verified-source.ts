@@ -5,7 +5,7 @@
  */
 import type { RangeSource, ReadOptions } from '../source/range-source.js';
 import type { Descriptor } from './descriptor.js';
-import { ContentVerifier, requireSha256 } from './digest.js';
+import { ContentVerifier, hashFor } from './digest.js';
 
 export class VerifiedSource implements RangeSource {
   readonly size: number;
@@ -17,7 +17,9 @@ export class VerifiedSource implements RangeSource {
   /** @throws SociError ERR_SOCI_DIGEST_INVALID */
   constructor(source: RangeSource, descriptor: Descriptor) {
     this.#source = source;
-    this.#digest = requireSha256(descriptor.digest, source.name);
+    // Before the first byte: what cannot be proved is not worth fetching.
+    hashFor(descriptor.digest, source.name);
+    this.#digest = descriptor.digest;
     this.name = source.name;
     this.size = descriptor.size;
     this.ownMemory = source.ownMemory === true;

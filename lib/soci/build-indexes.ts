@@ -14,6 +14,7 @@ import { requireSha256 } from '../registry/digest.js';
 import type { Repository } from '../registry/repository.js';
 import { DEFAULT_SPAN_SIZE } from '../ztoc/build.js';
 import { BUILD_TOOL_IDENTIFIER } from '../ztoc/build-tool.js';
+import { type LargestSpan, largestSpan } from '../ztoc/largest-span.js';
 import type { ZtocLimits } from '../ztoc/limits.js';
 import type { Ztoc } from '../ztoc/ztoc.js';
 import { announced } from './announced-events.js';
@@ -85,10 +86,12 @@ export interface ZtocSummary {
   readonly spanSize: number;
   readonly spanCount: number;
   readonly entryCount: number;
+  readonly largestSpan: LargestSpan;
 }
 
-export function summaryOf({ digest, bytes, spanSize, spanCount, entryCount }: Ztoc): ZtocSummary {
-  return { digest, size: bytes.length, spanSize, spanCount, entryCount };
+export function summaryOf(ztoc: Ztoc): ZtocSummary {
+  const { digest, bytes, spanSize, spanCount, entryCount } = ztoc;
+  return { digest, size: bytes.length, spanSize, spanCount, entryCount, largestSpan: largestSpan(ztoc) };
 }
 
 /** `Z` is what is kept of the ztoc: all of it, or a `ZtocSummary`. */

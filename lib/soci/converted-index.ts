@@ -6,6 +6,7 @@
  */
 import type { Descriptor } from '../registry/descriptor.js';
 import { sha256Digest } from '../registry/digest.js';
+import { IMAGE_MANIFEST_ANNOTATION, isImageEntry, isSociEntry } from '../registry/image-entry.js';
 import type { ImageIndex, ImageManifest } from '../registry/manifest.js';
 import {
   DOCKER_CONFIG,
@@ -20,13 +21,8 @@ import { type Platform, samePlatform } from '../registry/platform.js';
 import type { ManifestContent } from '../registry/repository.js';
 import type { CreatedIndex } from './build-indexes.js';
 import { encodeImageIndex, encodeManifest } from './canonical-json.js';
-import {
-  isImageEntry,
-  isSociEntry,
-  type PlatformImage,
-  REFERENCE_DIGEST_ANNOTATION,
-} from './platform-images.js';
-import { IMAGE_MANIFEST_ANNOTATION, INDEX_DIGEST_ANNOTATION, SOCI_INDEX_TYPE } from './soci-index.js';
+import { type PlatformImage, REFERENCE_DIGEST_ANNOTATION } from './platform-images.js';
+import { INDEX_DIGEST_ANNOTATION, SOCI_INDEX_TYPE } from './soci-index.js';
 
 /** A document that a conversion has made. */
 export interface NewDocument {

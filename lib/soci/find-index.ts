@@ -6,7 +6,7 @@
  */
 
 import { checkOptions, type OptionNames } from '../arguments.js';
-import type { PlatformManifest } from '../registry/platform-selection.js';
+import type { PlatformManifest } from '../registry/image-entry.js';
 import type { Repository } from '../registry/repository.js';
 import type { AbortableOptions } from '../source/range-source.js';
 import { ABORTABLE_NAMES } from '../source/range-source.js';

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 
 import { writeFileAtomically } from '../files/atomic-file.js';
 import { markUsed } from '../files/cache-folder.js';
-import { requireSha256, sha256Digest } from '../registry/digest.js';
+import { requireDigest, sha256Digest } from '../registry/digest.js';
 import type { AbortableOptions } from '../source/range-source.js';
 import { DEFAULT_ZTOC_LIMITS } from '../ztoc/limits.js';
 import { type ZtocCache, type ZtocKey, ztocKeyText } from './ztoc-cache.js';
@@ -47,7 +47,7 @@ export class FolderZtocCache implements ZtocCache {
   }
 
   #path(key: ZtocKey): string {
-    const [algorithm = '', hex = ''] = requireSha256(key.layerDigest, 'layer').split(':');
+    const [algorithm = '', hex = ''] = requireDigest(key.layerDigest, 'layer').split(':');
     // The tool's name is anybody's text, so it goes into the file name as a digest.
     const name = sha256Digest(Buffer.from(ztocKeyText(key))).slice('sha256:'.length, 'sha256:'.length + 32);
     return join(this.#folder, algorithm, hex, `${name}.ztoc`);

@@ -7,9 +7,9 @@ import { runBounded } from '../async/bounded-tasks.js';
 import { SociError } from '../errors.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import { requireSha256 } from '../registry/digest.js';
+import type { PlatformManifest } from '../registry/image-entry.js';
 import { MAX_MANIFEST_BYTES } from '../registry/manifest.js';
 import { OCI_MANIFEST } from '../registry/media-types.js';
-import type { PlatformManifest } from '../registry/platform-selection.js';
 import type { Repository } from '../registry/repository.js';
 import { bindIndex, type IndexBinding } from './index-binding.js';
 import {

@@ -6,7 +6,7 @@
 import type { OptionNames } from '../arguments.js';
 import { checkInteger } from '../arguments.js';
 import type { Descriptor } from '../registry/descriptor.js';
-import { requireSha256 } from '../registry/digest.js';
+import { digestAlgorithm, isComputable, requireDigest } from '../registry/digest.js';
 import { layerCompression } from '../registry/media-types.js';
 import { codecNamed } from '../ztoc/codec/codecs.js';
 
@@ -54,8 +54,8 @@ const OCI_LAYER_PREFIX = 'application/vnd.oci.image.layer.';
 export function checkLayerChoice(choice: LayerChoice): void {
   const { minLayerSize = DEFAULT_MIN_LAYER_SIZE } = choice;
   checkInteger('minLayerSize', minLayerSize, 0);
-  for (const digest of choice.includeLayers ?? []) requireSha256(digest, 'includeLayers');
-  for (const digest of choice.excludeLayers ?? []) requireSha256(digest, 'excludeLayers');
+  for (const digest of choice.includeLayers ?? []) requireDigest(digest, 'includeLayers');
+  for (const digest of choice.excludeLayers ?? []) requireDigest(digest, 'excludeLayers');
 }
 
 /** Undefined when the layer is to be indexed. */
@@ -71,6 +71,9 @@ export function skipByDescriptor(layer: Descriptor, choice: LayerChoice): Skip |
   }
   if (size < minLayerSize) {
     return { reason: 'too-small', message: `${size} bytes, less than the minimum of ${minLayerSize}` };
+  }
+  if (!isComputable(digest)) {
+    return { reason: 'unsupported', message: `nothing here computes digests of ${digestAlgorithm(digest)}` };
   }
   if (compression !== undefined && codecNamed(compression) !== undefined) return undefined;
   if (compression === 'zstd') {

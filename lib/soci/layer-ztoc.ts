@@ -82,7 +82,7 @@ async function opened(
     const foreign = layer.urls !== undefined && layer.urls.length > 0;
     const missing = error instanceof SociError && error.code === 'ERR_SOCI_REGISTRY_NOT_FOUND';
     if (!foreign || !missing) throw error;
-    return { reason: 'not-distributed', message: 'a foreign layer that is not stored with the image' };
+    return { reason: 'not-distributed', message: `not stored with the image: ${error.message}` };
   } finally {
     await source?.close();
   }

@@ -9,12 +9,11 @@ import { checkOptions, type OptionNames } from '../arguments.js';
 import { runBounded } from '../async/bounded-tasks.js';
 import { SociError } from '../errors.js';
 import type { Descriptor } from '../registry/descriptor.js';
-import { isIndexType, isManifestType } from '../registry/media-types.js';
+import { isImage, isImageEntry, type PlatformManifest } from '../registry/image-entry.js';
+import { platformError, platformOf } from '../registry/image-platform.js';
+import { isIndexType } from '../registry/media-types.js';
 import { formatPlatform, type Platform, samePlatform } from '../registry/platform.js';
-import type { PlatformManifest } from '../registry/platform-selection.js';
 import type { ManifestContent, Repository } from '../registry/repository.js';
-import { platformOfConfig } from './image-platform.js';
-import { IMAGE_MANIFEST_ANNOTATION, SOCI_INDEX_TYPE } from './soci-index.js';
 
 const MAX_DEPTH = 4;
 /** Entries of all indexes together: far above a real image's, and each may be worth a request. */
@@ -24,7 +23,6 @@ const CONCURRENCY = 4;
 
 /** On the descriptor of an attestation: the image manifest that it is about. */
 export const REFERENCE_DIGEST_ANNOTATION = 'vnd.docker.reference.digest';
-const REFERENCE_TYPE_ANNOTATION = 'vnd.docker.reference.type';
 
 export interface PlatformImage extends PlatformManifest {
   /** Verbatim: from the image index, or from the config where no index says it. */
@@ -52,33 +50,6 @@ export interface ResolveImagesOptions {
 
 const RESOLVE_OPTIONS: OptionNames<ResolveImagesOptions> = { platforms: true, readAll: true, signal: true };
 
-/** Whether an entry of an image index is a v2 SOCI index. Older tools drop artifactType when they copy an image. */
-export function isSociEntry({ artifactType, annotations }: Descriptor): boolean {
-  return artifactType === SOCI_INDEX_TYPE.v2 || annotations?.[IMAGE_MANIFEST_ANNOTATION] !== undefined;
-}
-
-/** Whether an entry of an image index looks like an image: what its descriptor says decides. */
-export function isImageEntry(entry: Descriptor): boolean {
-  return (
-    isManifestType(entry.mediaType) &&
-    entry.artifactType === undefined &&
-    !isSociEntry(entry) &&
-    entry.platform?.os !== 'unknown' &&
-    entry.annotations?.[REFERENCE_TYPE_ANNOTATION] === undefined
-  );
-}
-
-/** Whether a manifest may be taken for an image: artifacts say what they are, or whom they belong to. */
-function isImage(content: ManifestContent): content is PlatformManifest {
-  const { manifest } = content;
-  return (
-    manifest.kind === 'manifest' &&
-    manifest.artifactType === undefined &&
-    manifest.subject === undefined &&
-    !Object.values(SOCI_INDEX_TYPE).includes(manifest.config.mediaType)
-  );
-}
-
 /**
  * @throws SociError ERR_SOCI_PLATFORM when a wanted platform is not there or nothing is an image;
  *   ERR_SOCI_LIMIT for more than 4 levels, 2000 entries or 64 MiB of documents; whatever the repository fails with.
@@ -97,26 +68,9 @@ export async function resolveImages(
     options.platforms === undefined ? walk.images : pick(repository, root, walk, options.platforms);
   if (images.length === 0) {
     const detail = walk.absent.length > 0 ? 'none of its images is there' : 'it is no image and lists none';
-    throw noImage(repository, root, detail, walk.offered);
+    throw platformError(`${repository.name}@${root.descriptor.digest}`, detail, walk.offered);
   }
   return { root, images, absent: walk.absent, documents: walk.documents };
-}
-
-function noImage(
-  repository: Repository,
-  root: ManifestContent,
-  detail: string,
-  offered: readonly Platform[],
-): SociError {
-  const platforms = [...new Set(offered.map(formatPlatform))];
-  const choice = platforms.length === 0 ? '' : `; it has ${platforms.slice(0, 20).join(', ')}`;
-  return new SociError(
-    'ERR_SOCI_PLATFORM',
-    `${repository.name}@${root.descriptor.digest}: ${detail}${choice}`,
-    {
-      data: { platforms },
-    },
-  );
 }
 
 function pick(
@@ -130,7 +84,11 @@ function pick(
       offered !== undefined && samePlatform(platform, offered);
     if (walk.images.some(fits)) continue;
     const detail = walk.absent.some(fits) ? 'is listed but not there' : 'is not among its images';
-    throw noImage(repository, root, `${formatPlatform(platform)} ${detail}`, walk.offered);
+    throw platformError(
+      `${repository.name}@${root.descriptor.digest}`,
+      `${formatPlatform(platform)} ${detail}`,
+      walk.offered,
+    );
   }
   return walk.images.filter(({ platform }) => wanted.some(want => platform && samePlatform(want, platform)));
 }
@@ -191,7 +149,8 @@ class TreeWalk {
 
   /** Configs are shared by entries more often than not. */
   #platformOf(config: Descriptor, signal: AbortSignal | undefined): Promise<Platform | undefined> {
-    const known = this.#platforms.get(config.digest) ?? platformOfConfig(this.#repository, config, signal);
+    const known =
+      this.#platforms.get(config.digest) ?? platformOf(this.#repository, undefined, config, signal);
     this.#platforms.set(config.digest, known);
     return known;
   }

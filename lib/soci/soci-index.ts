@@ -6,7 +6,7 @@
  */
 import { SociError } from '../errors.js';
 import type { Descriptor } from '../registry/descriptor.js';
-import { requireSha256, sha256Digest } from '../registry/digest.js';
+import { requireDigest, requireSha256, sha256Digest } from '../registry/digest.js';
 import { type ImageManifest, parseManifest } from '../registry/manifest.js';
 import { OCI_MANIFEST, OCTET_STREAM } from '../registry/media-types.js';
 import { encodeManifest } from './canonical-json.js';
@@ -27,8 +27,6 @@ const DISABLE_XATTRS_ANNOTATION = 'com.amazon.soci.disable-xattrs';
 const BUILD_TOOL_ANNOTATION = 'com.amazon.soci.build-tool-identifier';
 /** On an image manifest and on its descriptor: the digest of its version 2 index. */
 export const INDEX_DIGEST_ANNOTATION = 'com.amazon.soci.index-digest';
-/** On a version 2 index's descriptor: the digest of the image manifest that it serves. */
-export const IMAGE_MANIFEST_ANNOTATION = 'com.amazon.soci.image-manifest-digest';
 
 /** The config blob of every SOCI index. */
 export const EMPTY_CONFIG = Buffer.from('{}');
@@ -162,7 +160,7 @@ export function parseSociIndex(bytes: Uint8Array, where: string): SociIndex {
     const common = {
       digest: requireSha256(layer.digest, `${where}: blob`),
       size: layer.size,
-      layerDigest: requireSha256(layerDigest, `${where}: layer of blob ${layer.digest}`),
+      layerDigest: requireDigest(layerDigest, `${where}: layer of blob ${layer.digest}`),
     };
     if (layer.mediaType === PREFETCH_TYPE) {
       prefetches.push(common);

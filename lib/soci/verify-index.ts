@@ -5,7 +5,7 @@
 import { checkOptions, type OptionNames } from '../arguments.js';
 import type { SociError } from '../errors.js';
 import type { Descriptor } from '../registry/descriptor.js';
-import type { PlatformManifest } from '../registry/platform-selection.js';
+import type { PlatformManifest } from '../registry/image-entry.js';
 import type { Repository } from '../registry/repository.js';
 import { verifyZtoc } from '../ztoc/verify.js';
 import type { FoundIndex } from './index-candidates.js';

@@ -10,7 +10,7 @@ interface Document {
   readonly mediaType?: string;
   readonly manifests?: readonly { readonly digest: string }[];
   readonly config?: { readonly digest: string };
-  readonly layers?: readonly { readonly digest: string }[];
+  readonly layers?: readonly { readonly digest: string; readonly urls?: readonly string[] }[];
   readonly subject?: { readonly digest: string };
 }
 
@@ -128,10 +128,9 @@ export class ManifestRoutes {
 
   /** Registries refuse manifests whose parts they lack; a subject may be absent. */
   async #missing(repository: string, document: Document): Promise<string | undefined> {
-    for (const { digest } of [
-      ...(document.layers ?? []),
-      ...(document.config === undefined ? [] : [document.config]),
-    ]) {
+    // Layers that name URLs of their own need not be here.
+    const layers = (document.layers ?? []).filter(({ urls }) => urls === undefined);
+    for (const { digest } of [...layers, ...(document.config === undefined ? [] : [document.config])]) {
       if ((await this.#storage.blobSize(repository, digest)) === undefined) {
         return digest;
       }

@@ -85,6 +85,10 @@ Status GzipIndexer::Finish() {
   if (sink_ == nullptr || state_ == State::kFinished) {
     return Status::At(Code::kMisuse, total_in_);
   }
+  // Less than a header starts no member.
+  if (state_ == State::kHeader && !first_member_) {
+    return Fail(Status::At(Code::kTrailingData, member_start_));
+  }
   if (state_ != State::kBetweenMembers) {
     return Fail(Status::At(Code::kTruncated, total_in_));
   }

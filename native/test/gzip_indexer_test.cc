@@ -309,6 +309,11 @@ void TestRefusals() {
   Bytes half_magic = good;
   Append(&half_magic, {0x1f, 0x8b, 0});
   ExpectRefused(half_magic, Code::kTrailingData, size);
+  Bytes half_header = good;
+  for (size_t length = 1; length < 10; length++) {
+    half_header.push_back(good[length - 1]);
+    ExpectRefused(half_header, Code::kTrailingData, size);
+  }
 
   Bytes bad_crc = good;
   bad_crc[size - 8] ^= 1;

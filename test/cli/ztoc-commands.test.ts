@@ -239,11 +239,13 @@ t.test('ztoc info: the fields of the reference, the last span included', async t
     'size',
     'span_size',
     'num_spans',
+    'largest_span',
     'num_files',
     'num_multi_span_files',
     'files',
   ]);
   t.match(info, { version: '0.9', size: statSync(ztoc).size, span_size: 65536, num_files: 6 });
+  t.equal(info.largest_span.reason, undefined, 'no block is larger than a span');
   t.equal(info.num_multi_span_files, 1, 'only the big file lies in several spans');
   const file = (name: string) => info.files.find((entry: { filename: string }) => entry.filename === name);
   t.same(file('etc/hello'), {

@@ -10,7 +10,6 @@ const MOST_PARAMETERS = 5;
 
 /** Functions that still break the rule: none may be added, and each goes when its file is mended. */
 const STILL: readonly string[] = [
-  'lib/plain/zstd-decoder.ts: decodeZstd',
   'lib/registry/blob-upload.ts: constructor',
   'lib/registry/referrers.ts: listReferrers',
   'lib/ztoc/verify.ts: mismatch',

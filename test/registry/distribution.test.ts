@@ -244,8 +244,12 @@ t.test('choosing a platform', async t => {
     message: /choose a platform/,
   });
   const single = await repository.getManifest(amd);
+  t.match(await failure(selectManifest(repository, single, parsePlatform('linux/s390x'))), {
+    code: 'ERR_SOCI_PLATFORM',
+    message: /no image for linux\/s390x; it has linux\/amd64$/,
+  });
   t.equal(
-    (await selectManifest(repository, single, parsePlatform('linux/s390x'))).descriptor.digest,
+    (await selectManifest(repository, single, parsePlatform('linux/amd64'))).descriptor.digest,
     amd.digest,
   );
   t.same(

@@ -148,8 +148,8 @@ for (const scheme of ['oci', 'oci-archive']) {
       );
     });
 
-    t.test('only sha256 becomes a path', async t => {
-      for (const digest of ['sha512:../../../x', `sha512:${'a'.repeat(128)}`, 'sha256:../../x']) {
+    t.test('only digests become paths', async t => {
+      for (const digest of ['sha512:../../../x', 'blake3:../x', 'sha256:../../x']) {
         t.match(await failure(repository.hasBlob(digest)), { code: 'ERR_SOCI_DIGEST_INVALID' });
       }
     });

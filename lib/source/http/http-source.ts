@@ -43,6 +43,8 @@ export interface HttpSourceOptions extends AbortableOptions {
    */
   readonly validators?: 'compare' | 'ignore' | undefined;
   readonly retry?: Partial<RetryPolicy> | undefined;
+  /** Whose document named the URL: it may lead where a redirect from there may. Default: the URL itself. */
+  readonly home?: URL | undefined;
   /** A transport shared with other sources, which the caller closes; or options for an own one. */
   readonly transport?: HttpTransport | HttpTransportOptions | undefined;
 }
@@ -54,6 +56,7 @@ const SOURCE_OPTIONS: OptionNames<HttpSourceOptions> = {
   ranges: true,
   validators: true,
   retry: true,
+  home: true,
   transport: true,
 };
 
@@ -83,7 +86,7 @@ export class HttpSource extends FilledSource {
 
   private constructor(url: string | URL, options: HttpSourceOptions) {
     super();
-    this.#target = parseTarget(url);
+    this.#target = parseTarget(url, options.home);
     this.name = redactUrl(this.#target.url);
     this.#headers = options.headers;
     this.#retry = retryPolicy(options.retry);

@@ -18,8 +18,11 @@ export interface HttpTarget {
   readonly authorization: string | undefined;
 }
 
-/** @throws SociError ERR_SOCI_INVALID_ARGUMENT for anything but an absolute http: or https: URL. */
-export function parseTarget(input: string | URL): HttpTarget {
+/**
+ * @param home who named `input`, if it was not the caller himself
+ * @throws SociError ERR_SOCI_INVALID_ARGUMENT for anything but an absolute http: or https: URL.
+ */
+export function parseTarget(input: string | URL, home?: URL): HttpTarget {
   const expected = 'an absolute http: or https: URL';
   // Not shown: it may contain a password.
   if (!URL.canParse(String(input))) throw invalidArgument('url', expected, input);
@@ -29,7 +32,7 @@ export function parseTarget(input: string | URL): HttpTarget {
   url.username = '';
   url.password = '';
   url.hash = '';
-  return { url, home: url, trusted: true, authorization };
+  return { url, home: home ?? url, trusted: true, authorization };
 }
 
 /** @param url that `from` sends us to, checked by location.ts */
