@@ -98,7 +98,7 @@ t.test('diff: names, attributes, and bytes if that is asked for', async t => {
     if (entry.name === 'noted') return [];
     if (entry.name === 'etc/os-release') return [{ ...entry, body: Buffer.from('ID=simple\n') }];
     if (entry.name === 'etc/link') return [{ ...entry, linkname: 'motd' }];
-    return [entry.name === 'usr/lib/tool' ? { ...entry, mode: 0o755 } : entry];
+    return [entry.name === 'usr/lib/tool' ? { ...entry, mode: 0o700 } : entry];
   };
   const lower = await layerOf([...LOWER.flatMap(changed), { name: 'new', body: Buffer.from('new') }]);
   await pushIndexedImage(repository, [lower, layers[1]!], { tag: 'next' });
@@ -114,7 +114,7 @@ t.test('diff: names, attributes, and bytes if that is asked for', async t => {
   t.match(quick.stderr, '2 files of equal size are in other layers');
   const thorough = await command(['diff', '--content', image, `${image}:next`]);
   t.same(lines(thorough), [names[0], 'C /etc/os-release  content', ...names.slice(1)]);
-  t.equal(thorough.stderr, '');
+  t.notMatch(thorough.stderr, 'in other layers');
   t.same(lines(await command(['diff', image, image])), []);
   t.match(json(await command(['diff', '--json', image, `${image}:next`])), [
     { path: '/big', change: 'uncompared' },
