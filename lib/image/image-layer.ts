@@ -24,6 +24,7 @@ import {
   ZtocProvider,
 } from '../soci/ztoc-provider.js';
 import type { RangeSource } from '../source/range-source.js';
+import { newCounters, type ReadStats } from '../span/read-record.js';
 import type { ImageLimits, ImageProgress, MissingZtoc } from './image-options.js';
 
 export interface ImageLayerOptions extends LayerEntriesOptions {
@@ -81,6 +82,10 @@ export class ImageLayer {
   readonly #provider: ZtocProvider;
   readonly #events: ProviderEvents;
   #reason: string | undefined;
+  /** Reads of all of the layer, to build its ztoc or to unpack it. */
+  readonly #whole = { requests: 0, fetchedBytes: 0 };
+  /** Of the read under way; each begins at 0 again. */
+  #arrived = Number.POSITIVE_INFINITY;
 
   constructor(description: LayerDescription, options: ImageLayerOptions) {
     this.description = description;
@@ -105,6 +110,16 @@ export class ImageLayer {
   /** The layer, once it has been opened. */
   get opened(): OpenedLayer | undefined {
     return this.#data.value;
+  }
+
+  /** What reading the layer has cost so far, as a whole and span by span. */
+  get stats(): ReadStats {
+    const stats = this.opened?.entries.stats ?? newCounters();
+    return {
+      ...stats,
+      requests: stats.requests + this.#whole.requests,
+      fetchedBytes: stats.fetchedBytes + this.#whole.fetchedBytes,
+    };
   }
 
   /** Why the ztoc of an index is not used, or that there is none. */
@@ -227,6 +242,12 @@ export class ImageLayer {
   #progress(phase: ImageProgress['phase'], bytes: number): void {
     const { position, descriptor } = this.description;
     const { digest, size } = descriptor;
+    if (bytes < this.#arrived) {
+      this.#whole.requests += 1;
+      this.#arrived = 0;
+    }
+    this.#whole.fetchedBytes += bytes - this.#arrived;
+    this.#arrived = bytes;
     publish('seekable-oci:progress', () => ({ phase, digest, bytes, size }));
     this.#options.onProgress?.({ phase, layer: position, digest, bytes, size });
   }

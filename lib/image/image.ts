@@ -148,8 +148,7 @@ export class Image {
   get layers(): readonly ImageLayerInfo[] {
     return this.#parts.layers.map(layer => {
       const { descriptor, diffId, ztoc } = layer.description;
-      const { opened, reason } = layer;
-      const stats = opened?.entries.stats ?? newCounters();
+      const { opened, reason, stats } = layer;
       return { descriptor, diffId, ztoc, opened: opened?.origin, reason, stats };
     });
   }
@@ -163,7 +162,7 @@ export class Image {
   get stats(): ReadStats {
     const sum = newCounters();
     for (const layer of new Set(this.#parts.layers)) {
-      for (const [name, value] of Object.entries(layer.opened?.entries.stats ?? {})) {
+      for (const [name, value] of Object.entries(layer.stats)) {
         sum[name as keyof ReadStats] += value;
       }
     }

@@ -243,6 +243,10 @@ export class LayoutRepository implements Repository {
     await this.#files.close();
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
   #path(digest: string): string {
     return `blobs/${requireDigest(digest, this.name).replace(':', '/')}`;
   }

@@ -252,6 +252,10 @@ export class RegistryRepository implements Repository {
 
   async close(): Promise<void> {}
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
   #target(reference: string | undefined): string {
     const target = reference ?? referenceTarget({ registry: this.registry, repository: this.repository });
     if (!isDigest(target) && !isTag(target)) {

@@ -231,6 +231,10 @@ export class RegistryTransport {
     await Promise.all([...open.map(({ transport }) => transport.close()), this.#local?.close()]);
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
   async #configure(registry: string): Promise<readonly Endpoint[]> {
     const { hosts = {}, hostsDirectories = [] } = this.#options;
     const named = Object.hasOwn(hosts, registry) ? hosts[registry] : undefined;

@@ -45,6 +45,10 @@ export class VerifiedSource implements RangeSource {
   close(): Promise<void> {
     return this.#source.close();
   }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
 }
 
 /** All of `source`, verified. The caller has checked that its size may be taken into memory. */

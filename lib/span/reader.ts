@@ -206,6 +206,10 @@ export class SpanReader {
     return this.#closing;
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
   async #close(): Promise<void> {
     this.#reads.close(this.#closedError());
     await this.#loader.finished();

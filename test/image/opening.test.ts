@@ -197,6 +197,8 @@ t.test("missingZtoc: 'build' streams a layer once, and keeps its ztoc", async t 
     ['index', 'built', 'built'],
   );
   t.match(first.layers[1]?.reason, /^the index sha256:\w+ has none for it$/);
+  const whole = layers.slice(1).reduce((sum, layer) => sum + layer.bytes.length, 0);
+  t.ok(first.stats.fetchedBytes > whole, 'what was read to find the files counts too');
   t.match(progress.at(0), { phase: 'build', bytes: Number, size: Number });
   t.strictSame(
     published,

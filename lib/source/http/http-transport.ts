@@ -57,6 +57,10 @@ export class HttpTransport {
   async close(): Promise<void> {
     await this.#connections.destroy();
   }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
 }
 
 function connectionsOf(
