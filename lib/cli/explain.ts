@@ -53,6 +53,11 @@ const ORIGIN_TEXT = {
   'not-a-layer': 'none: it is no file-system layer',
 } as const;
 
+function indexAsJson({ index }: Image) {
+  const found = index?.found;
+  return found && { digest: found.descriptor.digest, version: found.index.version, via: found.via };
+}
+
 async function run(invocation: Invocation): Promise<void> {
   const [operand = '', path = ''] = invocation.operands;
   await ImageSession.run(invocation, [operand], async session => {
@@ -60,7 +65,7 @@ async function run(invocation: Invocation): Promise<void> {
     await session.read(operand, async image => {
       const plan = await image.explain(path, { signal });
       if ('wholeLayers' in plan) {
-        if (json) await writeJson(plan);
+        if (json) await writeJson({ ...plan, index: indexAsJson(image) });
         else await writeOut(reportWhole(image, plan));
         return;
       }
@@ -68,18 +73,13 @@ async function run(invocation: Invocation): Promise<void> {
         await writeOut(report(image, plan));
         return;
       }
-      const { layers, index } = image;
-      const found = index?.found;
+      const { layers } = image;
       await writeJson({
         ...plan,
         layerSize: layers[plan.layer]?.descriptor.size,
         imageSize: layers.reduce((sum, { descriptor }) => sum + descriptor.size, 0),
         ztoc: layers[plan.layer]?.opened,
-        index: found && {
-          digest: found.descriptor.digest,
-          version: found.index.version,
-          via: found.via,
-        },
+        index: indexAsJson(image),
       });
     });
   });

@@ -98,7 +98,8 @@ t.test('diff: names, attributes, and bytes if that is asked for', async t => {
     if (entry.name === 'noted') return [];
     if (entry.name === 'etc/os-release') return [{ ...entry, body: Buffer.from('ID=simple\n') }];
     if (entry.name === 'etc/link') return [{ ...entry, linkname: 'motd' }];
-    return [entry.name === 'usr/lib/tool' ? { ...entry, mode: 0o700 } : entry];
+    // The last header of a file's names is the one that counts.
+    return [/^usr\/lib\/(tool|alias)$/.test(entry.name) ? { ...entry, mode: 0o700 } : entry];
   };
   const lower = await layerOf([...LOWER.flatMap(changed), { name: 'new', body: Buffer.from('new') }]);
   await pushIndexedImage(repository, [lower, layers[1]!], { tag: 'next' });
