@@ -98,7 +98,10 @@ t.test('wrong usage is status 2 and one line', async t => {
     oneLineError(t, stderr, 'ERR_SOCI_INVALID_ARGUMENT');
   }
   t.notOk(readdirSync(folder).includes('no'), 'nothing was written');
-  t.match((await command(['ztoc'])).stderr, "a command after 'ztoc': build, info, ls, cat, fetch, verify (try ");
+  t.match(
+    (await command(['ztoc'])).stderr,
+    "a command after 'ztoc': build, info, ls, cat, fetch, verify (try ",
+  );
   for (const operand of ['ftp://user:secret@host/layer', 'file:///layer']) {
     for (const args of [
       ['build', operand, '-o', '-'],
