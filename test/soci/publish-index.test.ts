@@ -9,6 +9,7 @@ import type { IndexEvent } from '../../lib/soci/index-event.js';
 import { type PublishIndexOptions, publishIndex } from '../../lib/soci/publish-index.js';
 import { pushIndex } from '../../lib/soci/push-index.js';
 import { SOCI_INDEX_TYPE } from '../../lib/soci/soci-index.js';
+import { largestSpan } from '../../lib/ztoc/largest-span.js';
 import { failure, openRepository, sampleBytes, startRegistry, startTransport } from '../registry/fixture.js';
 import {
   AMD64,
@@ -137,6 +138,7 @@ t.test('the same index as in two steps, and what remains of its ztocs', async t 
       spanSize,
       spanCount,
       entryCount,
+      largestSpan: largestSpan(ztoc),
     });
     for (const layout of [one, two]) t.ok(await layout.hasBlob(digest));
   }
