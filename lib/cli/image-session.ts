@@ -273,7 +273,8 @@ export class ImageSession {
       const key = `${phase} ${digest}`;
       if (!announced.has(key)) {
         announced.add(key);
-        this.reporter.line(`${label} ${WHY_WHOLE[phase]}: reading all of it (${byteText(size)}), once`);
+        const advice = phase === 'build' ? "; 'index create' on the image avoids it" : '';
+        this.reporter.line(`${label} ${WHY_WHOLE[phase]}: reading all of it (${byteText(size)}), once${advice}`);
       }
       if (bytes < size) this.reporter.progress(key, label, bytes, size);
       else this.reporter.endBar(key);
