@@ -8,12 +8,11 @@
  * allocatePinned, which nobody can take away.
  */
 import { createRequire } from 'node:module';
-import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { isUint8Array } from 'node:util/types';
 import { checkChoice, checkInteger } from './arguments.js';
 import { invalidArgument, invalidValues, SociError } from './errors.js';
 import { type NativeError, type OffsetSpace, translateFailure } from './native-failure.js';
+import { PACKAGE_ROOT } from './package-root.js';
 import { isPinned } from './pinned-memory.js';
 
 export { allocatePinned } from './pinned-memory.js';
@@ -212,31 +211,11 @@ interface Addon {
 
 const require = createRequire(import.meta.url);
 
-/** This file runs from dist/ and, under test, from deeper: the package is where its package.json is. */
-function packageRoot(): string {
-  let directory = path.dirname(fileURLToPath(import.meta.url));
-  for (;;) {
-    try {
-      const manifest = require(path.join(directory, 'package.json')) as { name?: unknown };
-      if (manifest.name === 'seekable-oci') return directory;
-    } catch {
-      // No package.json here.
-    }
-    const parent = path.dirname(directory);
-    if (parent === directory) break;
-    directory = parent;
-  }
-  throw new SociError(
-    'ERR_SOCI_ADDON',
-    'expected to run inside the package seekable-oci, found no package.json',
-  );
-}
-
 /** The package has its binding.gyp in native/: in its root npm would compile it on every installation. */
 const BUILD_COMMAND = "npm explore seekable-oci -- 'cp native/binding.gyp . && npx node-gyp rebuild'";
 
 function loadAddon(): Addon {
-  const root = packageRoot();
+  const root = PACKAGE_ROOT.directory;
   try {
     const load = require('node-gyp-build') as (directory: string) => Addon;
     return load(root);

@@ -274,7 +274,9 @@ export class ImageSession {
       if (!announced.has(key)) {
         announced.add(key);
         const advice = phase === 'build' ? "; 'index create' on the image avoids it" : '';
-        this.reporter.line(`${label} ${WHY_WHOLE[phase]}: reading all of it (${byteText(size)}), once${advice}`);
+        this.reporter.line(
+          `${label} ${WHY_WHOLE[phase]}: reading all of it (${byteText(size)}), once${advice}`,
+        );
       }
       if (bytes < size) this.reporter.progress(key, label, bytes, size);
       else this.reporter.endBar(key);

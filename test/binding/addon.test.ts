@@ -122,8 +122,8 @@ t.test('says what to do when there is no addon for the machine', async t => {
   const directory = t.testdir({ package: { lib: {} } });
   const copy = path.join(directory, 'package');
   writeFileSync(path.join(copy, 'package.json'), '{"name":"seekable-oci","type":"module"}');
-  for (const file of ['arguments.js', 'binding.js', 'errors.js', 'native-failure.js', 'pinned-memory.js']) {
-    copyFileSync(path.join(libDirectory, file), path.join(copy, 'lib', file));
+  for (const name of ['arguments', 'binding', 'errors', 'native-failure', 'package-root', 'pinned-memory']) {
+    copyFileSync(path.join(libDirectory, `${name}.js`), path.join(copy, 'lib', `${name}.js`));
   }
   symlinkSync(path.join(root, 'node_modules'), path.join(copy, 'node_modules'));
   const load = () =>
