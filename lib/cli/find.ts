@@ -2,12 +2,9 @@
 import { nameMatcher } from '../image/glob.js';
 import type { Image } from '../index.js';
 import { type Command, type Invocation, optionCount, optionText, parseBytes, UsageError } from './command.js';
-import { entryAsJson, type FileEntry, type FileType, fileEntry, longLine } from './file-entry.js';
+import { writeEntries } from './entry-list.js';
+import { type FileEntry, type FileType, fileEntry } from './file-entry.js';
 import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
-import { printableName } from './printable.js';
-import { writeOut } from './standard-output.js';
-
-const PAGE = 64 * 1024;
 
 /** The letters of find(1). */
 const TYPES: Readonly<Record<string, FileType>> = {
@@ -71,6 +68,17 @@ async function* entriesBelow(image: Image, path: string, signal: AbortSignal): A
   }
 }
 
+async function* fitting(
+  image: Image,
+  path: string,
+  fits: readonly Test[],
+  signal: AbortSignal,
+): AsyncGenerator<FileEntry> {
+  for await (const entry of entriesBelow(image, path, signal)) {
+    if (fits.every(test => test(entry))) yield entry;
+  }
+}
+
 async function run(invocation: Invocation): Promise<void> {
   const [operand = '', path = '/'] = invocation.operands;
   if (path === '') throw new UsageError('find: expected a path, found an empty one');
@@ -80,20 +88,7 @@ async function run(invocation: Invocation): Promise<void> {
   await ImageSession.run(invocation, [operand], async session => {
     const { json, signal } = session;
     const search = async (image: Image): Promise<void> => {
-      let page = json ? '[' : '';
-      let separator = '\n';
-      for await (const entry of entriesBelow(image, path, signal)) {
-        if (!fits.every(test => test(entry))) continue;
-        if (json) page += `${separator}  ${JSON.stringify(entryAsJson(entry))}`;
-        else page += `${long ? longLine(entry) : printableName(entry.name)}\n`;
-        separator = ',\n';
-        if (page.length > PAGE) {
-          signal.throwIfAborted();
-          await writeOut(page);
-          page = '';
-        }
-      }
-      await writeOut(json ? `${page}\n]\n` : page);
+      await writeEntries(fitting(image, path, fits, signal), { json, long }, signal);
     };
     await session.read(operand, search, { onlyLayer });
   });

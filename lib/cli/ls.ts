@@ -1,12 +1,9 @@
 /** `seekable-oci ls`: what is in a directory of an image, from its tables of contents alone. */
 import type { Image } from '../index.js';
 import { type Command, type Invocation, optionCount, UsageError } from './command.js';
-import { entryAsJson, type FileEntry, fileEntry, longLine } from './file-entry.js';
+import { writeEntries } from './entry-list.js';
+import { type FileEntry, fileEntry } from './file-entry.js';
 import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
-import { printableName } from './printable.js';
-import { writeOut } from './standard-output.js';
-
-const PAGE = 64 * 1024;
 
 /** A directory is listed, anything else stands for itself; a link to a directory is one. */
 async function isDirectory(image: Image, path: string, signal: AbortSignal): Promise<boolean> {
@@ -43,20 +40,9 @@ async function run(invocation: Invocation): Promise<void> {
     await session.read(
       operand,
       async image => {
-        const options = { recursive: recursive === true, details: json || long === true };
-        let page = json ? '[' : '';
-        let separator = '\n';
-        for await (const entry of entries(image, path, options, signal)) {
-          if (json) page += `${separator}  ${JSON.stringify(entryAsJson(entry))}`;
-          else page += `${long === true ? longLine(entry) : printableName(entry.name)}\n`;
-          separator = ',\n';
-          if (page.length > PAGE) {
-            signal.throwIfAborted();
-            await writeOut(page);
-            page = '';
-          }
-        }
-        await writeOut(json ? `${page}\n]\n` : page);
+        const details = json || long === true;
+        const found = entries(image, path, { recursive: recursive === true, details }, signal);
+        await writeEntries(found, { json, long: long === true }, signal);
       },
       { onlyLayer: optionCount(invocation, 'layer') },
     );
