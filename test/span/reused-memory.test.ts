@@ -35,3 +35,11 @@ t.test('memory that was detached meanwhile is forgotten', async t => {
   memory.giveBack(taken);
   t.equal(memory.take(MIB)?.length, MIB);
 });
+
+t.test('memory of somebody else, as a view of a layer in memory, is never taken', async t => {
+  const memory = ReusedMemory.ordinary();
+  const layer = new Uint8Array(MIB).fill(7);
+  memory.giveBack(layer.subarray(10, 20));
+  t.not(memory.take(MIB)?.buffer, layer.buffer);
+  t.not(memory.take(10)?.buffer, layer.buffer);
+});
