@@ -16,12 +16,8 @@ export type { ImageDirent, ImageStats } from './image/file-stats.js';
 export type {
   GlobOptions,
   Image,
-  ImageFileLocation,
-  ImageFilePlan,
   ImageLayerInfo,
   ReaddirOptions,
-  WholeLayer,
-  WholeLayersPlan,
 } from './image/image.js';
 export type { ImageConfig } from './image/image-config.js';
 export {
@@ -31,6 +27,12 @@ export {
   type MissingZtoc,
   type OpenImageOptions,
 } from './image/image-options.js';
+export type {
+  ImageFileLocation,
+  ImageFilePlan,
+  WholeLayer,
+  WholeLayersPlan,
+} from './image/image-plan.js';
 export {
   type FilePlan,
   type FileRangeOptions,

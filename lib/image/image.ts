@@ -18,7 +18,6 @@ import type { ZtocDescriptor } from '../soci/soci-index.js';
 import { closedError } from '../source/byte-range.js';
 import type { AbortableOptions } from '../source/range-source.js';
 import { newCounters, type ReadStats } from '../span/read-record.js';
-import type { ReadPlan } from '../span/reader.js';
 import { type BuildTreeOptions, buildTree } from '../tree/build-tree.js';
 import type { FileTree } from '../tree/file-tree.js';
 import type { LayerNote } from '../tree/layer-note.js';
@@ -41,6 +40,7 @@ import { ImageDirent, ImageStats } from './file-stats.js';
 import { glob } from './glob.js';
 import type { ImageConfig } from './image-config.js';
 import type { ImageLayer, LayerOrigin } from './image-layer.js';
+import type { ImageFileLocation, ImageFilePlan, WholeLayer, WholeLayersPlan } from './image-plan.js';
 import { ABORTABLE, ENCODED, GLOB, LINKED, RANGE, READ, READDIR } from './option-names.js';
 
 /** Layers that are opened at the same time: mostly small requests, sometimes the building of a ztoc. */
@@ -74,37 +74,6 @@ export interface ImageLayerInfo {
   readonly reason: string | undefined;
   /** What reading the layer has cost so far. */
   readonly stats: ReadStats;
-}
-
-/** Where the bytes of a file are. Digest and entry name them, whatever image the layer is in. */
-export interface ImageFileLocation {
-  /** Where links lead to. */
-  readonly path: string;
-  /** Position of the layer in the image, the lowest being 0. */
-  readonly layer: number;
-  readonly layerDigest: string;
-  /** The file's place among the entries of the layer's tar. */
-  readonly entry: number;
-  /** Bytes of the file. */
-  readonly size: number;
-}
-
-/** What reading a file would cost now. */
-export interface ImageFilePlan extends ReadPlan, ImageFileLocation {}
-
-/** A layer without a ztoc, which is read once as a whole before any file of the image can be found. */
-export interface WholeLayer {
-  readonly layer: number;
-  readonly layerDigest: string;
-  /** Of the layer as it is stored. */
-  readonly bytes: number;
-}
-
-/** What reading any file would cost first. What the file then costs is not known before. */
-export interface WholeLayersPlan {
-  readonly wholeLayers: readonly WholeLayer[];
-  readonly requests: number;
-  readonly bytes: number;
 }
 
 export interface ReaddirOptions extends AbortableOptions {
