@@ -76,17 +76,22 @@ async function turns(count: number): Promise<void> {
   for (let i = 0; i < count; i++) await turn();
 }
 
+/** Of parts that were asked for together, once the last has ended: what is still under way would join later reads. */
+async function ended<T>(parts: readonly Promise<T>[]): Promise<T[]> {
+  const results = await Promise.allSettled(parts);
+  const failed = results.find(part => part.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+  return results.flatMap(part => (part.status === 'fulfilled' ? [part.value] : []));
+}
+
 /** The bytes of an operation, as they were when they arrived. */
 async function perform(reader: SpanReader, one: Operation, signal: AbortSignal): Promise<Buffer> {
   const start = Math.floor(one.from * reader.size);
   const end = Math.min(reader.size, start + one.length);
   const options = { signal, lane: one.lane };
   if (one.how === 'read') return Buffer.from(await reader.read(start, end, options));
-  if (one.how === 'take') return Buffer.concat(await Promise.all(reader.take(start, end, options)));
-  const parts = await Promise.allSettled(reader.lend(start, end, new PassMemory(), options));
-  const failed = parts.find(part => part.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
-  const lent = parts.flatMap(part => (part.status === 'fulfilled' ? [part.value] : []));
+  if (one.how === 'take') return Buffer.concat(await ended(reader.take(start, end, options)));
+  const lent = await ended(reader.lend(start, end, new PassMemory(), options));
   const bytes = Buffer.concat(lent.map(part => part.bytes));
   for (const part of lent) part.release();
   return bytes;
