@@ -52,7 +52,8 @@ function pickFiles(bytes: number): string[] {
   return picked;
 }
 
-async function ztocOf(path: string): Promise<string> {
+/** Of a kept layer, the path of its ztoc, kept too. */
+export async function ztocOf(path: string): Promise<string> {
   return cached(`${path.split('/').at(-1)}.ztoc`, async partial => {
     const source = await FileSource.open(path);
     const { ztoc } = await buildZtoc(source, { spanSize: SPAN_SIZE });

@@ -10,11 +10,13 @@ import { against } from './benchmarks/against.js';
 import { build } from './benchmarks/build.js';
 import { coldRead } from './benchmarks/cold-read.js';
 import { engines } from './benchmarks/engines.js';
+import { giantBlock } from './benchmarks/giant-block.js';
 import { memory } from './benchmarks/memory.js';
 import { remoteImage } from './benchmarks/remote-image.js';
 import { scaling } from './benchmarks/scaling.js';
 import { spanDecode } from './benchmarks/span-decode.js';
 import { toc } from './benchmarks/toc.js';
+import { versus } from './benchmarks/versus.js';
 import { printReport, type Report } from './report.js';
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<Report>>> = {
@@ -26,7 +28,9 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Report>>> = {
   memory,
   'cold-read': coldRead,
   toc,
+  'giant-block': giantBlock,
   'remote-image': remoteImage,
+  versus,
 };
 
 const { values } = parseArgs({

@@ -10,6 +10,7 @@ const TRIALS: Readonly<Record<string, () => Promise<Trial>>> = {
   buildTrial: async () => (await import('./trials/build.js')).buildTrial,
   coldRead: async () => (await import('./trials/cold-read.js')).coldRead,
   decodeSpans: async () => (await import('./trials/span-decode.js')).decodeSpans,
+  giantBlock: async () => (await import('./trials/giant-block.js')).giantBlock,
   indexGenerated: async () => (await import('./trials/build.js')).indexGenerated,
   nodeZlib: async () => (await import('./trials/node-zlib.js')).nodeZlib,
   remoteImage: async () => (await import('./trials/remote-image.js')).remoteImage,
