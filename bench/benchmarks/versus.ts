@@ -21,9 +21,9 @@ const COMMAND = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url))
 
 /** Layers of the copy from the uppermost down: the first that has the file has the one a container sees. */
 const ONE_FILE =
-  'for digest in $(jq -r ".layers[].digest" "$0/manifest.json" | tac); do tar -xzOf "$0/${digest#*:}" "$1" 2>/dev/null && exit; done';
+  'for hex in $(jq -r ".layers[].digest[7:]" "$0/manifest.json" | tac); do tar -xzOf "$0/$hex" "$1" 2>/dev/null && exit; done';
 const ALL_NAMES =
-  'for digest in $(jq -r ".layers[].digest" "$0/manifest.json"); do tar -tzf "$0/${digest#*:}"; done';
+  'for hex in $(jq -r ".layers[].digest[7:]" "$0/manifest.json"); do tar -tzf "$0/$hex"; done';
 
 interface Task {
   readonly name: string;
@@ -36,7 +36,7 @@ interface Task {
 const TASKS: readonly Task[] = [
   {
     name: 'one small file',
-    ours: (reference, image) => ['cat', `${reference}:${image.smallFile}`],
+    ours: (reference, image) => ['cat', reference, image.smallFile],
     script: ONE_FILE,
     argument: image => image.smallFile.slice(1),
   },
