@@ -23,8 +23,8 @@ ScratchMemory ScratchPool::Take(size_t size) {
   if (best < idle_count_) {
     memory = RemoveIdle(best);
   } else {
-    // What has been idle for longest makes room, so that jobs of all sizes after
-    // each other leave no more behind than they ever had at a time.
+    // What has been idle for longest makes room, so that jobs of all sizes
+    // after each other leave no more behind than they ever had at a time.
     if (idle_count_ > 0) RemoveIdle(0);
     if (size > SIZE_MAX - kStep ||
         !memory.Reserve((size + kStep - 1) / kStep * kStep)) {
