@@ -3,11 +3,12 @@
  * from there, so nobody else may be able to write into it.
  */
 import { stat } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { worded } from '../files/atomic-file.js';
 import { prepareFolder } from '../files/folders.js';
 import { type Invocation, type OptionTable, optionText, UsageError } from './command.js';
+import { homeDirectory } from './home-directory.js';
+import type { Environment } from './surroundings.js';
 
 const OWNER_ONLY = 0o700;
 const GROUP_OR_OTHERS_WRITE = 0o022;
@@ -17,8 +18,8 @@ const GROUP_OR_OTHERS_WRITE = 0o022;
  * has a home here: an empty HOME is no directory, and the working directory none to leave things in.
  */
 export function defaultCacheDirectory(
-  env: NodeJS.ProcessEnv = process.env,
-  home: string = homedir(),
+  env: Environment,
+  home: string = homeDirectory(env),
 ): string | undefined {
   const cache = env['XDG_CACHE_HOME'];
   // "All paths must be absolute"; a relative one is to be ignored.
@@ -52,7 +53,7 @@ export const CACHE_OPTIONS: OptionTable = {
 
 /** @throws UsageError when none is named and there is no home */
 export function chosenCacheDirectory(invocation: Invocation): string {
-  const directory = optionText(invocation, 'cache-dir') ?? defaultCacheDirectory();
+  const directory = optionText(invocation, 'cache-dir') ?? defaultCacheDirectory(invocation.env);
   if (directory !== undefined) return directory;
   throw new UsageError('expected --cache-dir: HOME names no directory');
 }

@@ -4,10 +4,10 @@ import { byteText } from './byte-text.js';
 import { CACHE_OPTIONS, chosenCacheDirectory } from './cache-directory.js';
 import type { Command, Invocation } from './command.js';
 import { timeText } from './file-entry.js';
-import { writeJson, writeOut } from './standard-output.js';
 import { tableText } from './table-text.js';
 
 async function run(invocation: Invocation): Promise<void> {
+  const { output } = invocation;
   const directory = chosenCacheDirectory(invocation);
   const files = await listCache(directory);
   const bytes = files.reduce((sum, { size }) => sum + size, 0);
@@ -19,7 +19,7 @@ async function run(invocation: Invocation): Promise<void> {
       used: timeText(Math.floor(usedAt)),
       path,
     }));
-    await writeJson({ directory, size: bytes, files: list });
+    await output.writeJson({ directory, size: bytes, files: list });
     return;
   }
   const rows = files.map(({ kind, digest, size, usedAt }) => [
@@ -28,8 +28,8 @@ async function run(invocation: Invocation): Promise<void> {
     byteText(size),
     timeText(Math.floor(usedAt / 1000) * 1000),
   ]);
-  if (rows.length > 0) await writeOut(tableText([['KIND', 'DIGEST', 'SIZE', 'USED'], ...rows]));
-  await writeOut(
+  if (rows.length > 0) await output.write(tableText([['KIND', 'DIGEST', 'SIZE', 'USED'], ...rows]));
+  await output.write(
     `${directory}: ${byteText(bytes)} in ${files.length} ${files.length === 1 ? 'file' : 'files'}\n`,
   );
 }

@@ -3,9 +3,9 @@ import { DEFAULT_MAX_CACHE_BYTES, pruneCache } from '../files/cache-folder.js';
 import { byteText } from './byte-text.js';
 import { CACHE_OPTIONS, chosenCacheDirectory } from './cache-directory.js';
 import { type Command, type Invocation, optionBytes, UsageError } from './command.js';
-import { writeJson, writeOut } from './standard-output.js';
 
 async function run(invocation: Invocation): Promise<void> {
+  const { output } = invocation;
   const all = invocation.options['all'] === true;
   const size = optionBytes(invocation, 'max-size', 0);
   if (all && size !== undefined) throw new UsageError('expected either --all or --max-size');
@@ -13,8 +13,8 @@ async function run(invocation: Invocation): Promise<void> {
   const { removed, left } = await pruneCache(directory, all ? 0 : (size ?? DEFAULT_MAX_CACHE_BYTES));
   const bytes = removed.reduce((sum, file) => sum + file.size, 0);
   if (invocation.options['json'] === true) {
-    await writeJson({ directory, removed: removed.length, removedSize: bytes, size: left });
-  } else await writeOut(`${directory}: ${byteText(bytes)} removed, ${byteText(left)} left\n`);
+    await output.writeJson({ directory, removed: removed.length, removedSize: bytes, size: left });
+  } else await output.write(`${directory}: ${byteText(bytes)} removed, ${byteText(left)} left\n`);
 }
 
 export const cachePrune: Command = {

@@ -1,15 +1,14 @@
 /** `seekable-oci cat`: the bytes of files of an image, fetching only the spans they lie in. */
 import type { Command, Invocation } from './command.js';
 import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
-import { writeOut } from './standard-output.js';
 
 async function run(invocation: Invocation): Promise<void> {
   const [operand = '', ...paths] = invocation.operands;
   await ImageSession.run(invocation, [operand], async session => {
-    const { signal } = session;
+    const { output, signal } = session;
     await session.read(operand, async image => {
       for (const path of paths) {
-        for await (const chunk of image.createReadStream(path, { signal })) await writeOut(chunk);
+        for await (const chunk of image.createReadStream(path, { signal })) await output.write(chunk);
       }
     });
   });

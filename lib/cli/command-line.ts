@@ -5,9 +5,9 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { nearest } from '../arguments.js';
 import {
+  type Arguments,
   allOptions,
   type Command,
-  type Invocation,
   type OptionTable,
   type OptionValue,
   UsageError,
@@ -21,7 +21,7 @@ export type Request =
   | {
       readonly kind: 'run';
       readonly command: Command;
-      readonly invocation: Omit<Invocation, 'signal'>;
+      readonly invocation: Arguments;
     };
 
 const HELP_WORDS: ReadonlySet<string> = new Set(['--help', '-h', 'help']);

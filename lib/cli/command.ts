@@ -2,6 +2,7 @@
  * What a command is: its operands and options as data, from which both the
  * parsing and the help text are made, and the function that runs it.
  */
+import type { Surroundings } from './surroundings.js';
 
 export interface OptionSpec {
   readonly type: 'boolean' | 'string';
@@ -17,14 +18,15 @@ export type OptionTable = Readonly<Record<string, OptionSpec>>;
 
 export type OptionValue = string | boolean | readonly string[] | undefined;
 
-/** Where a command reads and writes; tests and main.ts differ in nothing else. */
-export interface Invocation {
+/** What a command is asked for. */
+export interface Arguments {
   /** In the order of `Command.operands`; only the last may be missing, or be there several times. */
   readonly operands: readonly string[];
   readonly options: Readonly<Record<string, OptionValue>>;
-  /** Aborted by SIGINT and SIGTERM. */
-  readonly signal: AbortSignal;
 }
+
+/** What it is asked for, and where it reads and writes. */
+export interface Invocation extends Arguments, Surroundings {}
 
 export interface Command {
   readonly summary: string;
@@ -73,27 +75,27 @@ export const ZTOC_DIGEST_OPTION: OptionTable = {
 };
 
 /** The value of a string option, or undefined. */
-export function optionText({ options }: Invocation, name: string): string | undefined {
+export function optionText({ options }: Arguments, name: string): string | undefined {
   const value = options[name];
   return typeof value === 'string' ? value : undefined;
 }
 
 /** All values of an option that may be given several times. */
-export function optionList({ options }: Invocation, name: string): readonly string[] {
+export function optionList({ options }: Arguments, name: string): readonly string[] {
   const value = options[name];
   return Array.isArray(value) ? value : [];
 }
 
 /** The value of an option that is a number, written as `form` says, or undefined. @throws UsageError */
-export function optionNumber(invocation: Invocation, name: string, form: RegExp): number | undefined {
-  const text = optionText(invocation, name);
+export function optionNumber(asked: Arguments, name: string, form: RegExp): number | undefined {
+  const text = optionText(asked, name);
   if (text === undefined || form.test(text)) return text === undefined ? undefined : Number(text);
   throw new UsageError(`expected a number for --${name}, received '${text}'`);
 }
 
 /** The value of an option that is a number from 0 on, or undefined. @throws UsageError */
-export function optionCount(invocation: Invocation, name: string): number | undefined {
-  return optionNumber(invocation, name, /^\d{1,9}$/);
+export function optionCount(asked: Arguments, name: string): number | undefined {
+  return optionNumber(asked, name, /^\d{1,9}$/);
 }
 
 /** Powers as IEC 80000-13 names them, and those of ten. */
@@ -110,8 +112,8 @@ const BYTE_UNITS: Readonly<Record<string, number>> = {
 };
 
 /** The value of an option that is a number of bytes (`4194304`, `4MiB`), or undefined. @throws UsageError */
-export function optionBytes(invocation: Invocation, name: string, least: 0 | 1): number | undefined {
-  const text = optionText(invocation, name);
+export function optionBytes(asked: Arguments, name: string, least: 0 | 1): number | undefined {
+  const text = optionText(asked, name);
   if (text === undefined) return undefined;
   const bytes = parseBytes(text);
   if (bytes !== undefined && bytes >= least) return bytes;

@@ -2,7 +2,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: shells write their variables so.
 import { allOptions, type Command, type Invocation, type OptionSpec, UsageError } from './command.js';
 import { COMMANDS } from './commands.js';
-import { writeOut } from './standard-output.js';
 
 interface Completed {
   /** One word or two. */
@@ -134,7 +133,7 @@ async function run(invocation: Invocation): Promise<void> {
   if (script === undefined) {
     throw new UsageError(`completion: expected ${Object.keys(SHELLS).join(', ')}, received '${shell}'`);
   }
-  await writeOut(`${script(await allCommands()).join('\n')}\n`);
+  await invocation.output.write(`${script(await allCommands()).join('\n')}\n`);
 }
 
 export const completion: Command = {

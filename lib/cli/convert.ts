@@ -5,7 +5,6 @@ import type { Command, Invocation } from './command.js';
 import { ImageSession } from './image-session.js';
 import { createdAsJson, createdText, leftOutAsJson } from './index-summary.js';
 import { reportLargeSpans } from './largest-span-text.js';
-import { writeJson, writeOut } from './standard-output.js';
 
 async function run(invocation: Invocation): Promise<void> {
   const [from = '', to = ''] = invocation.operands;
@@ -17,11 +16,11 @@ async function run(invocation: Invocation): Promise<void> {
     reportLargeSpans(session.reporter, result.indexes);
     if (session.json) {
       const indexes = result.indexes.map(createdAsJson);
-      await writeJson({ digest, size, written: !dryRun, indexes, ...leftOutAsJson(result) });
+      await session.output.writeJson({ digest, size, written: !dryRun, indexes, ...leftOutAsJson(result) });
       return;
     }
-    await writeOut(`${digest}  the converted image${dryRun ? ', not written' : ''}\n`);
-    for (const index of result.indexes) await writeOut(createdText(index, 'in the image'));
+    await session.output.write(`${digest}  the converted image${dryRun ? ', not written' : ''}\n`);
+    for (const index of result.indexes) await session.output.write(createdText(index, 'in the image'));
   });
 }
 

@@ -9,7 +9,6 @@ import { ImageCopy, type SkippedFile } from './image-copy.js';
 import { splitImagePath } from './image-path.js';
 import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
 import { printable } from './printable.js';
-import { writeJson, writeOut } from './standard-output.js';
 import { childPath } from './tree-writer.js';
 
 /** The last part of PATH, under which it goes into a directory; '' where the content alone is meant. */
@@ -42,9 +41,9 @@ async function placeFor(path: string, destination: string): Promise<Buffer> {
 }
 
 /** `cp IMAGE:PATH -`, as docker has it. */
-async function writeTar(image: Image, path: string, signal: AbortSignal): Promise<void> {
+async function writeTar(image: Image, path: string, { output, signal }: ImageSession): Promise<void> {
   for await (const chunk of imageTar(image, path, Buffer.from(lastName(path)), { signal }))
-    await writeOut(chunk);
+    await output.write(chunk);
 }
 
 function counted(count: number, noun: string): string {
@@ -61,10 +60,10 @@ async function run(invocation: Invocation): Promise<void> {
     sameOwner: invocation.options['same-owner'] === true,
   };
   await ImageSession.run(invocation, [name], async session => {
-    const { json, reporter, signal } = session;
+    const { output, json, reporter, signal } = session;
     await session.read(name, async image => {
       if (destination === '-') {
-        await writeTar(image, path, signal);
+        await writeTar(image, path, session);
         return;
       }
       const skipped: SkippedFile[] = [];
@@ -89,11 +88,11 @@ async function run(invocation: Invocation): Promise<void> {
       const { requests, fetchedBytes } = image.stats;
       if (json) {
         const result = { destination: target.toString(), ...copy.counts, skipped, requests, fetchedBytes };
-        await writeJson(result);
+        await output.writeJson(result);
         return;
       }
       const counts = [counted(files, 'file'), counted(directories, 'directory'), counted(links, 'link')];
-      await writeOut(
+      await output.write(
         `${printable(target.toString())}: ${counts.join(', ')}, ${byteText(bytes)}; ` +
           `${byteText(fetchedBytes)} fetched in ${counted(requests, 'request')}\n`,
       );

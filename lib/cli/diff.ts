@@ -4,7 +4,6 @@ import type { Command, Invocation } from './command.js';
 import { bytesAsJson } from './file-entry.js';
 import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
 import { printableName } from './printable.js';
-import { writeOut } from './standard-output.js';
 
 const PAGE = 64 * 1024;
 
@@ -19,7 +18,7 @@ async function run(invocation: Invocation): Promise<void> {
   const [from = '', to = ''] = invocation.operands;
   const content = invocation.options['content'] === true;
   await ImageSession.run(invocation, [from, to], async session => {
-    const { json, signal, reporter } = session;
+    const { output, json, signal, reporter } = session;
     await session.read(from, before =>
       session.read(to, async after => {
         let page = json ? '[' : '';
@@ -33,11 +32,11 @@ async function run(invocation: Invocation): Promise<void> {
             separator = ',\n';
           } else if (change !== 'uncompared') page += line(found, LETTER[change]);
           if (page.length > PAGE) {
-            await writeOut(page);
+            await output.write(page);
             page = '';
           }
         }
-        await writeOut(json ? `${page}\n]\n` : page);
+        await output.write(json ? `${page}\n]\n` : page);
         if (uncompared > 0) {
           reporter.line(
             `${uncompared} files of equal size are in other layers, so their content may differ: --content reads them`,

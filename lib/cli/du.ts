@@ -5,7 +5,6 @@ import { type Command, type Invocation, UsageError } from './command.js';
 import { bytesAsJson } from './file-entry.js';
 import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
 import { printableName } from './printable.js';
-import { writeJson, writeOut } from './standard-output.js';
 
 function joined(start: Buffer, path: Buffer): Buffer {
   if (path.length === 0) return start;
@@ -17,7 +16,7 @@ async function run(invocation: Invocation): Promise<void> {
   if (path === '') throw new UsageError('du: expected a path, found an empty one');
   const { summarize, human } = invocation.options;
   await ImageSession.run(invocation, [operand], async session => {
-    const { json, signal } = session;
+    const { output, json, signal } = session;
     await session.read(operand, async image => {
       const stats = await image.stat(path, { signal });
       const start = Buffer.from(path);
@@ -31,13 +30,13 @@ async function run(invocation: Invocation): Promise<void> {
         }
       }
       if (json) {
-        await writeJson(
+        await output.writeJson(
           rows.map(row => ({ ...bytesAsJson('path', row.path), bytes: row.bytes, files: row.files })),
         );
         return;
       }
       const size = (bytes: number) => (human === true ? byteText(bytes) : String(bytes));
-      await writeOut(rows.map(row => `${size(row.bytes)}\t${printableName(row.path)}\n`).join(''));
+      await output.write(rows.map(row => `${size(row.bytes)}\t${printableName(row.path)}\n`).join(''));
     });
   });
 }

@@ -1,7 +1,7 @@
 /** Prints files of an image as they are found, a page at a time: there may be hundreds of thousands. */
 import { entryAsJson, type FileEntry, longLine } from './file-entry.js';
 import { printableName } from './printable.js';
-import { writeOut } from './standard-output.js';
+import type { Surroundings } from './surroundings.js';
 
 /** Characters that are printed together. */
 const PAGE = 64 * 1024;
@@ -10,7 +10,7 @@ const PAGE = 64 * 1024;
 export async function writeEntries(
   entries: AsyncIterable<FileEntry>,
   { json, long }: { readonly json: boolean; readonly long: boolean },
-  signal: AbortSignal,
+  { output, signal }: Pick<Surroundings, 'output' | 'signal'>,
 ): Promise<void> {
   let page = json ? '[' : '';
   let separator = '\n';
@@ -20,9 +20,9 @@ export async function writeEntries(
     separator = ',\n';
     if (page.length > PAGE) {
       signal.throwIfAborted();
-      await writeOut(page);
+      await output.write(page);
       page = '';
     }
   }
-  await writeOut(json ? `${page}\n]\n` : page);
+  await output.write(json ? `${page}\n]\n` : page);
 }

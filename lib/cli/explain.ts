@@ -4,7 +4,6 @@ import { byteText } from './byte-text.js';
 import type { Command, Invocation } from './command.js';
 import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
 import { printable } from './printable.js';
-import { writeJson, writeOut } from './standard-output.js';
 
 function share(part: number, whole: number): string {
   return `${((100 * part) / Math.max(1, whole)).toFixed(1)} %`;
@@ -61,20 +60,20 @@ function indexAsJson({ index }: Image) {
 async function run(invocation: Invocation): Promise<void> {
   const [operand = '', path = ''] = invocation.operands;
   await ImageSession.run(invocation, [operand], async session => {
-    const { json, signal } = session;
+    const { output, json, signal } = session;
     await session.read(operand, async image => {
       const plan = await image.explain(path, { signal });
       if ('wholeLayers' in plan) {
-        if (json) await writeJson({ ...plan, index: indexAsJson(image) });
-        else await writeOut(reportWhole(image, plan));
+        if (json) await output.writeJson({ ...plan, index: indexAsJson(image) });
+        else await output.write(reportWhole(image, plan));
         return;
       }
       if (!json) {
-        await writeOut(report(image, plan));
+        await output.write(report(image, plan));
         return;
       }
       const { layers } = image;
-      await writeJson({
+      await output.writeJson({
         ...plan,
         layerSize: layers[plan.layer]?.descriptor.size,
         imageSize: layers.reduce((sum, { descriptor }) => sum + descriptor.size, 0),

@@ -88,7 +88,7 @@ async function run(invocation: Invocation): Promise<void> {
   await ImageSession.run(invocation, [operand], async session => {
     const { json, signal } = session;
     const search = async (image: Image): Promise<void> => {
-      await writeEntries(fitting(image, path, fits, signal), { json, long }, signal);
+      await writeEntries(fitting(image, path, fits, signal), { json, long }, session);
     };
     await session.read(operand, search, { onlyLayer });
   });

@@ -9,7 +9,6 @@ import {
   type CredentialProvider,
   FolderZtocCache,
   type HostOptions,
-  type HttpRequestEvent,
   type Image,
   type ImageProgress,
   keychain,
@@ -20,11 +19,11 @@ import {
   openImageLocation,
   parseImageLocation,
   parsePlatform,
+  ReadContext,
   type RegistryOptions,
   RegistryTransport,
   type Repository,
   type Semantics,
-  subscribe,
 } from '../index.js';
 import { isDigest } from '../registry/digest.js';
 import { byteText } from './byte-text.js';
@@ -37,9 +36,12 @@ import {
   optionText,
   UsageError,
 } from './command.js';
+import { homeDirectory } from './home-directory.js';
 import { refuseLocalPath } from './local-operand.js';
 import { readPassword } from './password-input.js';
 import { Reporter } from './reporter.js';
+import { reportRequests } from './request-events.js';
+import type { StandardOutput } from './standard-output.js';
 
 /** Options of every command that takes an IMAGE. */
 export const IMAGE_OPTIONS: OptionTable = {
@@ -112,6 +114,7 @@ export class ImageSession {
   /** Undefined when there is none that can be used. */
   readonly cacheDirectory: string | undefined;
   readonly #opened: Repository[] = [];
+  readonly #context = new ReadContext();
   #built = false;
 
   private constructor(
@@ -137,33 +140,40 @@ export class ImageSession {
     body: (session: ImageSession) => Promise<void>,
   ): Promise<void> {
     const { quiet, debug } = invocation.options;
-    const reporter = new Reporter({ quiet: quiet === true, debug: debug === true });
-    if (debug === true) {
-      subscribe('seekable-oci:http:request', event => reporter.debug(requestText(event)));
-    }
-    if (quiet !== true) {
-      subscribe('seekable-oci:http:waiting', ({ method, url, ms }) => {
-        reporter.line(`still waiting for ${method} ${url}: nothing has come for ${ms / 1000} s (--timeout)`);
-      });
-    }
-    for (const image of images) await refuseLocalPath(image);
-    const registries = images.flatMap(registryOf);
-    const options = await registryOptions(invocation, registries);
-    const cache = await cacheDirectory(invocation, reporter);
-    const session = new ImageSession(invocation, reporter, options, cache);
+    const reporter = new Reporter({
+      stream: invocation.errors,
+      quiet: quiet === true,
+      debug: debug === true,
+    });
+    const endReports = reportRequests(reporter, invocation);
     try {
-      await body(session);
+      for (const image of images) await refuseLocalPath(image);
+      const options = await registryOptions(invocation, images.flatMap(registryOf));
+      const cache = await cacheDirectory(invocation, reporter);
+      await new ImageSession(invocation, reporter, options, cache).#run(body);
+    } finally {
+      endReports();
+    }
+  }
+
+  async #run(body: (session: ImageSession) => Promise<void>): Promise<void> {
+    try {
+      await body(this);
     } catch (error) {
-      reporter.debug((error as Error).stack ?? String(error));
+      this.reporter.debug((error as Error).stack ?? String(error));
       throw error;
     } finally {
-      reporter.close();
-      await session.#close();
+      this.reporter.close();
+      await this.#close();
     }
   }
 
   get signal(): AbortSignal {
     return this.invocation.signal;
+  }
+
+  get output(): StandardOutput {
+    return this.invocation.output;
   }
 
   get json(): boolean {
@@ -211,6 +221,7 @@ export class ImageSession {
     const platform = this.onePlatform;
     const index = optionText(this.invocation, 'index');
     await using opened = await openImage(image, {
+      context: this.#context,
       transport: this.transport,
       platform,
       onlyLayer,
@@ -338,6 +349,7 @@ async function registryOptions(
   }
   return {
     ...patience(invocation),
+    env: invocation.env,
     hostsDirectories,
     hosts: Object.keys(host).length === 0 ? {} : Object.fromEntries(registries.map(name => [name, host])),
     credentials: await credentials(invocation, registries.at(-1)),
@@ -361,7 +373,8 @@ function patience(invocation: Invocation): Pick<RegistryOptions, 'timeouts' | 'r
 async function credentials(invocation: Invocation, account: string | undefined): Promise<CredentialProvider> {
   const username = optionText(invocation, 'user');
   const fromStandardInput = invocation.options['password-stdin'] === true;
-  const files = keychain();
+  const { env } = invocation;
+  const files = keychain({ env, home: homeDirectory(env) });
   if (username === undefined && !fromStandardInput) return files;
   if (username === undefined || !fromStandardInput) {
     throw new UsageError('--user and --password-stdin need each other');
@@ -369,7 +382,7 @@ async function credentials(invocation: Invocation, account: string | undefined):
   if (username.includes(':')) {
     throw new UsageError('--user: expected a name alone; the password goes to --password-stdin');
   }
-  const password = await readPassword(invocation.signal);
+  const password = await readPassword(invocation);
   return request =>
     request.registry === account ? { username, password, source: '--user' } : files(request);
 }
@@ -380,14 +393,9 @@ async function cacheDirectory(invocation: Invocation, reporter: Reporter): Promi
     await makeCacheDirectory(chosen);
     return chosen;
   }
-  const usual = defaultCacheDirectory();
+  const usual = defaultCacheDirectory(invocation.env);
   const fault = usual === undefined ? 'HOME names no directory' : await defaultCacheFault(usual);
   if (fault === undefined) return usual;
   reporter.line(`nothing is kept for the next time (--cache-dir): ${fault}`);
   return undefined;
-}
-
-function requestText({ method, url, range, status, bytes, ms }: HttpRequestEvent): string {
-  const what = range === undefined ? `${method} ${url}` : `${method} ${url} ${range}`;
-  return `${status ?? 'failed'} ${what} ${byteText(bytes)} ${ms.toFixed(0)} ms`;
 }

@@ -4,12 +4,11 @@ import { type Command, type Invocation, UsageError } from './command.js';
 import { ALL_PLATFORMS_OPTIONS, ImageSession, shortDigest } from './image-session.js';
 import { reportIndexEvents } from './index-events.js';
 import { platformText } from './index-summary.js';
-import { writeJson, writeOut } from './standard-output.js';
 
 async function run(invocation: Invocation): Promise<void> {
   const [from = '', to = ''] = invocation.operands;
   await ImageSession.run(invocation, [from, to], async session => {
-    const { json, signal, platforms, index, reporter } = session;
+    const { output, json, signal, platforms, index, reporter } = session;
     const { copied, without, refused } = await copyIndex(session.open(from), session.open(to), {
       platforms,
       index,
@@ -25,7 +24,7 @@ async function run(invocation: Invocation): Promise<void> {
       );
     }
     if (json) {
-      await writeJson({
+      await output.writeJson({
         copied: copied.map(({ descriptor, image }) => ({
           digest: descriptor.digest,
           platform: platformText(image),
@@ -40,7 +39,7 @@ async function run(invocation: Invocation): Promise<void> {
       return;
     }
     for (const { descriptor, image } of copied) {
-      await writeOut(`${descriptor.digest}  ${platformText(image)}  copied\n`);
+      await output.write(`${descriptor.digest}  ${platformText(image)}  copied\n`);
     }
   });
 }

@@ -5,7 +5,6 @@ import { type Command, type Invocation, optionText, UsageError } from './command
 import { ImageSession } from './image-session.js';
 import { createdAsJson, createdText, leftOutAsJson, platformText } from './index-summary.js';
 import { reportLargeSpans } from './largest-span-text.js';
-import { writeJson, writeOut } from './standard-output.js';
 
 const EXISTING = ['warn', 'skip', 'allow'] as const;
 
@@ -22,7 +21,7 @@ async function run(invocation: Invocation): Promise<void> {
   const [operand = ''] = invocation.operands;
   const existing = existingPolicy(invocation);
   await ImageSession.run(invocation, [operand], async session => {
-    const { json, signal } = session;
+    const { output, json, signal } = session;
     const options = await buildOptions(session);
     const dryRun = invocation.options['dry-run'] === true;
     const result = await publishIndex(session.open(operand), { ...options, existing, signal, dryRun });
@@ -34,12 +33,12 @@ async function run(invocation: Invocation): Promise<void> {
         image: image.descriptor.digest,
         existing: existing.map(({ digest }) => digest),
       }));
-      await writeJson({ indexes, skipped, ...leftOutAsJson(result) });
+      await output.writeJson({ indexes, skipped, ...leftOutAsJson(result) });
       return;
     }
-    for (const index of result.indexes) await writeOut(createdText(index, index.outcome));
+    for (const index of result.indexes) await output.write(createdText(index, index.outcome));
     for (const { image, existing } of result.skipped) {
-      await writeOut(`${existing[0]?.digest}  ${platformText(image)}  is there already  skipped\n`);
+      await output.write(`${existing[0]?.digest}  ${platformText(image)}  is there already  skipped\n`);
     }
   });
 }

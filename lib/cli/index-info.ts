@@ -11,7 +11,6 @@ import type { Command, Invocation } from './command.js';
 import { usedIndex } from './image-index.js';
 import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
 import { printable } from './printable.js';
-import { writeJson, writeOut } from './standard-output.js';
 
 interface Described {
   readonly digest: string;
@@ -71,13 +70,13 @@ async function run(invocation: Invocation): Promise<void> {
     const content = await repository.getManifest(reference, { signal: session.signal });
     const described = await describe(session, repository, content);
     if (!session.json) {
-      await writeOut(report(described));
+      await session.output.write(report(described));
       return;
     }
     const { digest, bytes, index, image, via } = described;
     const { version, buildToolIdentifier: buildTool, ztocs, prefetches } = index;
     const document: unknown = JSON.parse(Buffer.from(bytes).toString());
-    await writeJson({ digest, version, via, image, buildTool, ztocs, prefetches, document });
+    await session.output.writeJson({ digest, version, via, image, buildTool, ztocs, prefetches, document });
   });
 }
 

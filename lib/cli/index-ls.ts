@@ -4,7 +4,6 @@ import { byteText } from './byte-text.js';
 import type { Command, Invocation } from './command.js';
 import { ALL_PLATFORMS_OPTIONS, ImageSession, shortDigest } from './image-session.js';
 import { platformText } from './index-summary.js';
-import { writeJson, writeOut } from './standard-output.js';
 import { tableText } from './table-text.js';
 
 interface Row {
@@ -54,7 +53,7 @@ function table(rows: readonly Row[]): string {
 async function run(invocation: Invocation): Promise<void> {
   const [operand = ''] = invocation.operands;
   await ImageSession.run(invocation, [operand], async session => {
-    const { json, signal, platforms, index: only, reporter } = session;
+    const { output, json, signal, platforms, index: only, reporter } = session;
     const { repository, reference } = session.open(operand);
     const { images } = await resolveImages(repository, reference, { platforms, signal });
     const rows: Row[] = [];
@@ -76,8 +75,8 @@ async function run(invocation: Invocation): Promise<void> {
       }
     }
     const shown = rows.filter(({ digest }) => only === undefined || digest === only);
-    if (json) await writeJson(shown);
-    else if (shown.length > 0) await writeOut(table(shown));
+    if (json) await output.writeJson(shown);
+    else if (shown.length > 0) await output.write(table(shown));
   });
 }
 

@@ -2,16 +2,15 @@
 import { removeIndex } from '../soci/remove-index.js';
 import type { Command, Invocation } from './command.js';
 import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
-import { writeJson, writeOut } from './standard-output.js';
 
 async function run(invocation: Invocation): Promise<void> {
   const [operand = '', digest = ''] = invocation.operands;
   const dryRun = invocation.options['dry-run'] === true;
   await ImageSession.run(invocation, [operand], async session => {
-    const { signal, json } = session;
+    const { output, signal, json } = session;
     const image = await removeIndex(session.open(operand), digest, { dryRun, signal });
-    if (json) await writeJson({ digest, image: image.digest, deleted: !dryRun });
-    else await writeOut(`${digest}  of ${image.digest}  ${dryRun ? 'could be deleted' : 'deleted'}\n`);
+    if (json) await output.writeJson({ digest, image: image.digest, deleted: !dryRun });
+    else await output.write(`${digest}  of ${image.digest}  ${dryRun ? 'could be deleted' : 'deleted'}\n`);
   });
 }
 

@@ -6,12 +6,11 @@ import { type Command, ExitStatus, type Invocation } from './command.js';
 import { usedIndex } from './image-index.js';
 import { IMAGE_OPTIONS, ImageSession, shortDigest } from './image-session.js';
 import { printable } from './printable.js';
-import { writeJson, writeOut } from './standard-output.js';
 
 async function run(invocation: Invocation): Promise<void> {
   const [operand = ''] = invocation.operands;
   await ImageSession.run(invocation, [operand], async session => {
-    const { signal, json, reporter } = session;
+    const { output, signal, json, reporter } = session;
     const { repository, reference } = session.open(operand);
     const content = await repository.getManifest(reference, { signal });
     const { image, found } = await usedIndex(session, repository, content);
@@ -30,13 +29,13 @@ async function run(invocation: Invocation): Promise<void> {
       if (json) continue;
       const verdict =
         error === undefined ? 'describes the layer' : `is wrong: ${error.message} [${error.code}]`;
-      await writeOut(
+      await output.write(
         `${printable(`layer ${position} ${layer.digest} ${byteText(layer.size)}: ztoc ${verdict}`)}\n`,
       );
     }
-    if (json) await writeJson({ digest: found.descriptor.digest, ok: wrong === 0, ztocs: results });
+    if (json) await output.writeJson({ digest: found.descriptor.digest, ok: wrong === 0, ztocs: results });
     else
-      await writeOut(
+      await output.write(
         `${found.descriptor.digest}  ${results.length - wrong} of ${results.length} ztocs are right\n`,
       );
     if (wrong > 0) throw new ExitStatus(1);

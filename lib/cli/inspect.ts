@@ -5,7 +5,6 @@ import type { Command, Invocation } from './command.js';
 import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
 import { platformText } from './index-summary.js';
 import { printable } from './printable.js';
-import { writeJson, writeOut } from './standard-output.js';
 import { tableText } from './table-text.js';
 
 interface PlatformSummary {
@@ -108,12 +107,12 @@ async function run(invocation: Invocation): Promise<void> {
     const found = await platformsOf(session, session.open(operand));
     await session.read(operand, async image => {
       if (!session.json) {
-        await writeOut(report(image, found));
+        await session.output.write(report(image, found));
         return;
       }
       const { root, platforms, absent } = found;
       const { descriptor, manifest } = image.manifest;
-      await writeJson({
+      await session.output.writeJson({
         digest: root.descriptor.digest,
         mediaType: root.manifest.mediaType,
         platforms,

@@ -7,7 +7,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { FileSource, HttpSource, type RangeSource } from '../index.js';
-import { UsageError } from './command.js';
+import { type Invocation, UsageError } from './command.js';
 
 export interface LayerInput<S> {
   readonly source: S;
@@ -53,9 +53,9 @@ function fromStream(source: Readable): LayerInput<Readable> {
 /** A layer that is read once from its first byte to its last. */
 export async function openStream(
   operand: string,
-  signal: AbortSignal,
+  { signal, input }: Invocation,
 ): Promise<LayerInput<RangeSource | Readable>> {
-  if (operand === '-') return fromStream(process.stdin);
+  if (operand === '-') return fromStream(input());
   if (isUrl(operand)) return fromSource(await HttpSource.open(operand, { signal, ranges: 'optional' }));
   const found = await stat(operand).catch(() => undefined);
   if (found?.isFIFO() || found?.isCharacterDevice()) return fromStream(createReadStream(operand));

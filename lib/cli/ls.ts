@@ -42,7 +42,7 @@ async function run(invocation: Invocation): Promise<void> {
       async image => {
         const details = json || long === true;
         const found = entries(image, path, { recursive: recursive === true, details }, signal);
-        await writeEntries(found, { json, long: long === true }, signal);
+        await writeEntries(found, { json, long: long === true }, session);
       },
       { onlyLayer: optionCount(invocation, 'layer') },
     );

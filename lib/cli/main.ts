@@ -1,28 +1,8 @@
 #!/usr/bin/env node
-/**
- * The command `seekable-oci`: runs what the command line asks for and turns the
- * outcome into an exit status and at most one line on standard error.
- */
-import { ExitStatus, UsageError } from './command.js';
-import { readCommandLine } from './command-line.js';
-import { asksForJson, errorAsJson } from './json-error.js';
-import { printable } from './printable.js';
-import { OutputClosed, writeOut } from './standard-output.js';
-import { version } from './version.js';
-
-const EXIT_FAILURE = 1;
-const EXIT_USAGE = 2;
-/** 128 + the signal's number, as a shell reports a program that a signal ended. */
-const EXIT_BY_SIGNAL = { SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 } as const;
-
-class Interrupted extends Error {
-  readonly status: number;
-
-  constructor(signal: 'SIGINT' | 'SIGTERM') {
-    super(signal);
-    this.status = EXIT_BY_SIGNAL[signal];
-  }
-}
+/** The command `seekable-oci`: a run of it, tied to this process with its streams, its environment and its signals. */
+import { runCommandLine } from './run-command-line.js';
+import { StandardOutput } from './standard-output.js';
+import { EXIT_BY_SIGNAL, Interrupted } from './surroundings.js';
 
 const interruption = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
@@ -36,37 +16,12 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
 process.stdout.on('error', () => undefined);
 process.stderr.on('error', () => undefined);
 
-async function run(argv: readonly string[]): Promise<void> {
-  const request = await readCommandLine(argv);
-  if (request.kind === 'version') await writeOut(`${version()}\n`);
-  else if (request.kind === 'print') await writeOut(request.text);
-  else await request.command.run({ ...request.invocation, signal: interruption.signal });
-}
-
-function report(error: unknown, argv: readonly string[]): void {
-  const { message, code, stack } = error as Error & { code?: string };
-  if (asksForJson(argv)) {
-    process.stderr.write(`${errorAsJson(error)}\n`);
-    return;
-  }
-  // An error without a code is a fault of this program: its stack is what a report needs.
-  const text =
-    code === undefined ? `internal error: ${stack ?? String(error)}` : `${printable(message)} [${code}]`;
-  process.stderr.write(`seekable-oci: ${text}\n`);
-}
-
-function exitStatus(error: unknown): number {
-  if (interruption.signal.aborted) return (interruption.signal.reason as Interrupted).status;
-  if (error instanceof ExitStatus) return error.status;
-  if (error instanceof OutputClosed) return EXIT_BY_SIGNAL.SIGPIPE;
-  report(error, process.argv.slice(2));
-  return error instanceof UsageError ? EXIT_USAGE : EXIT_FAILURE;
-}
-
-try {
-  await run(process.argv.slice(2));
-} catch (error) {
-  process.exitCode = exitStatus(error);
-  // A pipe that is still open on standard input, or a job of the pool, must not hold up the end.
-  if (interruption.signal.aborted) process.exit();
-}
+process.exitCode = await runCommandLine(process.argv.slice(2), {
+  input: () => process.stdin,
+  output: new StandardOutput(process.stdout),
+  errors: process.stderr,
+  env: process.env,
+  signal: interruption.signal,
+});
+// A pipe that is still open on standard input, or a job of the pool, must not hold up the end.
+if (interruption.signal.aborted) process.exit();

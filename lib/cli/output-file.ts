@@ -6,19 +6,20 @@
  */
 import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
 import { AtomicFile, worded } from '../files/atomic-file.js';
-import { writeOut } from './standard-output.js';
+import type { StandardOutput } from './standard-output.js';
 
 export class OutputFile {
   readonly #path: string;
-  readonly #file: AtomicFile | FileHandle | undefined;
+  readonly #file: AtomicFile | FileHandle | StandardOutput;
 
-  private constructor(path: string, file: AtomicFile | FileHandle | undefined) {
+  private constructor(path: string, file: AtomicFile | FileHandle | StandardOutput) {
     this.#path = path;
     this.#file = file;
   }
 
-  static async open(path: string): Promise<OutputFile> {
-    if (path === '-') return new OutputFile(path, undefined);
+  /** @param output What `-` stands for. */
+  static async open(path: string, output: StandardOutput): Promise<OutputFile> {
+    if (path === '-') return new OutputFile(path, output);
     return await inUsersWords(path, async () => {
       const existing = await stat(path).catch(() => undefined);
       if (existing !== undefined && !existing.isFile()) return new OutputFile(path, await open(path, 'w'));
@@ -30,21 +31,21 @@ export class OutputFile {
 
   async write(bytes: Uint8Array): Promise<void> {
     const file = this.#file;
-    if (file === undefined) await writeOut(bytes);
-    else if (file instanceof AtomicFile) await file.write(bytes);
-    else await inUsersWords(this.#path, () => file.writeFile(bytes));
+    if ('writeFile' in file) await inUsersWords(this.#path, () => file.writeFile(bytes));
+    else await file.write(bytes);
   }
 
   async commit(): Promise<void> {
     const file = this.#file;
     if (file instanceof AtomicFile) await file.commit();
-    else if (file !== undefined) await inUsersWords(this.#path, () => file.close());
+    else if ('close' in file) await inUsersWords(this.#path, () => file.close());
   }
 
   /** Removes what was written, unless it was committed. */
   async dispose(): Promise<void> {
-    if (this.#file instanceof AtomicFile) await this.#file.discard();
-    else await this.#file?.close().catch(() => undefined);
+    const file = this.#file;
+    if (file instanceof AtomicFile) await file.discard();
+    else if ('close' in file) await file.close().catch(() => undefined);
   }
 }
 

@@ -1,13 +1,13 @@
 /** The password of `--password-stdin`: all of standard input, without the line end that `echo` and files add. */
-import { UsageError } from './command.js';
+import { type Invocation, UsageError } from './command.js';
 
 const MAX_BYTES = 64 * 1024;
 
 /** @throws UsageError when there is none, or far too much to be one */
-export async function readPassword(signal: AbortSignal): Promise<string> {
+export async function readPassword({ signal, ...surroundings }: Invocation): Promise<string> {
   const chunks: Buffer[] = [];
   let length = 0;
-  const input = process.stdin;
+  const input = surroundings.input();
   const abort = (): void => void input.destroy(signal.reason as Error);
   signal.addEventListener('abort', abort, { once: true });
   try {

@@ -3,8 +3,8 @@
  * only on a terminal and at most ten times a second.
  */
 import { byteText } from './byte-text.js';
-
 import type { Invocation } from './command.js';
+import type { ErrorStream } from './surroundings.js';
 
 const REDRAW_MS = 100;
 const BAR_WIDTH = 24;
@@ -12,12 +12,12 @@ const BAR_WIDTH = 24;
 export class ProgressBar {
   readonly #label: string;
   readonly #total: number | undefined;
-  readonly #stream: NodeJS.WriteStream | undefined;
+  readonly #stream: ErrorStream | undefined;
   readonly #started = performance.now();
   #drawn = 0;
 
   /** `total` in bytes; undefined when the input is a pipe. Without a stream nothing is drawn. */
-  constructor(label: string, total: number | undefined, stream: NodeJS.WriteStream | undefined) {
+  constructor(label: string, total: number | undefined, stream: ErrorStream | undefined) {
     this.#label = label;
     this.#total = total;
     this.#stream = stream;
@@ -41,8 +41,9 @@ export class ProgressBar {
 }
 
 /** The bar of a command, which `--quiet` takes away. */
-export function progressBar(label: string, total: number | undefined, { options }: Invocation): ProgressBar {
-  return new ProgressBar(label, total, options['quiet'] === true ? undefined : process.stderr);
+export function progressBar(label: string, total: number | undefined, invocation: Invocation): ProgressBar {
+  const { options, errors } = invocation;
+  return new ProgressBar(label, total, options['quiet'] === true ? undefined : errors);
 }
 
 /** How far something is, in one line. `done` and `total` in bytes, `elapsed` in milliseconds. */

@@ -4,6 +4,7 @@
  */
 import { printable } from './printable.js';
 import { barText } from './progress-bar.js';
+import type { ErrorStream } from './surroundings.js';
 
 const REDRAW_MS = 100;
 /** More would push the lines off the screen. */
@@ -17,23 +18,24 @@ interface Bar {
 }
 
 export interface ReporterOptions {
+  /** Where it is said. */
+  readonly stream: ErrorStream;
   /** Say nothing at all. */
   readonly quiet?: boolean;
   /** Say what `debug` is given. */
   readonly debug?: boolean;
-  readonly stream?: NodeJS.WriteStream;
 }
 
 export class Reporter {
-  readonly #stream: NodeJS.WriteStream;
+  readonly #stream: ErrorStream;
   readonly #quiet: boolean;
   readonly #debug: boolean;
   readonly #bars = new Map<string, Bar>();
   #drawnRows = 0;
   #drawnAt = 0;
 
-  constructor(options: ReporterOptions = {}) {
-    this.#stream = options.stream ?? process.stderr;
+  constructor(options: ReporterOptions) {
+    this.#stream = options.stream;
     this.#quiet = options.quiet ?? false;
     this.#debug = options.debug ?? false;
   }

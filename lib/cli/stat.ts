@@ -4,7 +4,6 @@ import { bytesAsJson, deviceText, entryAsJson, fileEntry, timeText } from './fil
 import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
 import { modeText } from './mode-text.js';
 import { printable, printableName } from './printable.js';
-import { writeJson, writeOut } from './standard-output.js';
 
 const TYPE_TEXT = {
   dir: 'directory',
@@ -19,7 +18,7 @@ async function run(invocation: Invocation): Promise<void> {
   const [operand = '', path = ''] = invocation.operands;
   const follow = invocation.options['follow'] === true;
   await ImageSession.run(invocation, [operand], async session => {
-    const { json, signal } = session;
+    const { output, json, signal } = session;
     await session.read(operand, async image => {
       const real = follow ? await image.realpath(path, { encoding: 'buffer', signal }) : Buffer.from(path);
       const stats = await image.lstat(real, { signal });
@@ -29,7 +28,7 @@ async function run(invocation: Invocation): Promise<void> {
       const layer = place && { position: place.layer, digest: place.layerDigest };
       if (json) {
         const xattrs = [...attributes].map(([name, value]) => ({ name, ...bytesAsJson('value', value) }));
-        await writeJson({ ...entryAsJson(entry), ino: stats.ino, layer, xattrs });
+        await output.writeJson({ ...entryAsJson(entry), ino: stats.ino, layer, xattrs });
         return;
       }
       const { type, target } = entry;
@@ -47,7 +46,7 @@ async function run(invocation: Invocation): Promise<void> {
         ...(layer === undefined ? [] : [`layer     ${layer.position} ${layer.digest}`]),
         ...[...attributes].map(([name, value]) => `xattr     ${printable(name)} ${printableName(value)}`),
       ];
-      await writeOut(`${lines.join('\n')}\n`);
+      await output.write(`${lines.join('\n')}\n`);
     });
   });
 }

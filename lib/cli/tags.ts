@@ -2,14 +2,13 @@
 import type { Command, Invocation } from './command.js';
 import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
 import { printable } from './printable.js';
-import { writeJson, writeOut } from './standard-output.js';
 
 async function run(invocation: Invocation): Promise<void> {
   const [operand = ''] = invocation.operands;
   await ImageSession.run(invocation, [operand], async session => {
     const list = await session.open(operand).repository.listTags({ signal: session.signal });
-    if (session.json) await writeJson(list);
-    else await writeOut(list.map(tag => `${printable(tag)}\n`).join(''));
+    if (session.json) await session.output.writeJson(list);
+    else await session.output.write(list.map(tag => `${printable(tag)}\n`).join(''));
   });
 }
 

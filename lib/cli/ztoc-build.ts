@@ -12,11 +12,10 @@ import {
 import { openStream } from './layer-operand.js';
 import { OutputFile } from './output-file.js';
 import { progressBar } from './progress-bar.js';
-import { writeJson, writeOut } from './standard-output.js';
 
 async function build(operand: string, options: Record<string, unknown>, invocation: Invocation) {
   const { signal } = invocation;
-  const layer = await openStream(operand, signal);
+  const layer = await openStream(operand, invocation);
   const bar = progressBar('indexing', layer.size, invocation);
   try {
     return await buildZtoc(layer.source, {
@@ -31,9 +30,10 @@ async function build(operand: string, options: Record<string, unknown>, invocati
 }
 
 async function run(invocation: Invocation): Promise<void> {
+  const { output } = invocation;
   const [operand = ''] = invocation.operands;
-  const output = optionText(invocation, 'output');
-  if (output === undefined)
+  const target = optionText(invocation, 'output');
+  if (target === undefined)
     throw new UsageError('ztoc build: expected -o FILE (or -o - for standard output)');
   const size = optionBytes(invocation, 'span-size', 1);
   const identifier = optionText(invocation, 'build-tool-identifier');
@@ -41,7 +41,7 @@ async function run(invocation: Invocation): Promise<void> {
     ...(size === undefined ? {} : { spanSize: size }),
     ...(identifier === undefined ? {} : { buildToolIdentifier: identifier }),
   };
-  const file = await OutputFile.open(output);
+  const file = await OutputFile.open(target, output);
   try {
     const { ztoc, layerDigest, layerSize } = await build(operand, options, invocation);
     // What a pipe gives whose writer failed: to the library an empty layer, here never what was meant.
@@ -52,7 +52,7 @@ async function run(invocation: Invocation): Promise<void> {
     invocation.signal.throwIfAborted();
     await file.write(bytes);
     await file.commit();
-    if (output === '-') return;
+    if (target === '-') return;
     const summary = {
       digest: ztoc.digest,
       size: bytes.length,
@@ -62,10 +62,10 @@ async function run(invocation: Invocation): Promise<void> {
       spans: ztoc.spanCount,
       entries: ztoc.entryCount,
     };
-    if (invocation.options['json'] === true) await writeJson(summary);
+    if (invocation.options['json'] === true) await output.writeJson(summary);
     else {
       const counts = `${ztoc.spanCount} spans, ${ztoc.entryCount} entries`;
-      await writeOut(`${ztoc.digest}  ${counts}, ${byteText(bytes.length)} for ${byteText(layerSize)}\n`);
+      await output.write(`${ztoc.digest}  ${counts}, ${byteText(bytes.length)} for ${byteText(layerSize)}\n`);
     }
   } finally {
     await file.dispose();

@@ -6,7 +6,6 @@ import { type Command, type Invocation, optionText, UsageError } from './command
 import { usedIndex } from './image-index.js';
 import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
 import { OutputFile } from './output-file.js';
-import { writeJson, writeOut } from './standard-output.js';
 
 /** Fewer hex digits of a digest may be those of several layers. */
 const DIGEST_PREFIX = /^(?:sha256:)?([0-9a-f]{8,64})$/;
@@ -24,12 +23,12 @@ function layerPosition(text: string, digests: readonly string[]): number {
 
 async function run(invocation: Invocation): Promise<void> {
   const [operand = '', layerText = ''] = invocation.operands;
-  const output = optionText(invocation, 'output');
-  if (output === undefined) {
+  const target = optionText(invocation, 'output');
+  if (target === undefined) {
     throw new UsageError('ztoc fetch: expected -o FILE (or -o - for standard output)');
   }
   await ImageSession.run(invocation, [operand], async session => {
-    const { signal, json } = session;
+    const { output, signal, json } = session;
     const { repository, reference } = session.open(operand);
     const content = await repository.getManifest(reference, { signal });
     const { image, found } = await usedIndex(session, repository, content);
@@ -45,15 +44,20 @@ async function run(invocation: Invocation): Promise<void> {
         `${repository.name}: the index ${found.descriptor.digest} has no ztoc for layer ${position} (${layer?.digest})`,
       );
     }
-    const file = await OutputFile.open(output);
+    const file = await OutputFile.open(target, output);
     try {
       const { digest, bytes } = await loadZtoc(repository, listed, layer, { signal });
       await file.write(bytes);
       await file.commit();
-      if (output === '-') return;
+      if (target === '-') return;
       if (json)
-        await writeJson({ digest, size: bytes.length, layerDigest: layer.digest, layerSize: layer.size });
-      else await writeOut(`${digest}  ${byteText(bytes.length)} for layer ${position} ${layer.digest}\n`);
+        await output.writeJson({
+          digest,
+          size: bytes.length,
+          layerDigest: layer.digest,
+          layerSize: layer.size,
+        });
+      else await output.write(`${digest}  ${byteText(bytes.length)} for layer ${position} ${layer.digest}\n`);
     } finally {
       await file.dispose();
     }

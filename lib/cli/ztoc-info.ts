@@ -3,7 +3,6 @@ import type { Ztoc } from '../index.js';
 import { largestSpan } from '../ztoc/largest-span.js';
 import { type Command, type Invocation, ZTOC_DIGEST_OPTION } from './command.js';
 import { largestSpanAsJson } from './largest-span-text.js';
-import { writeJson } from './standard-output.js';
 import { readZtoc } from './ztoc-input.js';
 
 /** `end_span` is the last one, as the reference has it; an empty file has that at its place. */
@@ -25,7 +24,7 @@ async function run(invocation: Invocation): Promise<void> {
   const [path = ''] = invocation.operands;
   const { ztoc, size } = await readZtoc(path, invocation);
   const list = files(ztoc);
-  await writeJson({
+  await invocation.output.writeJson({
     version: ztoc.version,
     build_tool: ztoc.buildToolIdentifier,
     size,

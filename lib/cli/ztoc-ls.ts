@@ -3,7 +3,6 @@ import type { TocEntry } from '../index.js';
 import { type Command, type Invocation, ZTOC_DIGEST_OPTION } from './command.js';
 import { modeText } from './mode-text.js';
 import { printable } from './printable.js';
-import { writeJson, writeOut } from './standard-output.js';
 import { readZtoc } from './ztoc-input.js';
 
 function longLine(entry: TocEntry): string {
@@ -29,7 +28,7 @@ async function run(invocation: Invocation): Promise<void> {
   const [path = ''] = invocation.operands;
   const { ztoc } = await readZtoc(path, invocation);
   if (invocation.options['json'] === true) {
-    await writeJson(Array.from(ztoc.entries(), asJson));
+    await invocation.output.writeJson(Array.from(ztoc.entries(), asJson));
     return;
   }
   const long = invocation.options['long'] === true;
@@ -39,11 +38,11 @@ async function run(invocation: Invocation): Promise<void> {
     page += '\n';
     if (page.length > 64 * 1024) {
       invocation.signal.throwIfAborted();
-      await writeOut(page);
+      await invocation.output.write(page);
       page = '';
     }
   }
-  if (page !== '') await writeOut(page);
+  if (page !== '') await invocation.output.write(page);
 }
 
 export const ztocLs: Command = {

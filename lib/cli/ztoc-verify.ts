@@ -3,30 +3,31 @@ import { SociError, verify } from '../index.js';
 import { type Command, ExitStatus, type Invocation, QUIET_OPTION, ZTOC_DIGEST_OPTION } from './command.js';
 import { openStream } from './layer-operand.js';
 import { progressBar } from './progress-bar.js';
-import { writeJson, writeOut } from './standard-output.js';
 import { readZtoc } from './ztoc-input.js';
 
 async function run(invocation: Invocation): Promise<void> {
   const [operand = '', ztocPath = ''] = invocation.operands;
-  const { signal } = invocation;
+  const { output, signal } = invocation;
   const json = invocation.options['json'] === true;
   const { ztoc, digest } = await readZtoc(ztocPath, invocation);
-  const layer = await openStream(operand, signal);
+  const layer = await openStream(operand, invocation);
   const bar = progressBar('verifying', layer.size, invocation);
   try {
     await verify(layer.source, ztoc, { signal, onProgress: bytes => bar.update(bytes) });
   } catch (error) {
     if (!json || !(error instanceof SociError) || error.code !== 'ERR_SOCI_ZTOC_MISMATCH') throw error;
     bar.end();
-    await writeJson({ ok: false, digest, code: error.code, message: error.message, data: error.data });
+    await output.writeJson({ ok: false, digest, code: error.code, message: error.message, data: error.data });
     throw new ExitStatus(1);
   } finally {
     bar.end();
     await layer.close();
   }
-  if (json) await writeJson({ ok: true, digest, spans: ztoc.spanCount, entries: ztoc.entryCount });
+  if (json) await output.writeJson({ ok: true, digest, spans: ztoc.spanCount, entries: ztoc.entryCount });
   else
-    await writeOut(`${digest}  describes the layer: ${ztoc.spanCount} spans, ${ztoc.entryCount} entries\n`);
+    await output.write(
+      `${digest}  describes the layer: ${ztoc.spanCount} spans, ${ztoc.entryCount} entries\n`,
+    );
 }
 
 export const ztocVerify: Command = {

@@ -4,10 +4,12 @@ import t from 'tap';
 
 import { Reporter, type ReporterOptions } from '../../lib/cli/reporter.js';
 
-function reporter(options: ReporterOptions & { readonly terminal?: boolean; readonly columns?: number }) {
+function reporter(
+  options: Omit<ReporterOptions, 'stream'> & { readonly terminal?: boolean; readonly columns?: number },
+) {
   const { terminal = false, columns = 60, ...rest } = options;
   const stream = Object.assign(new PassThrough({ encoding: 'utf8' }), { isTTY: terminal, columns });
-  const made = new Reporter({ ...rest, stream: stream as unknown as NodeJS.WriteStream });
+  const made = new Reporter({ ...rest, stream });
   return { made, text: (): string => stream.read() ?? '' };
 }
 

@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 
-import { command } from '../cli/run-command.js';
+import { spawned as command } from '../cli/run-command.js';
 import { fixturePath } from '../registry/fixture.js';
 import { DockerRegistry, PASSWORD, USER } from './support/docker-registry.js';
 import { GZIP_WRITERS, gzipWith } from './support/gzip-writers.js';

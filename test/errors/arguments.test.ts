@@ -1,8 +1,9 @@
 /** What callers give wrong is refused in one form of words, and what may be secret is not repeated. */
-import fc from 'fast-check';
+
 import t from 'tap';
 import { checkChoice, checkInteger, checkOptions, nearest } from '../../lib/arguments.js';
 import { invalidArgument, invalidText, invalidValues } from '../../lib/errors.js';
+import fc from '../property.js';
 
 const code = 'ERR_SOCI_INVALID_ARGUMENT';
 

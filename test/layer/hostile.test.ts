@@ -5,13 +5,14 @@
  * where decoding starts, are covered by no digest inside it). With
  * `verifyWindows: 'chain'` there is no exception.
  */
-import fc from 'fast-check';
+
 import t from 'tap';
 import { SociError } from '../../lib/errors.js';
 import { type Layer, openLayer } from '../../lib/image/layer.js';
 import { configure, settings } from '../../lib/span/read-context.js';
 import type { EntryFields } from '../../lib/tar/entry.js';
 import { Ztoc } from '../../lib/ztoc/ztoc.js';
+import fc from '../property.js';
 import { CountingSource, forgetSpans } from '../span/counting-source.js';
 import { noise, sample, tarOf, textLike } from '../span/sample-layers.js';
 import { entry, sampleZtoc } from '../ztoc/sample-ztoc.js';

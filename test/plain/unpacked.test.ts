@@ -4,9 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFile
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import t, { type Test } from 'tap';
-
 import type { Image } from '../../lib/image/image.js';
 import type { OpenImageOptions } from '../../lib/image/image-options.js';
 import { openImage } from '../../lib/image/open-image.js';
@@ -20,6 +18,7 @@ import type { EntryFields } from '../../lib/tar/entry.js';
 import { LENIENT } from '../../lib/tar/policy.js';
 import { TarWalk } from '../../lib/tar/tar-walk.js';
 import { layerOf, packLayer, pushImage, type SampleLayer, zstd, zstdFrame } from '../image/sample-image.js';
+import fc from '../property.js';
 import { collect, failure, openRepository, startRegistry, startTransport } from '../registry/fixture.js';
 import { noise, tarOf, textLike } from '../span/sample-layers.js';
 

@@ -1,6 +1,4 @@
-import fc from 'fast-check';
 import t from 'tap';
-
 import { parseChallenges } from '../../lib/registry/challenge.js';
 import { parseDescriptor } from '../../lib/registry/descriptor.js';
 import { isDigest, requireSha256, sha256Digest, verifyContent } from '../../lib/registry/digest.js';
@@ -24,6 +22,7 @@ import {
   registryHost,
 } from '../../lib/registry/reference.js';
 import { coversScopes, mergeScopes, repositoryScope } from '../../lib/registry/scope.js';
+import fc from '../property.js';
 
 const HEX = 'a'.repeat(64);
 

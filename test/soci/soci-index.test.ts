@@ -1,12 +1,12 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import fc from 'fast-check';
 import t from 'tap';
 import { sha256Digest } from '../../lib/registry/digest.js';
 import { parseManifest } from '../../lib/registry/manifest.js';
 import { OCI_INDEX, OCI_MANIFEST } from '../../lib/registry/media-types.js';
 import { encodeImageIndex, encodeManifest } from '../../lib/soci/canonical-json.js';
 import { encodeSociIndex, parseSociIndex, type SociIndex } from '../../lib/soci/soci-index.js';
+import fc from '../property.js';
 
 const digestOf = (character: string) => `sha256:${character.repeat(64)}`;
 

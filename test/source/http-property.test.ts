@@ -3,11 +3,11 @@
  * right bytes or with a typed error, in bounded time and with bounded traffic.
  */
 import { randomBytes } from 'node:crypto';
-import fc from 'fast-check';
 import t from 'tap';
 import { ERROR_CODES, SociError } from '../../lib/errors.js';
 import { HttpSource } from '../../lib/source/http/http-source.js';
 import { type Fault, FaultyServer } from '../helpers/http-server.js';
+import fc from '../property.js';
 
 const BODY = new Uint8Array(randomBytes(200_000));
 const at = fc.nat({ max: BODY.length });

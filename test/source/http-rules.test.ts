@@ -2,7 +2,7 @@
  * The pure rules that HttpSource stands on: Content-Range, redaction, redirect
  * targets, retry policy.
  */
-import fc from 'fast-check';
+
 import t from 'tap';
 import type { SociError, SociErrorCode } from '../../lib/errors.js';
 import { parseContentRange } from '../../lib/source/http/content-range.js';
@@ -19,6 +19,7 @@ import {
 import { type HttpTarget, parseTarget, redirected } from '../../lib/source/http/target.js';
 import { isTemporary } from '../../lib/source/http/temporary.js';
 import { DEFAULT_TIMEOUTS } from '../../lib/source/http/timeouts.js';
+import fc from '../property.js';
 
 const AT = { method: 'GET', url: new URL('http://host.example/x') };
 

@@ -5,7 +5,6 @@
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { SliceSource } from '../../lib/registry/slice-source.js';
 import { BufferSource } from '../../lib/source/buffer-source.js';
@@ -14,6 +13,7 @@ import { completeSource } from '../../lib/source/given-source.js';
 import { HttpSource } from '../../lib/source/http/http-source.js';
 import type { RangeSource } from '../../lib/source/range-source.js';
 import { FaultyServer } from '../helpers/http-server.js';
+import fc from '../property.js';
 
 const BYTES = new Uint8Array(randomBytes(3 * 1024 * 1024 + 17));
 

@@ -3,13 +3,13 @@
  * caused, nobody waits for ever, and nothing is left held.
  */
 import { setImmediate as turn } from 'node:timers/promises';
-import fc from 'fast-check';
 import t from 'tap';
 import type { Lane } from '../../lib/source/range-source.js';
 import { LANES } from '../../lib/span/lanes.js';
 import { ReadContext } from '../../lib/span/read-context.js';
 import { SpanReader } from '../../lib/span/reader.js';
 import { PassMemory } from '../../lib/span/reused-memory.js';
+import fc from '../property.js';
 import { CountingSource } from './counting-source.js';
 import { asVersion1, noise, type Sample, sample, standardSample, tarOf, textLike } from './sample-layers.js';
 

@@ -1,7 +1,6 @@
 /** Layers whose compressor never ends a block: a span is then the whole layer, whatever was asked for. */
 import { buffer } from 'node:stream/consumers';
 import { gunzipSync } from 'node:zlib';
-import fc from 'fast-check';
 import t from 'tap';
 import { openLayer } from '../../lib/image/layer.js';
 import { BufferSource } from '../../lib/source/buffer-source.js';
@@ -9,6 +8,7 @@ import { ReadContext } from '../../lib/span/read-context.js';
 import { buildZtoc } from '../../lib/ztoc/build.js';
 import { largestSpan } from '../../lib/ztoc/largest-span.js';
 import { verifyZtoc } from '../../lib/ztoc/verify.js';
+import fc from '../property.js';
 import { oneBlockGzip } from './one-block-gzip.js';
 import { noise, tarOf, textLike } from './sample-layers.js';
 

@@ -1,9 +1,10 @@
 /** Which requests a read makes: joining, half-open ranges, what is not fetched. */
-import fc from 'fast-check';
+
 import t from 'tap';
 import { nextStep, planSteps, runRange, type SpanState, spansOf } from '../../lib/span/plan.js';
 import type { Span, SpanTable } from '../../lib/span/span-table.js';
 import { GZIP } from '../../lib/ztoc/codec/gzip.js';
+import fc from '../property.js';
 
 const NO_LIMITS = { requestBytes: Number.POSITIVE_INFINITY, decodedBytes: Number.POSITIVE_INFINITY };
 

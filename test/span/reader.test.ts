@@ -1,10 +1,10 @@
 /** Random access to the tar stream: right bytes, few requests, shared work, leaving, closing. */
 import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import fc from 'fast-check';
 import t from 'tap';
 import { configure, defaultContext, settings } from '../../lib/span/read-context.js';
 import { SpanReader } from '../../lib/span/reader.js';
+import fc from '../property.js';
 import { CountingSource, forgetSpans, gate } from './counting-source.js';
 import {
   asVersion1,

@@ -1,6 +1,5 @@
 /** Tar headers as Go's archive/tar reads them: every rule that decides what a ztoc records. */
 import { buffer } from 'node:stream/consumers';
-import fc from 'fast-check';
 import t from 'tap';
 import { type Header, pack } from 'tar-stream';
 import { SociError } from '../../lib/errors.js';
@@ -8,6 +7,7 @@ import type { TocEntry } from '../../lib/tar/entry.js';
 import { compareEntry, parseEntryHeader, verifyEntry } from '../../lib/tar/entry-header.js';
 import { parseDecimal, parseNumeric, parseOctal } from '../../lib/tar/numeric.js';
 import { formatTime, parsePaxTime, parseTime } from '../../lib/tar/time.js';
+import fc from '../property.js';
 import {
   base256,
   bytes,

@@ -2,7 +2,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import t from 'tap';
 import tar from 'tar-stream';
 import { SociError } from '../../lib/errors.js';
@@ -13,6 +12,7 @@ import type { ParsedEntry } from '../../lib/tar/header-parser.js';
 import { encodeArchiveEnd, encodeFileHeader, encodePadding } from '../../lib/tar/header-writer.js';
 import { ARCHIVE, GO, LENIENT, type TarPolicy } from '../../lib/tar/policy.js';
 import { TarWalk } from '../../lib/tar/tar-walk.js';
+import fc from '../property.js';
 import { tarOf } from '../span/sample-layers.js';
 import { concat, END_OF_ARCHIVE, gnuLong, header, padded, pax } from './tar-builder.js';
 import { readEntries } from './tar-walk.js';

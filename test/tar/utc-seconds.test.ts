@@ -1,9 +1,10 @@
 /** Times read out of bytes are those that the parser of their text finds. */
-import fc from 'fast-check';
+
 import t from 'tap';
 import { ByteView } from '../../lib/tar/byte-view.js';
 import { formatTime, parseTime } from '../../lib/tar/time.js';
 import { UtcSeconds } from '../../lib/tar/utc-seconds.js';
+import fc from '../property.js';
 
 function viewOf(text: string): ByteView {
   const view = new ByteView();

@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { ByteView } from '../../lib/tar/byte-view.js';
 import { DirectoryTrail } from '../../lib/tree/directory-trail.js';
 import { ROOT } from '../../lib/tree/path-walk.js';
+import fc from '../property.js';
 
 function viewOf(path: string): ByteView {
   const view = new ByteView();

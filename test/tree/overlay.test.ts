@@ -1,13 +1,12 @@
-import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import tar from 'tar-stream';
-
 import { InodeTree } from '../../lib/tree/inode-tree.js';
 import { KIND } from '../../lib/tree/node-kind.js';
 import { Overlay } from '../../lib/tree/overlay.js';
 import { NONE, ROOT } from '../../lib/tree/path-walk.js';
 import { buildZtoc } from '../../lib/ztoc/build.js';
 import type { Ztoc } from '../../lib/ztoc/ztoc.js';
+import fc from '../property.js';
 
 /** An entry of a layer: 'path/' is a directory, 'path' a file, 'path -> target' a symbolic, 'path = target' a hard link. */
 type Line = string;

@@ -1,5 +1,5 @@
 /** The frozen tree: what it says of names and inodes, how they are numbered, what it weighs, and hostile copies of it. */
-import fc from 'fast-check';
+
 import t from 'tap';
 import { SociError } from '../../lib/errors.js';
 import { Freezer } from '../../lib/tree/freeze.js';
@@ -17,6 +17,7 @@ import {
   NAME_BYTES,
   TreeTable,
 } from '../../lib/tree/tree-table.js';
+import fc from '../property.js';
 import { layerOf, type SampleEntry } from './sample-toc.js';
 
 function treeOf(layers: readonly (readonly SampleEntry[])[], whiteouts: Whiteouts = 'apply'): TreeTable {

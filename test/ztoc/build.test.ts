@@ -6,7 +6,6 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import fc from 'fast-check';
 import t from 'tap';
 import { pack } from 'tar-stream';
 import type { EngineName } from '../../lib/binding.js';
@@ -19,6 +18,7 @@ import { encodeZtoc, type ZtocParts } from '../../lib/ztoc/encode.js';
 import type { LayerInput } from '../../lib/ztoc/layer-input.js';
 import { verifyZtoc } from '../../lib/ztoc/verify.js';
 import { Ztoc } from '../../lib/ztoc/ztoc.js';
+import fc from '../property.js';
 import { concat, END_OF_ARCHIVE, gnuLong, header, padded, pax } from '../tar/tar-builder.js';
 import { CORPUS, corpusRows, fixture, GOLDENS, sha256 } from './fixtures.js';
 

@@ -1,7 +1,6 @@
 /** The ztoc format: bytes to object and back, and what is refused on the way. */
 import { inspect } from 'node:util';
 import { gunzipSync } from 'node:zlib';
-import fc from 'fast-check';
 import { Builder } from 'flatbuffers';
 import t from 'tap';
 import { SociError } from '../../lib/errors.js';
@@ -13,6 +12,7 @@ import { encodeTarZinfo } from '../../lib/ztoc/codec/tar-zinfo.js';
 import { encodeZtoc } from '../../lib/ztoc/encode.js';
 import { cleanPath } from '../../lib/ztoc/entry-path.js';
 import { Ztoc } from '../../lib/ztoc/ztoc.js';
+import fc from '../property.js';
 import { readEntries } from '../tar/tar-walk.js';
 import { fixture, sha256 } from './fixtures.js';
 import { checkpoint, DIGEST, entry, type Sample, sampleZtoc } from './sample-ztoc.js';
