@@ -100,7 +100,7 @@ export interface Repository {
 
   listTags(options?: AbortableOptions): Promise<string[]>;
 
-  /** Manifests whose subject is `digest`, sorted by digest; an empty list when there are none. */
+  /** Manifests whose subject is `digest`, in the order in which they are listed; an empty list when there are none. */
   referrers(digest: string, options?: ReferrersOptions): Promise<Descriptor[]>;
 
   /** Makes everything pushed so far permanent. An archive is written only now; elsewhere nothing is left to do. */
