@@ -27,7 +27,8 @@ export function overview(group: string): string {
     'Commands:',
     ...columns(rows),
     '',
-    'IMAGE is registry/repo:tag, …@sha256:DIGEST, oci:DIR[:TAG] or oci-archive:FILE[:TAG].',
+    'IMAGE is registry/repo:tag, …@sha256:DIGEST, oci:DIR[:TAG], oci-archive:FILE[:TAG] or, of docker save,',
+    'docker-archive:FILE[:NAME:TAG].',
     'seekable-oci help COMMAND explains one; --version prints the version. Options may stand anywhere.',
     ...EXIT_STATUS,
   ];

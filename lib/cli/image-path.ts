@@ -4,7 +4,7 @@
  */
 import { UsageError } from './command.js';
 
-const PREFIX = /^(?:docker:\/\/|(?:oci|oci-archive):(?!\/\/)(?:[A-Za-z]:(?=[\\/][^:]))?)/;
+const PREFIX = /^(?:docker:\/\/|(?:oci|oci-archive|docker-archive):(?!\/\/)(?:[A-Za-z]:(?=[\\/][^:]))?)/;
 
 export interface ImagePathOperand {
   readonly image: string;

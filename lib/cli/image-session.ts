@@ -229,7 +229,7 @@ export class ImageSession {
       semantics: this.#semantics,
       cacheDirectory: this.cacheDirectory,
       signal: this.signal,
-      onProgress: this.#progress(),
+      onProgress: this.#progress(image.startsWith('docker-archive:') ? '' : INDEX_ADVICE),
     });
     const { found } = opened.index ?? {};
     this.reporter.debug(
@@ -277,16 +277,16 @@ export class ImageSession {
     if (notes.length > MAX_NOTES) this.reporter.line(`and ${notes.length - MAX_NOTES} more of this kind`);
   }
 
-  #progress(): (progress: ImageProgress) => void {
+  /** @param advice How building can be avoided. */
+  #progress(advice: string): (progress: ImageProgress) => void {
     const announced = new Set<string>();
     return ({ phase, layer, digest, bytes, size }) => {
       const label = `layer ${layer} ${shortDigest(digest)}`;
       const key = `${phase} ${digest}`;
       if (!announced.has(key)) {
         announced.add(key);
-        const advice = phase === 'build' ? "; 'index create' on the image avoids it" : '';
         this.reporter.line(
-          `${label} ${WHY_WHOLE[phase]}: reading all of it (${byteText(size)}), once${advice}`,
+          `${label} ${WHY_WHOLE[phase]}: reading all of it (${byteText(size)}), once${phase === 'build' ? advice : ''}`,
         );
       }
       if (bytes < size) this.reporter.progress(key, label, bytes, size);
@@ -304,6 +304,7 @@ export class ImageSession {
   }
 }
 
+const INDEX_ADVICE = "; 'index create' on the image avoids it";
 const WHY_WHOLE: Readonly<Record<ImageProgress['phase'], string>> = {
   build: 'has no ztoc that can be used',
   unpack: 'can have no ztoc',
@@ -318,7 +319,7 @@ export function shortDigest(digest: string): string {
 /** The registry that an operand names, none for layouts. @throws UsageError, SociError ERR_SOCI_REFERENCE */
 function registryOf(image: string): string[] {
   const at = image.indexOf('@');
-  if (at >= 0 && !/^oci(-archive)?:/.test(image) && !isDigest(image.slice(at + 1))) {
+  if (at >= 0 && !/^(oci|oci-archive|docker-archive):/.test(image) && !isDigest(image.slice(at + 1))) {
     // What people write there is a password as often as not, so it is not repeated.
     throw new UsageError(
       "IMAGE: expected a digest behind '@'; users and passwords go to --user and --password-stdin",

@@ -3,8 +3,25 @@
  * that says so: they would be looked for on Docker Hub, or make no reference.
  */
 import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { ArchiveFiles } from '../registry/archive-files.js';
+import { DOCKER_ARCHIVE_MANIFEST } from '../registry/docker-manifest.js';
 import { UsageError } from './command.js';
+
+/** What an archive is, as far as its members tell. */
+async function prefixOf(path: string): Promise<string> {
+  const archive = new ArchiveFiles(resolve(path), path);
+  try {
+    const has = async (name: string) => (await archive.size(name)) !== undefined;
+    if (await has('index.json')) return `oci-archive:${path}, it is an OCI archive`;
+    if (await has(DOCKER_ARCHIVE_MANIFEST)) return `docker-archive:${path}, it is what docker save writes`;
+  } catch {
+    // Compressed, cut short, or no tar: whoever opens it by its prefix is told so.
+  } finally {
+    await archive.close();
+  }
+  return `oci-archive:${path} for an OCI archive, docker-archive:${path} for what docker save writes (a layer by itself is for the ztoc commands)`;
+}
 
 /** @throws UsageError that names the prefix, when `image` is an OCI layout, another folder, or a tar file here */
 export async function refuseLocalPath(image: string): Promise<void> {
@@ -13,9 +30,7 @@ export async function refuseLocalPath(image: string): Promise<void> {
   if (found === undefined) return;
   if (found.isFile() && isPath) {
     const shown = JSON.stringify(image);
-    throw new UsageError(
-      `IMAGE: ${shown} is a file here; expected oci-archive:${image} for an OCI archive (a layer by itself is for the ztoc commands)`,
-    );
+    throw new UsageError(`IMAGE: ${shown} is a file here; expected ${await prefixOf(image)}`);
   }
   if (!found.isDirectory()) return;
   const layout = await stat(join(image, 'index.json')).catch(() => undefined);

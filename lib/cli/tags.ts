@@ -16,6 +16,9 @@ export const tags: Command = {
   summary: 'Lists the tags of a repository, sorted.',
   operands: ['REPO'],
   options: IMAGE_OPTIONS,
-  notes: ['REPO is registry/repo, oci:DIR or oci-archive:FILE; a tag behind it is of no importance.'],
+  notes: [
+    'REPO is registry/repo, oci:DIR, oci-archive:FILE or docker-archive:FILE; a tag behind it is of no',
+    'importance.',
+  ],
   run,
 };

@@ -39,8 +39,8 @@ export interface ImageInRepository {
 const MAX_REASONS = 5;
 
 /**
- * Opens an image: `registry/repo:tag`, `…@sha256:…`, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, or one in a repository
- * that is open (and stays open when the image is closed).
+ * Opens an image: `registry/repo:tag`, `…@sha256:…`, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`,
+ * `docker-archive:FILE[:NAME:TAG]`, or one in a repository that is open (and stays open when the image is closed).
  *
  * @throws SociError ERR_SOCI_REFERENCE, ERR_SOCI_PLATFORM, ERR_SOCI_MANIFEST, ERR_SOCI_LIMIT; for an index that was
  *   named also ERR_SOCI_INDEX_FORMAT and ERR_SOCI_INDEX_MISMATCH; ERR_SOCI_NO_ZTOC with `missingZtoc: 'fail'`;

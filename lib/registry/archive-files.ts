@@ -53,6 +53,11 @@ export class ArchiveFiles implements LayoutFiles {
     return (await this.#open(signal))?.members.get(path)?.size;
   }
 
+  /** Where `path` is in the archive: files that are links to one another have one place. */
+  async locate(path: string, signal?: AbortSignal): Promise<ArchiveMember | undefined> {
+    return (await this.#open(signal))?.members.get(path);
+  }
+
   async open(path: string, signal?: AbortSignal): Promise<RangeSource> {
     if (this.#staged.has(path)) {
       return await (await this.#staging!).files.open(path, signal);

@@ -1,14 +1,16 @@
 /**
  * Where an image is, as people write it: `registry/repo:tag`, `…@sha256:…`,
- * `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]` (with `@sha256:…` in the place of a tag). `docker://REF` is REF, as
- * skopeo and buildah write it; of other schemes the message says what to write instead.
+ * `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]` (with `@sha256:…` in the place of a tag), and what containers-transports(5)
+ * says of `docker-archive:FILE[:NAME[:TAG]]` and `docker-archive:FILE:@N`. `docker://REF` is REF, as skopeo and buildah
+ * write it; of other schemes the message says what to write instead.
  */
 import { resolve } from 'node:path';
 import { checkOptions } from '../arguments.js';
 import { SociError } from '../errors.js';
 import { ArchiveFiles } from './archive-files.js';
 import { isDigest } from './digest.js';
-import { DirectoryFiles } from './layout-files.js';
+import { DockerArchiveFiles, fullName } from './docker-archive-files.js';
+import { DirectoryFiles, type LayoutFiles } from './layout-files.js';
 import { LayoutRepository } from './layout-repository.js';
 import { type ImageReference, parseReference, referenceTarget } from './reference.js';
 import {
@@ -27,12 +29,21 @@ export type ImageLocation =
       readonly path: string;
       /** Tag, full name or digest; undefined for the only image. */
       readonly reference?: string;
+    }
+  | {
+      readonly kind: 'docker-archive';
+      /** As written. */
+      readonly path: string;
+      /** Full name, `docker.io/library/alpine:3.18`; undefined for the only image. */
+      readonly reference?: string;
+      /** Place of the image in the archive, from 0 on. */
+      readonly position?: number;
     };
 
 const DOCKER = 'docker://';
 /** What containers/image and others call places that we do not read. */
 const OTHER_SCHEMES =
-  /^(docker-archive|docker-daemon|containers-storage|dir|tarball|ostree|sif):|^([a-z][a-z0-9+.-]*):\/\//i;
+  /^(docker-daemon|containers-storage|dir|tarball|ostree|sif):|^([a-z][a-z0-9+.-]*):\/\//i;
 
 /** @throws SociError ERR_SOCI_REFERENCE for what would otherwise be taken for the name of a repository */
 function refuseOtherSchemes(text: string): void {
@@ -47,13 +58,34 @@ function refuseOtherSchemes(text: string): void {
     : `copy the image first, \`${copy}\`, and name oci-archive:FILE.tar`;
   throw new SociError(
     'ERR_SOCI_REFERENCE',
-    `${JSON.stringify(text.slice(0, 200))}: expected REGISTRY/REPOSITORY[:TAG], docker://…, oci:DIR or oci-archive:FILE, found the scheme '${scheme}'; ${advice}`,
+    `${JSON.stringify(text.slice(0, 200))}: expected REGISTRY/REPOSITORY[:TAG], docker://…, oci:DIR, oci-archive:FILE or docker-archive:FILE, found the scheme '${scheme}'; ${advice}`,
     { data: { reference: text.slice(0, 200), scheme } },
   );
 }
 
+const DOCKER_ARCHIVE = 'docker-archive:';
+
+/** The first colon ends the path; what is behind it is the name that docker knows the image by, or its place. */
+function parseDockerArchive(text: string): ImageLocation {
+  const [, path = '', reference] = /^((?:[A-Za-z]:[\\/])?[^:]*)(?::(.*))?$/s.exec(text) ?? [];
+  const position = /^@(\d{1,6})$/.exec(reference ?? '')?.[1];
+  if (path === '' || reference === '' || (position === undefined && reference?.includes('@'))) {
+    throw new SociError(
+      'ERR_SOCI_REFERENCE',
+      `${JSON.stringify(`${DOCKER_ARCHIVE}${text}`.slice(0, 300))}: expected docker-archive:FILE[:NAME[:TAG]] or docker-archive:FILE:@N (the image at place N, from 0 on)`,
+      { data: { reference: text.slice(0, 300) } },
+    );
+  }
+  const kind = 'docker-archive';
+  if (reference === undefined) return { kind, path };
+  return position === undefined
+    ? { kind, path, reference: fullName(reference) }
+    : { kind, path, position: Number(position) };
+}
+
 /** @throws SociError ERR_SOCI_REFERENCE */
 export function parseImageLocation(text: string): ImageLocation {
+  if (text.startsWith(DOCKER_ARCHIVE)) return parseDockerArchive(text.slice(DOCKER_ARCHIVE.length));
   const scheme = /^(oci|oci-archive):(?!\/\/)(.*)$/s.exec(text);
   if (scheme === null) {
     const reference = text.startsWith(DOCKER) ? text.slice(DOCKER.length) : text;
@@ -98,11 +130,20 @@ export function openImageLocation(
     const repository = new RegistryRepository(transport, parsed.reference, options);
     return { repository, reference: referenceTarget(parsed.reference) };
   }
-  const path = resolve(parsed.path);
-  const files =
-    parsed.kind === 'layout'
-      ? new DirectoryFiles(path, `oci:${parsed.path}`)
-      : new ArchiveFiles(path, `oci-archive:${parsed.path}`);
-  const repository = new LayoutRepository(files, () => transport.foreign(undefined));
+  const repository = new LayoutRepository(filesOf(parsed), () => transport.foreign(undefined));
   return { repository, reference: parsed.reference };
+}
+
+function filesOf(location: Exclude<ImageLocation, { readonly kind: 'registry' }>): LayoutFiles {
+  const path = resolve(location.path);
+  switch (location.kind) {
+    case 'layout':
+      return new DirectoryFiles(path, `oci:${location.path}`);
+    case 'archive':
+      return new ArchiveFiles(path, `oci-archive:${location.path}`);
+    case 'docker-archive': {
+      const archive = new ArchiveFiles(path, `${DOCKER_ARCHIVE}${location.path}`);
+      return new DockerArchiveFiles(archive, location.position);
+    }
+  }
 }

@@ -12,6 +12,8 @@ export interface LayoutFiles {
   readonly name: string;
   /** Identifies the layout among all of this process: updates of one key are done one after the other. */
   readonly key: string;
+  /** Why `write` refuses, and what to do instead; undefined where it does not. */
+  readonly readOnly?: string | undefined;
   /** Bytes; undefined when there is no such file. */
   size(path: string, signal?: AbortSignal): Promise<number | undefined>;
   /** @throws SociError ERR_SOCI_LAYOUT when there is no such file. */

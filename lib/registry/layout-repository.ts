@@ -7,6 +7,7 @@ import { SociError } from '../errors.js';
 import type { AbortableOptions, RangeSource } from '../source/range-source.js';
 import type { Descriptor } from './descriptor.js';
 import { isDigest, requireDigest, requireSha256, sha256Digest, verifyContent } from './digest.js';
+import { DOCKER_ARCHIVE_MANIFEST } from './docker-manifest.js';
 import { type ForeignAccess, ForeignSource, namesUrls, notFoundAnywhere } from './foreign-source.js';
 import type { LayoutFiles } from './layout-files.js';
 import { isNamed, LayoutIndex, refName } from './layout-index.js';
@@ -33,6 +34,7 @@ const MAX_SCANNED = 10_000;
 
 export class LayoutRepository implements Repository {
   readonly name: string;
+  readonly readOnly: string | undefined;
   readonly #files: LayoutFiles;
   readonly #index: LayoutIndex;
   readonly #foreign: (() => ForeignAccess) | undefined;
@@ -45,6 +47,7 @@ export class LayoutRepository implements Repository {
     this.#foreign = foreign;
     this.#index = new LayoutIndex(files);
     this.name = files.name;
+    this.readOnly = files.readOnly;
   }
 
   async resolve(reference?: string, options: AbortableOptions = {}): Promise<Descriptor> {
@@ -255,9 +258,10 @@ export class LayoutRepository implements Repository {
     signal?.throwIfAborted();
     const entries = await this.#index.read(signal);
     if (entries === undefined) {
-      throw new SociError('ERR_SOCI_LAYOUT', `${this.name}: no OCI layout there (no index.json)`, {
-        data: { name: this.name },
-      });
+      const isDocker = (await this.#files.size(DOCKER_ARCHIVE_MANIFEST, signal)) !== undefined;
+      const hint = isDocker ? '; it looks like what docker save writes, which is docker-archive:FILE' : '';
+      const message = `${this.name}: no OCI layout there (no index.json)${hint}`;
+      throw new SociError('ERR_SOCI_LAYOUT', message, { data: { name: this.name } });
     }
     return entries;
   }

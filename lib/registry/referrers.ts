@@ -19,15 +19,16 @@ const MAX_REFERRERS = 10_000;
 /** Of all pages together: every descriptor is kept, with whatever annotations it has. */
 const MAX_LIST_BYTES = 64 * 2 ** 20;
 
-/** Filters, drops duplicates and sorts, so that the same set is always the same list. */
+/** Filters and drops duplicates. The order stays: the first listed index is the one that the reference uses. */
 export function selectReferrers(all: Iterable<Descriptor>, artifactType: string | undefined): Descriptor[] {
   const selected = new Map<string, Descriptor>();
   for (const descriptor of all) {
-    if (artifactType === undefined || descriptor.artifactType === artifactType) {
+    const isWanted = artifactType === undefined || descriptor.artifactType === artifactType;
+    if (isWanted && !selected.has(descriptor.digest)) {
       selected.set(descriptor.digest, descriptor);
     }
   }
-  return [...selected.values()].sort((a, b) => (a.digest < b.digest ? -1 : a.digest > b.digest ? 1 : 0));
+  return [...selected.values()];
 }
 
 /** A status or a failure by which the API shows that it does not exist. */

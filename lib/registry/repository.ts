@@ -7,6 +7,7 @@
  * these methods return have the digest that was asked for. Range reads of a
  * `BlobSource` are the exception, by nature; their reader checks spans.
  */
+import { SociError } from '../errors.js';
 import type { AbortableOptions, RangeSource } from '../source/range-source.js';
 import type { Descriptor } from './descriptor.js';
 import type { ImageIndex, ImageManifest } from './manifest.js';
@@ -60,6 +61,9 @@ export interface Repository {
   /** What messages call it, e.g. `registry.example/app` or `oci:images`. */
   readonly name: string;
 
+  /** Why nothing can be stored here, and what to do instead; undefined where things can. */
+  readonly readOnly?: string | undefined;
+
   /**
    * The descriptor of a tag or digest; in a layout also of its only image (undefined).
    *
@@ -96,7 +100,7 @@ export interface Repository {
 
   listTags(options?: AbortableOptions): Promise<string[]>;
 
-  /** Manifests whose subject is `digest`, sorted by digest; an empty list when there are none. */
+  /** Manifests whose subject is `digest`, in the order in which they are listed; an empty list when there are none. */
   referrers(digest: string, options?: ReferrersOptions): Promise<Descriptor[]>;
 
   /** Makes everything pushed so far permanent. An archive is written only now; elsewhere nothing is left to do. */
@@ -104,6 +108,11 @@ export interface Repository {
 
   /** Frees what is held. What an archive has not committed is discarded. */
   close(): Promise<void>;
+}
+
+/** Before the work is done whose result could not be stored. @throws SociError ERR_SOCI_LAYOUT */
+export function requireWritable({ name, readOnly }: Repository): void {
+  if (readOnly !== undefined) throw new SociError('ERR_SOCI_LAYOUT', readOnly, { data: { name } });
 }
 
 export const DEFAULT_MAX_BLOB_BYTES = 32 * 1024 * 1024;

@@ -11,6 +11,7 @@ import { isDigest } from '../registry/digest.js';
 import type { OpenedLocation } from '../registry/image-location.js';
 import { LayoutRepository } from '../registry/layout-repository.js';
 import { RegistryRepository } from '../registry/registry-repository.js';
+import { requireWritable } from '../registry/repository.js';
 import {
   type BuiltIndexes,
   buildIndexes,
@@ -57,6 +58,7 @@ export async function convertImage(
   checkOptions('convertImage', options, CONVERT_OPTIONS);
   checkBuildOptions(options);
   const { platforms, signal, dryRun = false, onEvent } = options;
+  if (!dryRun) requireWritable(target.repository);
   const tag = target.reference;
   if (tag !== undefined && isDigest(tag)) {
     const message = `${target.repository.name}@${tag}: a converted image gets a digest of its own, name a tag`;

@@ -9,7 +9,7 @@ import type { Descriptor } from '../registry/descriptor.js';
 import { requireSha256 } from '../registry/digest.js';
 import type { OpenedLocation } from '../registry/image-location.js';
 import { formatPlatform, type Platform } from '../registry/platform.js';
-import type { Repository } from '../registry/repository.js';
+import { type Repository, requireWritable } from '../registry/repository.js';
 import { ContentCopy } from './content-copy.js';
 import { fetchIndex } from './index-candidates.js';
 import type { IndexEventHandler } from './index-event.js';
@@ -62,6 +62,7 @@ export async function copyIndex(
 ): Promise<CopyIndexResult> {
   checkOptions('copyIndex', options, COPY_OPTIONS);
   const { platforms, index, signal } = options;
+  requireWritable(target.repository);
   const { images } = await resolveImages(target.repository, target.reference, { platforms, signal });
   const copy = new ContentCopy(source.repository, target.repository, options);
   const copied: CopiedIndex[] = [];

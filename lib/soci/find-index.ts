@@ -14,6 +14,7 @@ import {
   annotatedIndex,
   type FoundIndex,
   fetchIndex,
+  firstReferringIndex,
   type IndexAttempt,
   referringIndexes,
 } from './index-candidates.js';
@@ -41,8 +42,8 @@ export type IndexSearch =
     };
 
 /**
- * Looks for an index of `image`. Of several v1 indexes the one that covers most layers is taken, then the one with
- * the lowest digest, so that everybody always takes the same.
+ * Looks for an index of `image`. Of several v1 indexes the first listed is taken, as the reference does, so that both
+ * always take the same; one that cannot be used is passed over.
  *
  * @throws SociError for an index that the caller named: ERR_SOCI_REGISTRY_NOT_FOUND, ERR_SOCI_INDEX_FORMAT,
  *   ERR_SOCI_INDEX_MISMATCH, …. Otherwise failures are part of the result, and only an abort rejects.
@@ -61,13 +62,9 @@ export async function findIndex(
   }
   const attempts: IndexAttempt[] = [];
   for (const version of order) {
-    const [found, ...others] = await candidates(version, repository, image, attempts, signal);
-    if (found === undefined) continue;
-    for (const { descriptor, covered } of others) {
-      const message = `another index covers ${found.covered} layers, this one ${covered}`;
-      attempts.push({ version, digest: descriptor.digest, outcome: 'not-chosen', message });
-    }
-    return { status: 'found', found, attempts };
+    const find = version === 'v1' ? firstReferringIndex : annotatedIndex;
+    const found = await find(repository, image, attempts, signal);
+    if (found !== undefined) return { status: 'found', found, attempts };
   }
   const unreachable = attempts.some(({ outcome }) => outcome === 'unreachable');
   return { status: unreachable ? 'unreachable' : 'none', attempts };
@@ -89,19 +86,7 @@ export async function listIndexes(
   checkOptions('listIndexes', options, ABORTABLE_NAMES);
   const { signal } = options;
   const attempts: IndexAttempt[] = [];
-  const v2 = await candidates('v2', repository, image, attempts, signal);
-  const v1 = await candidates('v1', repository, image, attempts, signal);
-  return { indexes: [...v2, ...v1], attempts };
-}
-
-async function candidates(
-  version: SociIndexVersion,
-  repository: Repository,
-  image: PlatformManifest,
-  attempts: IndexAttempt[],
-  signal: AbortSignal | undefined,
-): Promise<readonly FoundIndex[]> {
-  if (version === 'v1') return await referringIndexes(repository, image, attempts, signal);
-  const found = await annotatedIndex(repository, image, attempts, signal);
-  return found === undefined ? [] : [found];
+  const v2 = await annotatedIndex(repository, image, attempts, signal);
+  const v1 = await referringIndexes(repository, image, attempts, signal);
+  return { indexes: v2 === undefined ? v1 : [v2, ...v1], attempts };
 }

@@ -20,7 +20,7 @@ import {
   type SociIndexVersion,
 } from './soci-index.js';
 
-/** Of many referrers only so many are looked at, lowest digests first. */
+/** Of many referrers only so many are looked at, in the order in which they are listed. */
 const MAX_CANDIDATES = 32;
 const CONCURRENCY = 4;
 
@@ -40,7 +40,8 @@ export interface IndexAttempt {
   readonly digest?: string;
   /**
    * 'absent': there is none. 'unusable': there is one, but it is missing, malformed or another image's.
-   * 'unreachable': the repository could not be asked. 'not-chosen': a good one, but another was better.
+   * 'unreachable': the repository could not be asked. 'not-chosen': not looked at, since another
+   * one is listed before it, or too many are.
    */
   readonly outcome: 'absent' | 'unusable' | 'unreachable' | 'not-chosen';
   readonly message: string;
@@ -78,13 +79,58 @@ export async function annotatedIndex(
   }
 }
 
-/** The indexes that refer to the manifest (v1), the one that covers most layers first, then by digest. */
+/** The indexes that refer to the manifest (v1), as they are listed. */
 export async function referringIndexes(
   repository: Repository,
   image: PlatformManifest,
   attempts: IndexAttempt[],
   signal: AbortSignal | undefined,
 ): Promise<readonly FoundIndex[]> {
+  const referrers = await listReferring(repository, image, attempts, signal);
+  const candidates = await runBounded(referrers, CONCURRENCY, signal, async (referrer, abort) => {
+    try {
+      return await fetchIndex(repository, image, referrer, 'referrer', abort);
+    } catch (error) {
+      return failedAttempt('v1', referrer.digest, error, abort);
+    }
+  });
+  const usable: FoundIndex[] = [];
+  for (const candidate of candidates) {
+    if ('outcome' in candidate) attempts.push(candidate);
+    else usable.push(candidate);
+  }
+  return usable;
+}
+
+/** The first of them that can be used; those behind it are not fetched. */
+export async function firstReferringIndex(
+  repository: Repository,
+  image: PlatformManifest,
+  attempts: IndexAttempt[],
+  signal: AbortSignal | undefined,
+): Promise<FoundIndex | undefined> {
+  const referrers = await listReferring(repository, image, attempts, signal);
+  for (const [position, referrer] of referrers.entries()) {
+    try {
+      const found = await fetchIndex(repository, image, referrer, 'referrer', signal);
+      const message = `${found.descriptor.digest} is listed before it`;
+      for (const { digest } of referrers.slice(position + 1)) {
+        attempts.push({ version: 'v1', digest, outcome: 'not-chosen', message });
+      }
+      return found;
+    } catch (error) {
+      attempts.push(failedAttempt('v1', referrer.digest, error, signal));
+    }
+  }
+  return undefined;
+}
+
+async function listReferring(
+  repository: Repository,
+  image: PlatformManifest,
+  attempts: IndexAttempt[],
+  signal: AbortSignal | undefined,
+): Promise<readonly Descriptor[]> {
   let referrers: readonly Descriptor[];
   try {
     const artifactType = SOCI_INDEX_TYPE.v1;
@@ -103,25 +149,7 @@ export async function referringIndexes(
     const message = `only ${MAX_CANDIDATES} of ${referrers.length} indexes are looked at`;
     attempts.push({ version: 'v1', digest, outcome: 'not-chosen', message });
   }
-  const candidates = await runBounded(
-    referrers.slice(0, MAX_CANDIDATES),
-    CONCURRENCY,
-    signal,
-    async (referrer, abort) => {
-      try {
-        return await fetchIndex(repository, image, referrer, 'referrer', abort);
-      } catch (error) {
-        return failedAttempt('v1', referrer.digest, error, abort);
-      }
-    },
-  );
-  const usable: FoundIndex[] = [];
-  for (const candidate of candidates) {
-    if ('outcome' in candidate) attempts.push(candidate);
-    else usable.push(candidate);
-  }
-  // Stable, and the referrers are sorted by digest.
-  return usable.sort((a, b) => b.covered - a.covered);
+  return referrers.slice(0, MAX_CANDIDATES);
 }
 
 function failedAttempt(

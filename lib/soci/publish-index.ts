@@ -7,6 +7,7 @@
 import { checkOptions, type OptionNames } from '../arguments.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import type { OpenedLocation } from '../registry/image-location.js';
+import { requireWritable } from '../registry/repository.js';
 import { announced } from './announced-events.js';
 import {
   type BuiltIndexes,
@@ -72,6 +73,7 @@ export async function publishIndex(
   checkOptions('publishIndex', options, PUBLISH_OPTIONS);
   checkBuildOptions(options);
   const { target = repository, existing: policy = 'warn', dryRun = false, signal, onEvent } = options;
+  if (!dryRun) requireWritable(target);
   const { images, absent } = await imagesToIndex({ repository, reference }, options);
   const present = new Map<string, readonly Descriptor[]>();
   const wanted: PlatformImage[] = [];

@@ -8,6 +8,7 @@ import { SociError } from '../errors.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import { requireSha256 } from '../registry/digest.js';
 import type { OpenedLocation } from '../registry/image-location.js';
+import { requireWritable } from '../registry/repository.js';
 import { resolveImages } from './platform-images.js';
 import { parseSociIndex } from './soci-index.js';
 
@@ -32,6 +33,7 @@ export async function removeIndex(
   checkOptions('removeIndex', options, REMOVE_OPTIONS);
   const { dryRun, signal } = options;
   const { repository, reference } = location;
+  if (dryRun !== true) requireWritable(repository);
   const where = `${repository.name}@${requireSha256(digest, 'index')}`;
   const { bytes } = await repository.getManifest(digest, { signal });
   const { version, subject } = parseSociIndex(bytes, where);

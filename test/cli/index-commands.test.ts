@@ -124,8 +124,8 @@ t.test('index ls and index info', async t => {
     'ERR_SOCI_REGISTRY_NOT_FOUND',
   );
 
-  await command(['index', 'create', name, '--platform', 'linux/amd64', '--min-layer-size', '1000']);
   await command(['index', 'create', name, ...ALL]);
+  await command(['index', 'create', name, '--platform', 'linux/amd64', '--min-layer-size', '1000']);
   const list = json(await command(['index', 'ls', '--json', name]));
   t.equal(list.length, 3);
   t.match(list[0], { version: 'v1', platform: 'linux/amd64', layers: '2/2', used: true, digest: DIGEST });

@@ -25,6 +25,7 @@ import {
   unpackedTree,
   writersImage,
 } from './support/images.js';
+import { run } from './support/process.js';
 import type { TreeEntry } from './support/sample-tree.js';
 import { needs } from './support/tools.js';
 import { workspace } from './support/workspace.js';
@@ -87,6 +88,24 @@ t.test('the same files from wherever it is', { skip }, async t => {
   await pushIndex(await createIndex(open(docker), OPTIONS));
   t.ok(await readsAs(t, docker, tree, { transport, missingZtoc: 'fail' }), 'as Docker schema 2');
 });
+
+for (const tool of ['skopeo', 'buildah'] as const) {
+  const missing = tool === 'buildah' && (needs('buildah') || BUILDAH_NEEDS_ROOT);
+  t.test(`a docker archive of ${tool}`, { skip: skip || missing }, async t => {
+    const scratch = await workspace(t);
+    const made = join(scratch, 'made');
+    const archive = `docker-archive:${join(scratch, 'saved.tar')}:app:1`;
+    if (tool === 'skopeo') {
+      await run('skopeo', ['copy', `oci:${layout}:v1`, archive]);
+    } else {
+      await buildahImage(join(scratch, 'buildah'), archive);
+    }
+    await run('skopeo', ['copy', archive, `oci:${made}:v1`]);
+    const expected = await unpackedTree(join(scratch, 'unpacked'), made, 'v1');
+    await readsAs(t, archive, expected, {});
+    await readsAs(t, archive.replace(/:app:1$/, ''), expected, {});
+  });
+}
 
 t.test('what one small file costs', { skip }, async t => {
   const registry = await DockerRegistry.start(t);

@@ -154,12 +154,7 @@ t.test('image locations', t => {
   t.match(parseImageLocation('debian:12'), { kind: 'registry', reference: { tag: '12' } });
   t.same(parseImageLocation('docker://r.example/a:1'), parseImageLocation('r.example/a:1'));
   t.match(parseImageLocation('dir:1'), { kind: 'registry', reference: { repository: 'library/dir' } });
-  for (const other of [
-    'docker-archive:x.tar',
-    'docker-archive:/x',
-    'dir:/x',
-    'containers-storage:r.example/a:1',
-  ]) {
+  for (const other of ['dir:/x', 'docker-daemon:/x', 'containers-storage:r.example/a:1']) {
     t.throws(() => parseImageLocation(other), {
       code: 'ERR_SOCI_REFERENCE',
       message: /skopeo copy .* oci-archive:/,
@@ -180,6 +175,25 @@ t.test('image locations', t => {
     path: 'x.tar',
     reference: `sha256:${HEX}`,
   });
+  const docker = 'docker-archive';
+  t.same(parseImageLocation('docker-archive:x@y.tar'), { kind: docker, path: 'x@y.tar' });
+  t.same(parseImageLocation('docker-archive:/x.tar:app'), {
+    kind: docker,
+    path: '/x.tar',
+    reference: 'docker.io/library/app:latest',
+  });
+  t.same(parseImageLocation('docker-archive:x.tar:localhost:5000/app:1'), {
+    kind: docker,
+    path: 'x.tar',
+    reference: 'localhost:5000/app:1',
+  });
+  t.same(parseImageLocation('docker-archive:x.tar:@2'), { kind: docker, path: 'x.tar', position: 2 });
+  for (const bad of ['', ':app', 'x.tar:', 'x.tar:@', `x.tar:app@sha256:${HEX}`]) {
+    t.throws(() => parseImageLocation(`docker-archive:${bad}`), {
+      code: 'ERR_SOCI_REFERENCE',
+      message: /expected docker-archive:FILE/,
+    });
+  }
   t.same(parseImageLocation('oci:C:\\images:v1'), { kind: 'layout', path: 'C:\\images', reference: 'v1' });
   t.same(parseImageLocation('oci:me@home'), { kind: 'layout', path: 'me@home' });
   t.throws(() => parseImageLocation('oci:'), { code: 'ERR_SOCI_REFERENCE' });

@@ -181,7 +181,7 @@ t.test('what the annotation names must be a v2 index for these layers', async t 
 });
 
 t.test(
-  'of several referrers the one that covers most layers, then the lowest digest: always the same',
+  'of several referrers the first listed is used, as the reference does, and the others are not fetched',
   async t => {
     for (const referrers of [true, false]) {
       const registry = await startRegistry(t, { referrers, pageSize: 2 });
@@ -193,13 +193,36 @@ t.test(
       const fewer = [await pushForged(repository, [a], subject), await pushForged(repository, [b], subject)];
       const full: string[] = [];
       for (const tool of ['x', 'y', 'z']) full.push(await pushForged(repository, [a, b], subject, tool));
-      const search = await findIndex(repository, image);
-      t.equal(search.found?.descriptor.digest, full.sort()[0]);
-      t.equal(search.found?.covered, 2);
+      const artifactType = SOCI_INDEX_TYPE.v1;
+      const listed = await repository.referrers(subject.digest, { artifactType });
       t.same(
-        search.attempts.filter(({ outcome }) => outcome === 'not-chosen').map(({ digest }) => digest),
-        [...full.slice(1), ...fewer.sort()],
+        listed.map(({ digest }) => digest),
+        [...fewer, ...full],
+        'in the order of the registry',
       );
+      registry.requests.length = 0;
+      const search = await findIndex(repository, image);
+      t.equal(search.found?.descriptor.digest, fewer[0]);
+      t.equal(search.found?.covered, 1);
+      t.match(
+        search.attempts.filter(({ digest }) => digest !== undefined),
+        [fewer[1], ...full].map(digest => ({
+          outcome: 'not-chosen',
+          digest,
+          message: /is listed before it/,
+        })),
+      );
+      t.equal(registry.requests.filter(({ path }) => path.includes('manifests/sha256:')).length, 1);
+
+      const none = { status: 404, headers: {} };
+      registry.inject({ match: { path: fewer[0]! }, reply: none });
+      const next = await findIndex(repository, image);
+      t.equal(next.found?.descriptor.digest, fewer[1], 'one that cannot be used is passed over');
+      t.match(
+        next.attempts.find(({ digest }) => digest === fewer[0]),
+        { outcome: 'unusable' },
+      );
+      registry.clearFaults();
     }
   },
 );
@@ -289,10 +312,18 @@ t.test('of many referrers only some are looked at', async t => {
   const subject = await pushSample(repository, [layerA], { tag: 'latest' });
   const a = await ztocOf(repository, layerA);
   for (let i = 0; i < 40; i++) await pushForged(repository, [a], subject, `tool ${i}`);
+  const image = await imageAt(repository);
+  const indexes = async () =>
+    (await repository.referrers(subject.digest, { artifactType: SOCI_INDEX_TYPE.v1 })).map(
+      ({ digest }) => digest,
+    );
+  for (const digest of await indexes()) {
+    registry.inject({ match: { path: digest }, reply: { status: 404, headers: {} } });
+  }
   registry.requests.length = 0;
-  const search = await findIndex(repository, await imageAt(repository));
-  t.equal(search.status, 'found');
-  t.equal(search.attempts.filter(({ outcome }) => outcome === 'not-chosen').length, 39);
+  const search = await findIndex(repository, image);
+  t.equal(search.status, 'none');
+  t.equal(search.attempts.filter(({ outcome }) => outcome === 'not-chosen').length, 8);
   t.equal(registry.requests.filter(({ path }) => path.includes('manifests/sha256:')).length, 32);
 });
 
