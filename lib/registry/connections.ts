@@ -7,7 +7,7 @@
 import type { LookupFunction } from 'node:net';
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
 
-import { type Dispatcher, ProxyAgent } from 'undici';
+import type { Dispatcher } from 'undici';
 
 import type { Connections } from '../source/http/guarded-connections.js';
 import { guardedLookup } from '../source/http/guarded-lookup.js';
@@ -44,6 +44,7 @@ export class EndpointConnections implements Connections {
   readonly #own: ConnectOptions;
   readonly #foreign: ConnectOptions;
   readonly #agents = new Map<string, Agent>();
+  #destroyed = false;
 
   /** @param connectTimeout Milliseconds until TCP and TLS stand. */
   constructor(
@@ -64,29 +65,37 @@ export class EndpointConnections implements Connections {
     this.#foreign = { ...base, ...(foreign === undefined ? {} : { secureContext: foreign }) };
   }
 
-  dispatcherFor({ url }: HttpTarget): Dispatcher {
+  async dispatcherFor({ url }: HttpTarget): Promise<Dispatcher> {
+    const undici = await import('undici');
     const own = url.hostname === this.#home.hostname;
     const proxy = proxyFor(url, this.#env);
     const key = `${own} ${proxy?.href ?? ''}`;
     let agent = this.#agents.get(key);
     if (agent === undefined) {
-      agent = agentFor(own ? this.#own : this.#foreign, proxy);
+      agent = agentFor(undici, own ? this.#own : this.#foreign, proxy);
       this.#agents.set(key, agent);
+      // It was destroyed while undici was loaded: this one fails like all others.
+      if (this.#destroyed) void agent.destroy();
     }
     return agent.dispatcher;
   }
 
   async destroy(): Promise<void> {
+    this.#destroyed = true;
     await Promise.all(Array.from(this.#agents.values(), agent => agent.destroy()));
   }
 }
 
 type Agent = Pick<HttpAgent, 'destroy'> & { readonly dispatcher: Dispatcher };
 
-function agentFor(connect: ConnectOptions, proxy: URL | undefined): Agent {
+function agentFor(undici: typeof import('undici'), connect: ConnectOptions, proxy: URL | undefined): Agent {
   if (proxy === undefined) {
-    return new HttpAgent(MAX_CONNECTIONS, connect);
+    return new HttpAgent(undici, MAX_CONNECTIONS, connect);
   }
-  const dispatcher = new ProxyAgent({ uri: proxy.href, connections: MAX_CONNECTIONS, requestTls: connect });
+  const dispatcher = new undici.ProxyAgent({
+    uri: proxy.href,
+    connections: MAX_CONNECTIONS,
+    requestTls: connect,
+  });
   return { dispatcher, destroy: () => dispatcher.destroy() };
 }

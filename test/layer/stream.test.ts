@@ -166,7 +166,7 @@ t.test('closing a layer ends the stream of its tar', async t => {
 });
 
 t.test('besides the piece that is used, one of two spans is under way for each thread', async t => {
-  const { layer: bytes, ztoc } = await sample(await tarOf([{ name: 'text', body: textLike(60 << 20) }]), {
+  const { layer: bytes, ztoc } = await sample(await tarOf([{ name: 'text', body: textLike(48 << 20) }]), {
     spanSize: 4 << 20,
   });
   for (const decodeConcurrency of [1, 2, 5]) {

@@ -426,17 +426,17 @@ t.test('the ztocs of an index that the caller names are taken without reading th
   );
 });
 
-t.test('a thousand layers, a few at a time', async t => {
+t.test('hundreds of layers, a few at a time', async t => {
   const registry = await startRegistry(t);
   const repository = openRepository(startTransport(t), registry);
   const layers: SampleLayer[] = [];
-  for (let i = 0; i < 1000; i++) {
+  for (let i = 0; i < 300; i++) {
     const bytes = Buffer.alloc(1024);
     bytes.write(`${i}`);
     layers.push({ bytes, mediaType: 'application/vnd.oci.image.layer.v1.tar' });
   }
   const { bytes } = await gzipLayer({ file: 'content' });
-  layers[500] = { bytes, mediaType: GZIP_LAYER };
+  layers[150] = { bytes, mediaType: GZIP_LAYER };
   for (const layer of layers) {
     await registry.storage.writeBlob('demo/app', describe(layer.bytes, '').digest, layer.bytes);
   }
@@ -455,7 +455,7 @@ t.test('a thousand layers, a few at a time', async t => {
     },
   });
   t.equal(created.indexes[0]!.layers.length, 1);
-  t.equal(created.indexes[0]!.skipped.length, 999);
+  t.equal(created.indexes[0]!.skipped.length, 299);
   t.equal(most, 2);
 });
 

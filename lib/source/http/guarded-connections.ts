@@ -11,7 +11,7 @@ import type { HttpTarget } from './target.js';
 
 /** Where requests go out. */
 export interface Connections {
-  dispatcherFor(target: HttpTarget): Dispatcher;
+  dispatcherFor(target: HttpTarget): Promise<Dispatcher>;
   /** Ends all connections; requests under way fail with ERR_SOCI_CLOSED. */
   destroy(): Promise<void>;
 }
@@ -34,11 +34,12 @@ export class GuardedConnections implements Connections {
     this.#resolve = resolve;
   }
 
-  dispatcherFor({ home }: HttpTarget): Dispatcher {
+  async dispatcherFor({ home }: HttpTarget): Promise<Dispatcher> {
+    const undici = await import('undici');
     let agent = this.#agents.get(home.hostname);
     if (agent === undefined) {
       const options = { timeout: this.#timeout, lookup: guardedLookup(home, this.#resolve) };
-      agent = new HttpAgent(this.#connections, options);
+      agent = new HttpAgent(undici, this.#connections, options);
       this.#agents.set(home.hostname, agent);
       // Fails like all others.
       if (this.#destroyed) void agent.destroy();

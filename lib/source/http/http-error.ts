@@ -5,7 +5,6 @@
  * body) gets into a message.
  */
 import { STATUS_CODES } from 'node:http';
-import { errors } from 'undici';
 import { invalidText, SociError, type SociErrorCode } from '../../errors.js';
 import { redactUrl } from './redact.js';
 import { temporary } from './temporary.js';
@@ -88,9 +87,14 @@ export function networkError(
         cause.message === '' ? (reason ?? 'the connection failed') : cause.message,
         { reason },
         // A parser error carries bytes of the reply, so only its wording is kept.
-        cause instanceof errors.HTTPParserError ? undefined : cause,
+        isParserError(cause) ? undefined : cause,
       );
   }
+}
+
+/** By its name, which needs no undici to be loaded. */
+function isParserError(error: Error): boolean {
+  return error.name === 'HTTPParserError';
 }
 
 /** Of several addresses that were tried, the first one's failure stands for all. */
@@ -98,7 +102,7 @@ function reasonOf(error: Error): string | undefined {
   const code = (error as NodeJS.ErrnoException).code;
   if (code !== undefined) return code;
   // undici leaves `code` unset here; the parser's own words are in parentheses.
-  if (error instanceof errors.HTTPParserError) return /\((.+)\)$/.exec(error.message)?.[1];
+  if (isParserError(error)) return /\((.+)\)$/.exec(error.message)?.[1];
   return error instanceof AggregateError && error.errors[0] instanceof Error
     ? reasonOf(error.errors[0])
     : undefined;

@@ -49,7 +49,8 @@ export class HttpTransport {
     this.timeouts = timeouts;
     this.#connections = connections;
     const client = { timeouts, userAgent };
-    const wire: Send = request => exchange(connections.dispatcherFor(request.target), request, client);
+    const wire: Send = async request =>
+      exchange(await connections.dispatcherFor(request.target), request, client);
     this.send = compose(wire, observe, guard, authorise, redirect);
   }
 
@@ -69,6 +70,6 @@ function connectionsOf(
 ): Connections {
   checkInteger('connections', connections, 1);
   return dispatcher
-    ? { dispatcherFor: () => dispatcher, destroy: async () => {} }
+    ? { dispatcherFor: async () => dispatcher, destroy: async () => {} }
     : new GuardedConnections(connections, timeouts.connect);
 }
