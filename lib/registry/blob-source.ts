@@ -22,6 +22,37 @@ export interface RegistryBlob {
   readonly size: number;
 }
 
+type HowToStream = (source: HttpSource, options?: ReadOptions) => AsyncIterable<Uint8Array>;
+
+const plainStream: HowToStream = (source, options) => source.stream(options);
+
+/** What a server without ranges sends is kept on its way: later reads would have to fetch all of it again. */
+function streamKeptBy(whole: WholeBlob): HowToStream {
+  return async function* (source, options = {}) {
+    let rangeless = false;
+    const chunks = source.streamAsRange(options, () => {
+      rangeless = true;
+    });
+    // The reply is there when its first bytes are.
+    const first = await chunks.next();
+    if (first.done === true) return;
+    const all = withFirst(first.value, chunks);
+    yield* rangeless ? whole.keeping(all) : all;
+  };
+}
+
+async function* withFirst(
+  first: Uint8Array,
+  rest: AsyncGenerator<Uint8Array, void, undefined>,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    yield first;
+    yield* rest;
+  } finally {
+    await rest.return(undefined);
+  }
+}
+
 function wordedAsRegistry(error: unknown): unknown {
   if (!(error instanceof SociError) || error.code !== 'ERR_SOCI_HTTP_STATUS') {
     return error;
@@ -74,7 +105,7 @@ export class RegistryBlobSource extends FilledSource {
     this.#whole =
       keepWhole &&
       new WholeBlob({ name: this.name, ...blob }, keepWhole, signal =>
-        this.#streamFrom(this.#rangeless ?? 0, { signal }),
+        this.#streamFrom(this.#rangeless ?? 0, plainStream, { signal }),
       );
   }
 
@@ -97,17 +128,24 @@ export class RegistryBlobSource extends FilledSource {
   }
 
   override stream(options?: ReadOptions): AsyncGenerator<Uint8Array, void, undefined> {
-    return this.#streamFrom(this.#rangeless ?? this.#first, options);
+    const whole = this.#whole;
+    if (whole?.present !== undefined) return whole.present.stream(options);
+    const from = this.#rangeless ?? this.#first;
+    return this.#streamFrom(from, whole === undefined ? plainStream : streamKeptBy(whole), options);
   }
 
-  async *#streamFrom(from: number, options?: ReadOptions): AsyncGenerator<Uint8Array, void, undefined> {
+  async *#streamFrom(
+    from: number,
+    how: HowToStream,
+    options?: ReadOptions,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
     const patience = this.#patience();
     for (let index = from; ; index++) {
       if (this.#isPassedOver(index, patience)) continue;
       let started = false;
       try {
         const source = await this.#open(index, patience);
-        for await (const chunk of source.stream(options)) {
+        for await (const chunk of how(source, options)) {
           started = true;
           yield chunk;
         }
