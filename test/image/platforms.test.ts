@@ -40,6 +40,21 @@ t.test('an image without an index is for what its config says', async t => {
   t.match(error.message, `no image for linux/386; it has ${OTHER_NAME}`);
 });
 
+t.test('a config that had to be read for its platform is fetched once', async t => {
+  const registry = await startRegistry(t);
+  const repository = openRepository(startTransport(t), registry);
+  const image = await push(repository, 'other', OTHER);
+  const host = await push(repository, 'host', HOST);
+  await repository.pushManifest(encodeIndex([host, image]), OCI_INDEX, { tag: 'silent' });
+  for (const reference of [image.digest, 'silent']) {
+    registry.requests.length = 0;
+    const opened = await openImage({ repository, reference }, { platform: OTHER_NAME, index: false });
+    t.teardown(() => opened.close());
+    const { digest } = opened.manifest.manifest.config;
+    t.equal(registry.requests.filter(({ path }) => path.endsWith(digest)).length, 1, reference);
+  }
+});
+
 t.test('entries without a platform are images too, for reading and for indexing', async t => {
   const registry = await startRegistry(t);
   const repository = openRepository(startTransport(t), registry);
