@@ -26,6 +26,8 @@ import {
   type Semantics,
 } from '../index.js';
 import { isDigest } from '../registry/digest.js';
+import { KeptContent } from '../registry/kept-content.js';
+import { RegistryRepository } from '../registry/registry-repository.js';
 import { byteText } from './byte-text.js';
 import { defaultCacheDirectory, defaultCacheFault, makeCacheDirectory } from './cache-directory.js';
 import {
@@ -115,6 +117,7 @@ export class ImageSession {
   readonly cacheDirectory: string | undefined;
   readonly #opened: Repository[] = [];
   readonly #context = new ReadContext();
+  readonly #kept: KeptContent[] = [];
   #built = false;
 
   private constructor(
@@ -194,6 +197,16 @@ export class ImageSession {
     const opened = openImageLocation(image, this.transport);
     this.#opened.push(opened.repository);
     return opened;
+  }
+
+  /** As `open`; manifests, configs and ztocs that any command fetched by digest before are taken from the cache. */
+  openKept(image: string): OpenedLocation {
+    const { repository, reference } = this.open(image);
+    const local = !(repository instanceof RegistryRepository);
+    if (local || this.cacheDirectory === undefined) return { repository, reference };
+    const kept = new KeptContent(this.cacheDirectory);
+    this.#kept.push(kept);
+    return { repository: kept.over(repository), reference };
   }
 
   /** The digest of `--index`. @throws UsageError for 'none' */
@@ -298,7 +311,8 @@ export class ImageSession {
     await Promise.all(this.#opened.map(repository => repository.close()));
     await this.transport.close();
     // Images that were read have seen to it themselves.
-    if (this.#built && this.cacheDirectory !== undefined) {
+    const grown = this.#built || this.#kept.some(({ wrote }) => wrote);
+    if (grown && this.cacheDirectory !== undefined) {
       await pruneCache(this.cacheDirectory, DEFAULT_MAX_CACHE_BYTES);
     }
   }

@@ -24,7 +24,7 @@ async function run(invocation: Invocation): Promise<void> {
     const { output, json, signal } = session;
     const options = await buildOptions(session);
     const dryRun = invocation.options['dry-run'] === true;
-    const result = await publishIndex(session.open(operand), { ...options, existing, signal, dryRun });
+    const result = await publishIndex(session.openKept(operand), { ...options, existing, signal, dryRun });
     reportLargeSpans(session.reporter, result.indexes);
     if (json) {
       const indexes = result.indexes.map(index => ({ ...createdAsJson(index), outcome: index.outcome }));

@@ -29,7 +29,7 @@ async function run(invocation: Invocation): Promise<void> {
   }
   await ImageSession.run(invocation, [operand], async session => {
     const { output, signal, json } = session;
-    const { repository, reference } = session.open(operand);
+    const { repository, reference } = session.openKept(operand);
     const content = await repository.getManifest(reference, { signal });
     const { image, found } = await usedIndex(session, repository, content);
     const { layers } = image.manifest;

@@ -7,7 +7,7 @@ import { SociError } from '../errors.js';
 import { type ConfigDocument, readConfigDocument } from '../registry/config-document.js';
 import { type Descriptor, expectArray, expectObject } from '../registry/descriptor.js';
 import { isComputable, requireDigest } from '../registry/digest.js';
-import type { ImageManifest } from '../registry/manifest.js';
+import type { PlatformManifest } from '../registry/image-entry.js';
 import { isLayerType } from '../registry/media-types.js';
 import type { Repository } from '../registry/repository.js';
 
@@ -35,10 +35,10 @@ export interface ImageConfig {
 /** Undefined for an artifact, whose config is of another type. @throws SociError ERR_SOCI_MANIFEST */
 export async function loadImageConfig(
   repository: Repository,
-  manifest: ImageManifest,
+  { manifest, configDocument }: PlatformManifest,
   signal: AbortSignal,
 ): Promise<ImageConfig | undefined> {
-  const document = await readConfigDocument(repository, manifest.config, signal);
+  const document = configDocument ?? (await readConfigDocument(repository, manifest.config, signal));
   const where = `${repository.name}@${manifest.config.digest}`;
   return document && imageConfig(document, where);
 }

@@ -193,7 +193,7 @@ async function fetchDocuments(
   const scope = new AbortScope();
   return await scope.run(signal, async abort => {
     const tasks = [
-      loadImageConfig(repository, content.manifest, abort),
+      loadImageConfig(repository, content, abort),
       index === false
         ? Promise.resolve(undefined)
         : findIndex(repository, content, { index, order: indexOrder, signal: abort }),

@@ -9,6 +9,7 @@ import { closedError } from '../source/byte-range.js';
 import { HttpSource } from '../source/http/http-source.js';
 import { FilledSource, type ReadOptions } from '../source/range-source.js';
 import { type Endpoint, endpointUrl } from './endpoint.js';
+import type { EndpointPatience } from './endpoint-patience.js';
 import { registryCode } from './registry-error.js';
 import { repositoryScope } from './scope.js';
 import type { RegistryTransport } from './transport.js';
@@ -21,6 +22,37 @@ export interface RegistryBlob {
   readonly size: number;
 }
 
+type HowToStream = (source: HttpSource, options?: ReadOptions) => AsyncIterable<Uint8Array>;
+
+const plainStream: HowToStream = (source, options) => source.stream(options);
+
+/** What a server without ranges sends is kept on its way: later reads would have to fetch all of it again. */
+function streamKeptBy(whole: WholeBlob): HowToStream {
+  return async function* (source, options = {}) {
+    let rangeless = false;
+    const chunks = source.streamAsRange(options, () => {
+      rangeless = true;
+    });
+    // The reply is there when its first bytes are.
+    const first = await chunks.next();
+    if (first.done === true) return;
+    const all = withFirst(first.value, chunks);
+    yield* rangeless ? whole.keeping(all) : all;
+  };
+}
+
+async function* withFirst(
+  first: Uint8Array,
+  rest: AsyncGenerator<Uint8Array, void, undefined>,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    yield first;
+    yield* rest;
+  } finally {
+    await rest.return(undefined);
+  }
+}
+
 function wordedAsRegistry(error: unknown): unknown {
   if (!(error instanceof SociError) || error.code !== 'ERR_SOCI_HTTP_STATUS') {
     return error;
@@ -31,6 +63,13 @@ function wordedAsRegistry(error: unknown): unknown {
     : new SociError(code, error.message, { data: error.data, cause: error.cause });
 }
 
+export interface RegistryBlobOptions {
+  /** Where the blob is kept if nobody serves ranges; without it such reads fail. */
+  readonly keepWhole?: KeepWholeOptions | undefined;
+  /** ms of silence of endpoints that were asked before those given. */
+  readonly spent?: number | undefined;
+}
+
 export class RegistryBlobSource extends FilledSource {
   readonly size: number;
   readonly name: string;
@@ -38,44 +77,49 @@ export class RegistryBlobSource extends FilledSource {
   readonly #blob: RegistryBlob;
   readonly #endpoints: readonly Endpoint[];
   readonly #sources = new Map<Endpoint, Promise<HttpSource>>();
+  /** Those of reads that had waited for other endpoints before. */
+  readonly #hasty: Promise<HttpSource>[] = [];
   readonly #whole: WholeBlob | undefined;
+  readonly #spent: number;
   /** Index of the first endpoint that has the blob but serves no ranges. */
   #rangeless: number | undefined;
   /** Index of the first endpoint that has not failed. */
   #first = 0;
   #closed = false;
 
-  /**
-   * @param endpoints At least one.
-   * @param keepWhole Where the blob is kept if nobody serves ranges; without it such reads fail.
-   */
+  /** @param endpoints At least one. */
   constructor(
     transport: RegistryTransport,
     blob: RegistryBlob,
     endpoints: readonly Endpoint[],
-    keepWhole?: KeepWholeOptions,
+    options: RegistryBlobOptions = {},
   ) {
     super();
     this.#transport = transport;
     this.#blob = blob;
     this.#endpoints = endpoints;
+    const { keepWhole, spent = 0 } = options;
+    this.#spent = spent;
     this.size = blob.size;
     this.name = `${blob.registry}/${blob.repository}@${blob.digest}`;
     this.#whole =
       keepWhole &&
       new WholeBlob({ name: this.name, ...blob }, keepWhole, signal =>
-        this.#streamFrom(this.#rangeless ?? 0, { signal }),
+        this.#streamFrom(this.#rangeless ?? 0, plainStream, { signal }),
       );
   }
 
   async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
+    const patience = this.#patience();
     for (let index = this.#first; index < this.#endpoints.length; index++) {
       if (this.#whole?.begun) break;
+      if (this.#isPassedOver(index, patience)) continue;
       try {
-        const source = await this.#open(index);
+        const source = await this.#open(index, patience);
         return await source.readInto(target, offset, options);
       } catch (error) {
         this.#giveUpOn(index, error, options?.signal);
+        patience.note(error);
       }
     }
     this.#checkOpen();
@@ -84,15 +128,24 @@ export class RegistryBlobSource extends FilledSource {
   }
 
   override stream(options?: ReadOptions): AsyncGenerator<Uint8Array, void, undefined> {
-    return this.#streamFrom(this.#rangeless ?? this.#first, options);
+    const whole = this.#whole;
+    if (whole?.present !== undefined) return whole.present.stream(options);
+    const from = this.#rangeless ?? this.#first;
+    return this.#streamFrom(from, whole === undefined ? plainStream : streamKeptBy(whole), options);
   }
 
-  async *#streamFrom(from: number, options?: ReadOptions): AsyncGenerator<Uint8Array, void, undefined> {
+  async *#streamFrom(
+    from: number,
+    how: HowToStream,
+    options?: ReadOptions,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const patience = this.#patience();
     for (let index = from; ; index++) {
+      if (this.#isPassedOver(index, patience)) continue;
       let started = false;
       try {
-        const source = await this.#open(index);
-        for await (const chunk of source.stream(options)) {
+        const source = await this.#open(index, patience);
+        for await (const chunk of how(source, options)) {
           started = true;
           yield chunk;
         }
@@ -104,31 +157,42 @@ export class RegistryBlobSource extends FilledSource {
           throw this.#worded(index, error);
         }
         this.#giveUpOn(index, error, options?.signal);
+        patience.note(error);
       }
     }
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.all([...this.#sources.values()].map(async source => (await source).close()));
+    const sources = [...this.#sources.values(), ...this.#hasty];
+    await Promise.all(sources.map(async source => (await source).close()));
     await this.#whole?.close();
   }
 
-  #open(index: number): Promise<HttpSource> {
+  #patience(): EndpointPatience {
+    return this.#transport.patience(this.#spent);
+  }
+
+  #isPassedOver(index: number, patience: EndpointPatience): boolean {
+    return index + 1 < this.#endpoints.length && !patience.isWorthAsking(this.#endpoints[index]!);
+  }
+
+  /** What this read has waited for in vain, the endpoint does not get again; later reads begin anew. */
+  #open(index: number, { spent }: EndpointPatience): Promise<HttpSource> {
     const endpoint = this.#endpoints[index]!;
     this.#checkOpen();
-    let source = this.#sources.get(endpoint);
-    if (source === undefined) {
-      const { repository, digest, size } = this.#blob;
-      const { transport, headers } = this.#transport.reach(endpoint, {
-        repository,
-        scopes: [repositoryScope(repository, 'pull')],
-      });
-      const url = endpointUrl(endpoint, `${repository}/blobs/${digest}`);
-      const retry = this.#transport.retryPolicy(endpoint);
-      source = HttpSource.open(url, { size, headers, validators: 'ignore', transport, retry });
-      this.#sources.set(endpoint, source);
-    }
+    const known = spent === 0 ? this.#sources.get(endpoint) : undefined;
+    if (known !== undefined) return known;
+    const { repository, digest, size } = this.#blob;
+    const { transport, headers } = this.#transport.reach(endpoint, {
+      repository,
+      scopes: [repositoryScope(repository, 'pull')],
+    });
+    const url = endpointUrl(endpoint, `${repository}/blobs/${digest}`);
+    const retry = this.#transport.retryPolicy(endpoint, spent);
+    const source = HttpSource.open(url, { size, headers, validators: 'ignore', transport, retry });
+    if (spent === 0) this.#sources.set(endpoint, source);
+    else this.#hasty.push(source);
     return source;
   }
 

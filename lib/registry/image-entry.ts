@@ -3,6 +3,7 @@
  * its descriptor, which costs nothing, then by its manifest. Whatever chooses,
  * indexes or converts images goes by these two.
  */
+import type { ConfigDocument } from './config-document.js';
 import type { Descriptor } from './descriptor.js';
 import type { ImageManifest } from './manifest.js';
 import { isManifestType } from './media-types.js';
@@ -10,6 +11,8 @@ import type { ManifestContent } from './repository.js';
 
 export interface PlatformManifest extends ManifestContent {
   readonly manifest: ImageManifest;
+  /** @internal The image's config, where it was read to find the platform. */
+  readonly configDocument?: ConfigDocument | undefined;
 }
 
 /** On the descriptor of a v2 SOCI index: the image manifest that it serves. */

@@ -3,7 +3,7 @@
  * what its config was built for. Kept verbatim, since it goes into documents.
  */
 import { SociError } from '../errors.js';
-import { readConfigDocument } from './config-document.js';
+import { type ConfigDocument, readConfigDocument } from './config-document.js';
 import { type Descriptor, parseDescriptor } from './descriptor.js';
 import { formatPlatform, type Platform } from './platform.js';
 import type { Repository } from './repository.js';
@@ -24,13 +24,24 @@ export async function platformOf(
   config: Descriptor,
   signal: AbortSignal | undefined,
 ): Promise<Platform | undefined> {
-  if (entry?.platform !== undefined) return entry.platform;
+  return (await platformAndConfig(repository, entry, config, signal)).platform;
+}
+
+/** As `platformOf`, with the config where it had to be read: nobody need fetch it again. */
+export async function platformAndConfig(
+  repository: Repository,
+  entry: Descriptor | undefined,
+  config: Descriptor,
+  signal: AbortSignal | undefined,
+): Promise<{ platform: Platform | undefined; document?: ConfigDocument | undefined }> {
+  if (entry?.platform !== undefined) return { platform: entry.platform };
   const document = await readConfigDocument(repository, config, signal);
-  if (document === undefined) return undefined;
+  if (document === undefined) return { platform: undefined };
   const members = MEMBERS.filter(key => document[key] !== undefined).map(key => [key, document[key]]);
   const where = `${repository.name}@${config.digest}`;
   const { platform } = parseDescriptor({ ...config, platform: Object.fromEntries(members) }, where);
-  return platform === undefined || platform.os === '' || platform.architecture === '' ? undefined : platform;
+  const isStated = platform !== undefined && platform.os !== '' && platform.architecture !== '';
+  return { platform: isStated ? platform : undefined, document };
 }
 
 /** That no image fits: the message names the platforms that there are, `data.platforms` lists all of them. */

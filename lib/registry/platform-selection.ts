@@ -10,7 +10,7 @@ import type { AbortableOptions } from '../source/range-source.js';
 import { ABORTABLE_NAMES } from '../source/range-source.js';
 import type { Descriptor } from './descriptor.js';
 import { isImage, isImageEntry, type PlatformManifest } from './image-entry.js';
-import { platformError, platformOf } from './image-platform.js';
+import { platformAndConfig, platformError } from './image-platform.js';
 import { isIndexType } from './media-types.js';
 import { bestPlatformMatch, formatPlatform, hostPlatform, type Platform, platformRank } from './platform.js';
 import type { ManifestContent, Repository } from './repository.js';
@@ -112,8 +112,7 @@ export async function selectManifest(
   const { signal } = options;
   if (content.manifest.kind === 'manifest') {
     const single = content as PlatformManifest;
-    if (platform !== undefined) await checkPlatform(repository, single, undefined, platform, signal);
-    return single;
+    return platform === undefined ? single : await checked(repository, single, undefined, platform, signal);
   }
   const images = await imagesOf(repository, content, options);
   const [first] = images;
@@ -123,8 +122,7 @@ export async function selectManifest(
     (platform === undefined || first.platform === undefined)
   ) {
     const only = (await repository.getManifest(first, options)) as PlatformManifest;
-    if (platform !== undefined) await checkPlatform(repository, only, first, platform, signal);
-    return only;
+    return platform === undefined ? only : await checked(repository, only, first, platform, signal);
   }
   const where = `${repository.name}@${content.descriptor.digest}`;
   if (platform === undefined) throw noneChosen(where, 'choose a platform', images);
@@ -167,15 +165,24 @@ async function imagesOf(
 }
 
 /** An image whose platform nobody says contradicts none. */
-async function checkPlatform(
+async function checked(
   repository: Repository,
-  { manifest, descriptor }: PlatformManifest,
+  image: PlatformManifest,
   entry: Descriptor | undefined,
   wanted: Platform,
   signal: AbortSignal | undefined,
-): Promise<void> {
-  const offered = await platformOf(repository, entry ?? descriptor, manifest.config, signal);
-  if (offered === undefined || platformRank(wanted, offered) !== undefined) return;
+): Promise<PlatformManifest> {
+  const { manifest, descriptor } = image;
+  const listed = entry ?? descriptor;
+  const { platform: offered, document } = await platformAndConfig(
+    repository,
+    listed,
+    manifest.config,
+    signal,
+  );
+  if (offered === undefined || platformRank(wanted, offered) !== undefined) {
+    return { ...image, configDocument: document };
+  }
   const detail = `no image for ${formatPlatform(wanted)}`;
   throw platformError(`${repository.name}@${descriptor.digest}`, detail, [offered]);
 }
@@ -225,7 +232,8 @@ async function withPlatforms(
     const content = await fetchListed(repository, descriptor, abort);
     if (content === undefined || !isImage(content)) return undefined;
     const { config } = content.manifest;
-    return { descriptor, platform: await platformOf(repository, undefined, config, abort), content };
+    const found = await platformAndConfig(repository, undefined, config, abort);
+    return { descriptor, platform: found.platform, content: { ...content, configDocument: found.document } };
   });
   return known.filter(image => image !== undefined);
 }

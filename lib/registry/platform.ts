@@ -242,19 +242,26 @@ export function platformRank(wanted: Platform, offered: Platform): number | unde
   return rank < 0 ? undefined : rank;
 }
 
-/** The best of `candidates` for `wanted`; the first one when several are equally good. */
+/** The best of `candidates` for `wanted`, in their order: several when they are equally good. */
+export function bestPlatformMatches<T extends { readonly platform?: Platform | undefined }>(
+  wanted: Platform,
+  candidates: Iterable<T>,
+): readonly T[] {
+  let best: T[] = [];
+  let bestRank = Number.POSITIVE_INFINITY;
+  for (const candidate of candidates) {
+    const rank = candidate.platform === undefined ? undefined : platformRank(wanted, candidate.platform);
+    if (rank === undefined || rank > bestRank) continue;
+    best = rank < bestRank ? [candidate] : [...best, candidate];
+    bestRank = rank;
+  }
+  return best;
+}
+
+/** The first of them. */
 export function bestPlatformMatch<T extends { readonly platform?: Platform | undefined }>(
   wanted: Platform,
   candidates: Iterable<T>,
 ): T | undefined {
-  let best: T | undefined;
-  let bestRank = Number.POSITIVE_INFINITY;
-  for (const candidate of candidates) {
-    const rank = candidate.platform === undefined ? undefined : platformRank(wanted, candidate.platform);
-    if (rank !== undefined && rank < bestRank) {
-      best = candidate;
-      bestRank = rank;
-    }
-  }
-  return best;
+  return bestPlatformMatches(wanted, candidates)[0];
 }

@@ -6,7 +6,7 @@
 import { SociError } from '../errors.js';
 import type { HttpReply } from '../source/http/message.js';
 import type { Descriptor } from './descriptor.js';
-import type { Endpoint } from './endpoint.js';
+import type { AskedEndpoint } from './endpoint-patience.js';
 import { nextPage } from './link-header.js';
 import { type ImageIndex, MAX_MANIFEST_BYTES, parseManifest } from './manifest.js';
 import { essence, OCI_INDEX } from './media-types.js';
@@ -74,7 +74,7 @@ async function readPage(answer: HttpReply): Promise<Page | undefined> {
  */
 export async function listReferrers(
   transport: RegistryTransport,
-  endpoint: Endpoint,
+  { endpoint, spent }: AskedEndpoint,
   repository: string,
   digest: string,
   artifactType: string | undefined,
@@ -105,6 +105,7 @@ export async function listReferrers(
         expect: [200],
         // Redirects lead to login pages (Artifact Registry) or rate-limited web sites (GHCR).
         followRedirects: false,
+        spent,
         signal,
       });
     } catch (error) {

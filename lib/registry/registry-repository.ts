@@ -8,6 +8,7 @@ import { BlobUpload } from './blob-upload.js';
 import type { Descriptor } from './descriptor.js';
 import { hashFor, isDigest, requireDigest, requireSha256, sha256Digest, verifyContent } from './digest.js';
 import type { Endpoint, HostCapability } from './endpoint.js';
+import type { AskedEndpoint } from './endpoint-patience.js';
 import { ForeignSource, namesUrls } from './foreign-source.js';
 import { artifactTypeOf, MAX_MANIFEST_BYTES, parseManifest } from './manifest.js';
 import { readManifestAnswer } from './manifest-answer.js';
@@ -106,16 +107,21 @@ export class RegistryRepository implements Repository {
     if (wanted !== undefined && wanted.size > MAX_MANIFEST_BYTES) {
       throw this.#tooLarge(wanted, MAX_MANIFEST_BYTES);
     }
-    return await this.#eachEndpoint(isDigest(target) ? 'pull' : 'resolve', options.signal, async endpoint => {
-      const answer = await this.#send(endpoint, {
-        method: 'GET',
-        url: this.#manifestPath(target),
-        headers: { accept: MANIFEST_ACCEPT },
-        expect: [200],
-        signal: options.signal,
-      });
-      return await readManifestAnswer(answer, this.name, target, wanted);
-    });
+    return await this.#eachEndpoint(
+      isDigest(target) ? 'pull' : 'resolve',
+      options.signal,
+      async ({ endpoint, spent }) => {
+        const answer = await this.#send(endpoint, {
+          method: 'GET',
+          url: this.#manifestPath(target),
+          headers: { accept: MANIFEST_ACCEPT },
+          expect: [200],
+          spent,
+          signal: options.signal,
+        });
+        return await readManifestAnswer(answer, this.name, target, wanted);
+      },
+    );
   }
 
   async hasBlob(digest: string, options: AbortableOptions = {}): Promise<boolean> {
@@ -127,8 +133,8 @@ export class RegistryRepository implements Repository {
     if (descriptor.size > limit) {
       throw this.#tooLarge(descriptor, limit);
     }
-    return await this.#eachEndpoint('pull', options.signal, async endpoint => {
-      const source = new RegistryBlobSource(this.#transport, this.#blob(descriptor), [endpoint]);
+    return await this.#eachEndpoint('pull', options.signal, async ({ endpoint, spent }) => {
+      const source = new RegistryBlobSource(this.#transport, this.#blob(descriptor), [endpoint], { spent });
       try {
         return await readVerified(source, descriptor, options.signal);
       } finally {
@@ -140,7 +146,8 @@ export class RegistryRepository implements Repository {
   async openBlob(descriptor: Descriptor, options: OpenBlobOptions = {}): Promise<RangeSource> {
     options.signal?.throwIfAborted();
     const endpoints = await this.#transport.endpoints(this.registry, 'pull');
-    const own = new RegistryBlobSource(this.#transport, this.#blob(descriptor), endpoints, options.keepWhole);
+    const { keepWhole } = options;
+    const own = new RegistryBlobSource(this.#transport, this.#blob(descriptor), endpoints, { keepWhole });
     const source = namesUrls(descriptor)
       ? new ForeignSource(this.name, descriptor, own, this.#transport.foreign(endpoints.at(-1)))
       : own;
@@ -203,7 +210,7 @@ export class RegistryRepository implements Repository {
     if (subject !== undefined && answer.header('oci-subject') !== undefined) {
       this.#referrersApi = true;
     } else if (subject !== undefined) {
-      const access = this.#tagSchema(await this.#pushEndpoint(), subject.digest, options.signal);
+      const access = this.#tagSchema(await this.#firstAsked(), subject.digest, options.signal);
       await addReferrer(access, descriptor, options.signal);
     }
     return descriptor;
@@ -212,12 +219,12 @@ export class RegistryRepository implements Repository {
   async deleteManifest(digest: string, options: AbortableOptions = {}): Promise<void> {
     const { signal } = options;
     const { manifest } = await this.getManifest(requireSha256(digest, this.name), { signal });
-    const endpoint = await this.#pushEndpoint();
+    const asked = await this.#firstAsked();
     if (manifest.subject !== undefined) {
       // First from the list: whoever reads it meanwhile finds nothing that is gone.
-      await removeReferrer(this.#tagSchema(endpoint, manifest.subject.digest, signal), digest);
+      await removeReferrer(this.#tagSchema(asked, manifest.subject.digest, signal), digest);
     }
-    const answer = await this.#send(endpoint, {
+    const answer = await this.#send(asked.endpoint, {
       method: 'DELETE',
       url: this.#manifestPath(digest),
       scopes: [repositoryScope(this.repository, 'delete')],
@@ -228,15 +235,16 @@ export class RegistryRepository implements Repository {
   }
 
   async listTags(options: AbortableOptions = {}): Promise<string[]> {
-    return await this.#eachEndpoint('resolve', options.signal, endpoint =>
-      listTags(this.#transport, endpoint, this.repository, options.signal),
+    return await this.#eachEndpoint('resolve', options.signal, asked =>
+      listTags(this.#transport, asked, this.repository, options.signal),
     );
   }
 
   async referrers(digest: string, options: ReferrersOptions = {}): Promise<Descriptor[]> {
     requireSha256(digest, `${this.name}: subject`);
-    return await this.#eachEndpoint('resolve', options.signal, async endpoint => {
-      const found = await this.#referrersAt(endpoint, digest, options);
+    return await this.#eachEndpoint('resolve', options.signal, async asked => {
+      const { endpoint } = asked;
+      const found = await this.#referrersAt(asked, digest, options);
       if (found.length === 0 && endpoint.mirror) {
         // Mirrors copy images, seldom what refers to them: only the registry's "none" is an answer.
         throw new SociError(
@@ -335,7 +343,7 @@ export class RegistryRepository implements Repository {
   }
 
   #tagSchema(
-    endpoint: Endpoint,
+    { endpoint, spent }: AskedEndpoint,
     digest: string,
     signal: AbortSignal | undefined,
   ): Parameters<typeof addReferrer>[0] {
@@ -348,6 +356,7 @@ export class RegistryRepository implements Repository {
             url: this.#manifestPath(tag),
             headers: { accept: OCI_INDEX },
             expect: [200],
+            spent,
             signal,
           });
           const servedAs = essence(answer.header('content-type'));
@@ -364,12 +373,13 @@ export class RegistryRepository implements Repository {
     };
   }
 
-  async #referrersAt(endpoint: Endpoint, digest: string, options: ReferrersOptions): Promise<Descriptor[]> {
+  async #referrersAt(asked: AskedEndpoint, digest: string, options: ReferrersOptions): Promise<Descriptor[]> {
+    const { endpoint } = asked;
     const { artifactType, signal } = options;
     if (this.#referrersApi !== false || endpoint.mirror) {
       const found = await listReferrers(
         this.#transport,
-        endpoint,
+        asked,
         this.repository,
         digest,
         artifactType,
@@ -382,7 +392,7 @@ export class RegistryRepository implements Repository {
         return found;
       }
     }
-    const listed = await this.#tagSchema(endpoint, digest, signal).read();
+    const listed = await this.#tagSchema(asked, digest, signal).read();
     const named = artifactType === undefined ? listed : await withArtifactTypes(listed, this, signal);
     return selectReferrers(named, artifactType);
   }
@@ -393,11 +403,17 @@ export class RegistryRepository implements Repository {
     return endpoints.at(-1)!;
   }
 
+  async #firstAsked(): Promise<AskedEndpoint> {
+    return { endpoint: await this.#pushEndpoint(), spent: 0 };
+  }
+
   async #pull(
     capability: HostCapability,
     call: Omit<RegistryCall, 'repository' | 'scopes'>,
   ): Promise<HttpReply> {
-    return await this.#eachEndpoint(capability, call.signal, endpoint => this.#send(endpoint, call));
+    return await this.#eachEndpoint(capability, call.signal, ({ endpoint, spent }) =>
+      this.#send(endpoint, { ...call, spent }),
+    );
   }
 
   #send(
@@ -412,19 +428,22 @@ export class RegistryRepository implements Repository {
   async #eachEndpoint<T>(
     capability: HostCapability,
     signal: AbortSignal | undefined,
-    ask: (endpoint: Endpoint) => Promise<T>,
+    ask: (asked: AskedEndpoint) => Promise<T>,
   ): Promise<T> {
     signal?.throwIfAborted();
     const endpoints = await this.#transport.endpoints(this.registry, capability);
+    const last = endpoints.length - 1;
+    const patience = this.#transport.patience();
     for (let index = 0; ; index++) {
+      const endpoint = endpoints[index]!;
+      if (index < last && !patience.isWorthAsking(endpoint)) continue;
       try {
-        return await ask(endpoints[index]!);
+        return await ask({ endpoint, spent: patience.spent });
       } catch (error) {
         signal?.throwIfAborted();
-        this.#transport.failed(endpoints[index]!, error);
-        if (index === endpoints.length - 1) {
-          throw error;
-        }
+        this.#transport.failed(endpoint, error);
+        if (index === last) throw error;
+        patience.note(error);
       }
     }
   }

@@ -1,7 +1,7 @@
 /** The tags of a repository, page by page. */
 import { SociError } from '../errors.js';
 import type { RequestLine } from '../source/http/http-error.js';
-import type { Endpoint } from './endpoint.js';
+import type { AskedEndpoint } from './endpoint-patience.js';
 import { nextPage } from './link-header.js';
 import { isTag } from './reference.js';
 import { protocolError } from './registry-error.js';
@@ -40,7 +40,7 @@ function parseTags(body: Uint8Array, at: RequestLine): string[] {
  */
 export async function listTags(
   transport: RegistryTransport,
-  endpoint: Endpoint,
+  { endpoint, spent }: AskedEndpoint,
   repository: string,
   signal: AbortSignal | undefined,
 ): Promise<string[]> {
@@ -62,6 +62,7 @@ export async function listTags(
       repository,
       scopes: [repositoryScope(repository, 'pull')],
       expect: [200],
+      spent,
       signal,
     });
     for (const tag of parseTags(await answer.bytes(MAX_PAGE_BYTES), answer)) {

@@ -28,6 +28,7 @@ import {
   type HostCapability,
   type HostOptions,
 } from './endpoint.js';
+import { EndpointPatience, policyAt } from './endpoint-patience.js';
 import { explainedFailure } from './explained-failure.js';
 import type { ForeignAccess } from './foreign-source.js';
 import { readHostsDirectory } from './hosts-toml.js';
@@ -78,6 +79,8 @@ export interface RegistryCall {
   readonly repeatable?: boolean;
   /** Whether redirects are followed. Default: of GET and HEAD. */
   readonly followRedirects?: boolean;
+  /** ms of silence of the endpoints that were asked before. Default 0. */
+  readonly spent?: number | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -119,11 +122,14 @@ export class RegistryTransport {
     this.#retry = retryPolicy(options.retry);
   }
 
-  /** A mirror is asked again once at most, and not when it was silent: behind it there is somebody else to ask. */
-  retryPolicy(endpoint: Endpoint): RetryPolicy {
-    if (!endpoint.mirror) return this.#retry;
-    const { retries, maxSilence } = this.#retry;
-    return { ...this.#retry, retries: Math.min(1, retries), maxSilence: maxSilence / 2 };
+  /** @param spent ms of silence of the endpoints that were asked before */
+  retryPolicy(endpoint: Endpoint, spent = 0): RetryPolicy {
+    return policyAt(this.#retry, endpoint, spent);
+  }
+
+  /** For one operation, whatever number of endpoints it asks. */
+  patience(spent = 0): EndpointPatience {
+    return new EndpointPatience(this.#retry, spent);
   }
 
   /** Notes a failure of `endpoint`: a mirror that cannot be reached is left alone for a while. */
@@ -162,7 +168,8 @@ export class RegistryTransport {
       transport.send,
       answersOnly(status => call.expect.includes(status)),
     );
-    const send = call.repeatable === false ? once : compose(once, retry(this.retryPolicy(endpoint)));
+    const send =
+      call.repeatable === false ? once : compose(once, retry(this.retryPolicy(endpoint, call.spent)));
     const reply = send({
       method: call.method,
       // Where an upload goes on may be elsewhere: our credentials do not.
@@ -266,7 +273,7 @@ export class RegistryTransport {
   /** The way to the token servers that `endpoint` names: over its connections, with other credentials. */
   #toTokenServer(endpoint: Endpoint, transport: Send): SendToTokenServer {
     const answers = answersOnly(status => !isTemporaryStatus(status));
-    const send = compose(transport, answers, retry(this.#retry));
+    const send = compose(transport, answers, retry(this.retryPolicy(endpoint)));
     return ({ url, headers, ...message }) =>
       send({
         ...message,

@@ -25,6 +25,8 @@ export class WholeBlob {
   readonly #blob: NamedBlob;
   readonly #options: KeepWholeOptions;
   readonly #file: SharedOnce<ScratchFile>;
+  #kept: ScratchFile | undefined;
+  #closed = false;
 
   /** @param stream All of the blob, from its start. */
   constructor(
@@ -42,17 +44,59 @@ export class WholeBlob {
 
   /** Whether the blob is there, or on its way. */
   get begun(): boolean {
-    return this.#file.begun;
+    return this.#kept !== undefined || this.#file.begun;
+  }
+
+  /** The blob, once it is there. */
+  get present(): ScratchFile | undefined {
+    return this.#kept ?? this.#file.value;
   }
 
   /** @throws SociError ERR_SOCI_DIGEST_MISMATCH; ERR_SOCI_LIMIT when there is no room for it; what the stream throws */
   async open(signal: AbortSignal | undefined): Promise<ScratchFile> {
-    return await this.#file.get(signal);
+    return this.#kept ?? (await this.#file.get(signal));
+  }
+
+  /**
+   * All of the blob on its way to somebody else: what passes is kept, if there is plenty of room for it, so that reads
+   * later need not fetch it again. Failing to keep it fails nothing.
+   */
+  async *keeping(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+    const { space } = this.#options;
+    const { name, digest, size } = this.#blob;
+    const verifier = new ContentVerifier(digest, size, name);
+    let file =
+      !this.begun && space.hasSpare(size) ? await space.create(size).catch(() => undefined) : undefined;
+    let position = 0;
+    try {
+      for await (const chunk of chunks) {
+        verifier.update(chunk);
+        const written = await file?.write(chunk, position).then(
+          () => true,
+          () => false,
+        );
+        if (written === false) {
+          await file?.close();
+          file = undefined;
+        }
+        position += chunk.length;
+        yield chunk;
+      }
+      verifier.finish();
+      if (file !== undefined && !this.#closed && this.#kept === undefined) {
+        this.#kept = new ScratchFile(name, file);
+        file = undefined;
+      }
+    } finally {
+      await file?.close();
+    }
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#file.finished();
     await this.#file.value?.close();
+    await this.#kept?.close();
   }
 
   async #download(chunks: AsyncIterable<Uint8Array>): Promise<ScratchFile> {

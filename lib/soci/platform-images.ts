@@ -12,7 +12,7 @@ import type { Descriptor } from '../registry/descriptor.js';
 import { isImage, isImageEntry, type PlatformManifest } from '../registry/image-entry.js';
 import { platformError, platformOf } from '../registry/image-platform.js';
 import { isIndexType } from '../registry/media-types.js';
-import { formatPlatform, type Platform, samePlatform } from '../registry/platform.js';
+import { bestPlatformMatches, formatPlatform, type Platform } from '../registry/platform.js';
 import type { ManifestContent, Repository } from '../registry/repository.js';
 
 const MAX_DEPTH = 4;
@@ -41,7 +41,7 @@ export interface ResolvedImages {
 }
 
 export interface ResolveImagesOptions {
-  /** Platforms that must be there, compared after normalisation. Default: all that there are. */
+  /** For each the images that reads would choose from: the best for it, of which there must be one. Default: all. */
   readonly platforms?: readonly Platform[] | undefined;
   /** Read the images of other platforms too: they are in `documents`. Default false. */
   readonly readAll?: boolean | undefined;
@@ -79,18 +79,23 @@ function pick(
   walk: TreeWalk,
   wanted: readonly Platform[],
 ): readonly PlatformImage[] {
+  const [first] = walk.images;
+  // As for reads: an only image whose platform nobody says contradicts none.
+  if (walk.offered.length === 0 && walk.images.length === 1 && first?.platform === undefined)
+    return walk.images;
+  const chosen = new Set<PlatformImage | Descriptor>();
   for (const platform of wanted) {
-    const fits = ({ platform: offered }: { readonly platform?: Platform | undefined }): boolean =>
-      offered !== undefined && samePlatform(platform, offered);
-    if (walk.images.some(fits)) continue;
-    const detail = walk.absent.some(fits) ? 'is listed but not there' : 'is not among its images';
+    const best = bestPlatformMatches<PlatformImage | Descriptor>(platform, [...walk.images, ...walk.absent]);
+    for (const image of best) chosen.add(image);
+    if (walk.images.some(image => best.includes(image))) continue;
+    const detail = best.length > 0 ? 'is listed but not there' : 'is not among its images';
     throw platformError(
       `${repository.name}@${root.descriptor.digest}`,
       `${formatPlatform(platform)} ${detail}`,
       walk.offered,
     );
   }
-  return walk.images.filter(({ platform }) => wanted.some(want => platform && samePlatform(want, platform)));
+  return walk.images.filter(image => chosen.has(image));
 }
 
 class TreeWalk {
@@ -131,8 +136,9 @@ class TreeWalk {
     this.#entries += manifest.manifests.length;
     if (this.#entries > MAX_ENTRIES) throw this.#limit(`more than ${MAX_ENTRIES} entries`, MAX_ENTRIES);
     this.offered.push(...manifest.manifests.filter(isImageEntry).flatMap(({ platform }) => platform ?? []));
+    const wanted = this.#wantedOf(manifest.manifests.filter(isImageEntry));
     const followed = manifest.manifests.filter(
-      each => this.#isWanted(each) || (isIndexType(each.mediaType) && each.artifactType === undefined),
+      each => wanted.has(each) || (isIndexType(each.mediaType) && each.artifactType === undefined),
     );
     const unique = [...new Map(followed.map(each => [each.digest, each])).values()];
     const fetched = await runBounded(unique, CONCURRENCY, signal, (each, abort) => this.#fetch(each, abort));
@@ -155,15 +161,11 @@ class TreeWalk {
     return known;
   }
 
-  /** Images of other platforms need not be read. */
-  #isWanted(entry: Descriptor): boolean {
-    if (!isImageEntry(entry)) return false;
-    const { platform } = entry;
-    return (
-      this.#wanted === undefined ||
-      platform === undefined ||
-      this.#wanted.some(want => samePlatform(want, platform))
-    );
+  /** Images of other platforms need not be read; what those are for that do not say it, only their configs tell. */
+  #wantedOf(entries: readonly Descriptor[]): ReadonlySet<Descriptor> {
+    if (this.#wanted === undefined) return new Set(entries);
+    const silent = entries.filter(({ platform }) => platform === undefined);
+    return new Set([...silent, ...this.#wanted.flatMap(want => bestPlatformMatches(want, entries))]);
   }
 
   async #fetch(entry: Descriptor, signal: AbortSignal): Promise<ManifestContent | undefined> {

@@ -24,7 +24,8 @@ export class ScratchFile extends FilledSource {
     }
   }
 
-  private constructor(name: string, file: TemporaryFile) {
+  /** @param file written already; closed with this */
+  constructor(name: string, file: TemporaryFile) {
     super();
     this.name = name;
     this.#file = file;

@@ -105,3 +105,40 @@ t.test('ztoc fetch: by position or digest, whole or not at all', async t => {
   );
   fails(t, await command(['ztoc', 'fetch', operand, '0']), 'ERR_SOCI_INVALID_ARGUMENT', 2);
 });
+
+t.test('what reading has fetched by digest, ztoc fetch and index create do not fetch again', async t => {
+  const registry = await startRegistry(t);
+  const repository = repositoryOf(t, registry);
+  const name = `${registry.host}/demo/app:latest`;
+  const image = await pushImage(repository, layers, { tag: 'latest' });
+  const ztocs = await Promise.all(layers.map(layer => ztocOf(layer)));
+  await pushIndex(repository, image, ztocs);
+  const warm = join(t.testdir({}), 'warm');
+  const asked = (): string[] => {
+    const blobs = registry.requests.filter(
+      ({ method, path }) => method === 'GET' && path.includes('/blobs/'),
+    );
+    registry.requests.length = 0;
+    return blobs.map(({ path }) => path.slice(path.lastIndexOf('/') + 1));
+  };
+  const read = await command(['cat', '--cache-dir', warm, name, '/etc/os-release']);
+  t.equal(read.status, 0, read.stderr);
+  t.ok(asked().includes(ztocs[0]!.descriptor.digest));
+
+  const fetched = await command(['ztoc', 'fetch', '--cache-dir', warm, name, '0', '-o', '-']);
+  t.ok(fetched.stdout.equals(ztocs[0]!.bytes), fetched.stderr);
+  t.same(asked(), []);
+
+  const made: string[] = [];
+  for (const folder of [join(dirname(warm), 'cold'), warm]) {
+    const options = ['--reuse', '--dry-run', '--json', '--min-layer-size', '0', '--span-size', '65536'];
+    options.push('--cache-dir', folder);
+    const outcome = await command(['index', 'create', name, ...options]);
+    t.equal(outcome.status, 0, outcome.stderr);
+    const { indexes } = JSON.parse(outcome.stdout.toString());
+    made.push(indexes[0].digest);
+    const found = asked().filter(digest => ztocs.some(ztoc => ztoc.descriptor.digest === digest));
+    t.equal(found.length, folder === warm ? 0 : 2, 'ztocs that were fetched');
+  }
+  t.equal(made[0], made[1], 'the result is the same either way');
+});

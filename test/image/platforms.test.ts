@@ -7,7 +7,7 @@ import { DirectoryFiles } from '../../lib/registry/layout-files.js';
 import { REF_NAME } from '../../lib/registry/layout-index.js';
 import { LayoutRepository } from '../../lib/registry/layout-repository.js';
 import { OCI_INDEX } from '../../lib/registry/media-types.js';
-import { hostPlatform } from '../../lib/registry/platform.js';
+import { formatPlatform, hostPlatform, parsePlatform } from '../../lib/registry/platform.js';
 import type { Repository } from '../../lib/registry/repository.js';
 import { convertImage } from '../../lib/soci/convert-image.js';
 import { createIndex } from '../../lib/soci/create-index.js';
@@ -38,6 +38,21 @@ t.test('an image without an index is for what its config says', async t => {
   const error = await failure(names(t, repository, digest, 'linux/386'));
   t.match(error, { code: 'ERR_SOCI_PLATFORM', data: { platforms: [OTHER_NAME] } });
   t.match(error.message, `no image for linux/386; it has ${OTHER_NAME}`);
+});
+
+t.test('a config that had to be read for its platform is fetched once', async t => {
+  const registry = await startRegistry(t);
+  const repository = openRepository(startTransport(t), registry);
+  const image = await push(repository, 'other', OTHER);
+  const host = await push(repository, 'host', HOST);
+  await repository.pushManifest(encodeIndex([host, image]), OCI_INDEX, { tag: 'silent' });
+  for (const reference of [image.digest, 'silent']) {
+    registry.requests.length = 0;
+    const opened = await openImage({ repository, reference }, { platform: OTHER_NAME, index: false });
+    t.teardown(() => opened.close());
+    const { digest } = opened.manifest.manifest.config;
+    t.equal(registry.requests.filter(({ path }) => path.endsWith(digest)).length, 1, reference);
+  }
 });
 
 t.test('entries without a platform are images too, for reading and for indexing', async t => {
@@ -115,4 +130,48 @@ t.test('a layout that lists one manifest per platform', async t => {
   t.match((await failure(names(t, twins, 't'))).message, '2 images could be meant', 'of one platform');
   const tagged = await layoutOf([OTHER, HOST], ['a', 'b']);
   t.match((await failure(names(t, tagged))).message, '2 images could be meant; it has a, b');
+});
+
+t.test('reading and indexing choose by one rule: the best for the platform, then the first', async t => {
+  const arm = (variant?: string) => ({ os: 'linux', architecture: 'arm', ...(variant && { variant }) });
+  const amd64 = { os: 'linux', architecture: 'amd64' };
+  const x86 = { os: 'linux', architecture: '386' };
+  const arm64 = { os: 'linux', architecture: 'arm64', variant: 'v8' };
+  const cases = [
+    { offered: [arm('v6'), arm('v7')], wanted: 'linux/arm/v7', chosen: 1 },
+    { offered: [arm('v6'), arm('v5')], wanted: 'linux/arm', chosen: 0 },
+    { offered: [x86, amd64], wanted: 'linux/amd64', chosen: 1 },
+    { offered: [x86, arm64], wanted: 'linux/amd64', chosen: 0 },
+    { offered: [arm('v7'), arm64], wanted: 'linux/arm64', chosen: 1 },
+    { offered: [arm64], wanted: 'linux/arm64', chosen: 0 },
+    { offered: [arm('v7')], wanted: 'linux/arm/v6', chosen: undefined },
+    { offered: [amd64], wanted: 'linux/386', chosen: undefined },
+  ];
+  for (const stated of [true, false]) {
+    const repository = openRepository(startTransport(t), await startRegistry(t));
+    for (const { offered, wanted, chosen } of cases) {
+      const entries: Descriptor[] = [];
+      for (const [at, platform] of offered.entries()) {
+        const pushed = await push(repository, `file-${at}`, platform);
+        entries.push(stated ? { ...pushed, platform } : pushed);
+      }
+      const { digest } = await repository.pushManifest(encodeIndex(entries), OCI_INDEX);
+      const what = `${wanted} of ${offered.map(formatPlatform).join()}, ${stated ? 'stated' : 'by configs'}`;
+      const options = { minLayerSize: 0, platforms: [parsePlatform(wanted)] };
+      const reading = names(t, repository, digest, wanted);
+      const indexing = createIndex({ repository, reference: digest }, options);
+      if (chosen === undefined) {
+        t.match(await failure(reading), { code: 'ERR_SOCI_PLATFORM' }, what);
+        t.match(await failure(indexing), { code: 'ERR_SOCI_PLATFORM' }, what);
+        continue;
+      }
+      t.strictSame(await reading, [`file-${chosen}`], what);
+      const { indexes } = await indexing;
+      t.strictSame(
+        indexes.map(({ image }) => image.descriptor.digest),
+        [entries[chosen]?.digest],
+        what,
+      );
+    }
+  }
 });

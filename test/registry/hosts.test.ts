@@ -8,13 +8,16 @@ import { endpointsOf } from '../../lib/registry/endpoint.js';
 import { parseHostsToml, readHostsDirectory } from '../../lib/registry/hosts-toml.js';
 import { proxyFor } from '../../lib/registry/proxy.js';
 import { RegistryRepository } from '../../lib/registry/registry-repository.js';
+import type { Repository } from '../../lib/registry/repository.js';
 import {
   blobOf,
+  collect,
   failure,
   fixturePath,
   openRepository,
   pushArtifact,
   pushImage,
+  QUICK,
   sampleBytes,
   startRegistry,
   startTransport,
@@ -205,6 +208,41 @@ t.test('mirrors', async t => {
     await fresh.getManifest('v1');
     await fresh.getBlob(blobOf(LAYER));
     t.equal(mirror.requests.length, 2);
+  });
+
+  t.test('that are silent have one budget of silence together, and with the registry', async t => {
+    const silent = { reply: () => new Promise<never>(() => {}) };
+    const mirrors = [mirror, await startRegistry(t), await startRegistry(t), await startRegistry(t)];
+    const everybody = [...mirrors, origin];
+    for (const registry of everybody) registry.inject(silent);
+    const options = {
+      hosts: { [origin.host]: { mirrors: mirrors.map(({ url }) => ({ url })) } },
+      // As the defaults: half a minute for a reply, a minute of silence.
+      timeouts: { headers: 30 },
+      retry: { ...QUICK, retries: 5, maxSilence: 60 },
+    };
+    const digest = image.digest;
+    const blob = blobOf(LAYER);
+    const operations: Readonly<Record<string, (silent: Repository) => Promise<unknown>>> = {
+      resolve: silent => silent.resolve('v1'),
+      getManifest: silent => silent.getManifest(digest),
+      getBlob: silent => silent.getBlob(blob),
+      referrers: silent => silent.referrers(digest),
+      listTags: silent => silent.listTags(),
+      'ranges of a blob': async silent => await (await silent.openBlob(blob)).read(0, 10),
+      'a blob as a stream': async silent => await collect((await silent.openBlob(blob)).stream()),
+    };
+    for (const [name, operation] of Object.entries(operations)) {
+      for (const registry of everybody) registry.requests.length = 0;
+      const error = await failure(operation(openRepository(startTransport(t, options), origin)));
+      t.equal(error.code, 'ERR_SOCI_HTTP_TIMEOUT', name);
+      t.same(
+        everybody.map(({ requests }) => requests.length),
+        [1, 0, 0, 0, 1],
+        `${name}: two time limits, 60 s by default`,
+      );
+    }
+    for (const registry of everybody) registry.clearFaults();
   });
 
   t.test("whose failure counts is the registry's", async t => {

@@ -180,7 +180,13 @@ t.test('images are read from such servers, with an index and without, and say so
       { context: new ReadContext(), retry: QUICK, onProgress: ({ phase }) => void phases.add(phase) },
     );
     t.strictSame(await image.readFile('/a/one'), body);
-    t.same([...phases], indexed ? ['download'] : ['build', 'download']);
+    t.same([...phases], indexed ? ['download'] : ['build']);
+    const ofLayer = ({ method, path }: { readonly method: string; readonly path: string }) =>
+      method === 'GET' && path.endsWith(layers[0]!.descriptor.digest);
+    const asked = registry.requests.filter(ofLayer).map(({ headers }) => headers['range']);
+    // With an index the first read asks for a span; without one nothing is asked for but the layer.
+    t.match(asked, indexed ? [/^bytes=/, undefined] : [/^bytes=0-/]);
+    t.equal(asked.length, indexed ? 2 : 1);
     await image.close();
   }
 });

@@ -60,6 +60,12 @@ const SOURCE_OPTIONS: OptionNames<HttpSourceOptions> = {
   transport: true,
 };
 
+/** A reply that has the bytes up to `end`. */
+interface Part {
+  readonly reply: HttpReply;
+  readonly end: number;
+}
+
 type Limits = Pick<HttpRequest, 'signal' | 'limitTotalTime'>;
 
 /** A range that is answered piece by piece is asked on for at once, if the pieces are worth a request each. */
@@ -167,7 +173,23 @@ export class HttpSource extends FilledSource {
    * breaks off. Holds at most 256 KiB beyond what the consumer has taken; leaving
    * the loop closes the connection.
    */
-  override async *stream(options: ReadOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
+  override stream(options: ReadOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
+    return this.#stream(options, async how => ({ reply: await this.#whole(how), end: this.#size }));
+  }
+
+  /**
+   * @internal As `stream`, asked for as a range, so that the reply tells whether the server knows any.
+   *
+   * @param onRangeless Called before the first byte when it does not.
+   */
+  streamAsRange(options: ReadOptions, onRangeless: () => void): AsyncGenerator<Uint8Array, void, undefined> {
+    return this.#stream(options, how => this.#rangeOrWhole(how, onRangeless));
+  }
+
+  async *#stream(
+    options: ReadOptions,
+    first: (how: Limits) => Promise<Part>,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
     const operation = this.#scope.begin(options.signal);
     try {
       const how = { signal: operation.signal, limitTotalTime: false };
@@ -178,7 +200,7 @@ export class HttpSource extends FilledSource {
           const start = position;
           const { reply, end } =
             start === 0
-              ? { reply: await this.#whole(how), end: this.#size }
+              ? await first(how)
               : await this.#partial(start, this.#size, { ...how, resumed: true });
           for await (const chunk of reply.chunks()) {
             if (chunk.length > this.#size - position) throw longError(reply, this.#size);
@@ -243,15 +265,15 @@ export class HttpSource extends FilledSource {
     }
   }
 
-  async #partial(
-    start: number,
-    end: number,
-    how: Limits & { readonly resumed: boolean },
-  ): Promise<{ reply: HttpReply; end: number }> {
+  async #partial(start: number, end: number, how: Limits & { readonly resumed: boolean }): Promise<Part> {
     const headers: Record<string, string> = { range: `bytes=${start}-${end - 1}` };
     const ifRange = this.#comparesValidators ? this.#identity?.ifRange : undefined;
     if (how.resumed && ifRange !== undefined) headers['if-range'] = ifRange;
     const reply = await this.#get(headers, how);
+    return this.#checkedPart(reply, start, end);
+  }
+
+  #checkedPart(reply: HttpReply, start: number, end: number): Part {
     return checked(reply, () => {
       if (reply.status === 416) {
         checkTotal(reply, this.#size, unsatisfiedTotal(reply));
@@ -269,8 +291,20 @@ export class HttpSource extends FilledSource {
     });
   }
 
+  async #rangeOrWhole(limits: Limits, onRangeless: () => void): Promise<Part> {
+    const end = this.#size;
+    const reply = await this.#get({ range: `bytes=0-${end - 1}` }, limits);
+    if (reply.status !== 200) return this.#checkedPart(reply, 0, end);
+    this.#checkedWhole(reply);
+    onRangeless();
+    return { reply, end };
+  }
+
   async #whole(limits: Limits): Promise<HttpReply> {
-    const reply = await this.#get({}, limits);
+    return this.#checkedWhole(await this.#get({}, limits));
+  }
+
+  #checkedWhole(reply: HttpReply): HttpReply {
     return checked(reply, () => {
       checkWhole(reply, this.#size);
       this.#checkIdentity(reply);

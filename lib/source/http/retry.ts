@@ -67,18 +67,26 @@ export class Retries {
   }
 
   /** Adds up what was waited for nothing; a limit to all of a request passes while bytes arrive. */
-  #listen({ code, data }: SociError, position: number): void {
+  #listen(error: SociError, position: number): void {
     if (position > this.#silentAt) this.#silence = 0;
     this.#silentAt = position;
-    if (code === 'ERR_SOCI_HTTP_TIMEOUT' && data['phase'] !== 'request')
-      this.#silence += Number(data['timeout']);
+    this.#silence += silenceOf(error);
   }
 
   #gaveUp(error: SociError, why: string): SociError {
     const attempts = this.#attempts;
     const message = `${error.message} (gave up after ${attempts} attempt${attempts === 1 ? '' : 's'}${why})`;
-    return new SociError(error.code, message, { data: { ...error.data, attempts }, cause: error.cause });
+    return new SociError(error.code, message, {
+      data: { ...error.data, attempts, silence: this.#silence },
+      cause: error.cause,
+    });
   }
+}
+
+/** ms that were waited for nothing before `error`: of its own request, or of all attempts when it is the end of them. */
+export function silenceOf({ code, data }: SociError): number {
+  if (typeof data['silence'] === 'number') return data['silence'];
+  return code === 'ERR_SOCI_HTTP_TIMEOUT' && data['phase'] !== 'request' ? Number(data['timeout']) : 0;
 }
 
 /** What a retry below has given up (a token that could not be had) is not tried that many times that many times. */
