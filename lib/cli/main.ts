@@ -57,8 +57,12 @@ function report(error: unknown, argv: readonly string[]): void {
 
 function exitStatus(error: unknown): number {
   if (interruption.signal.aborted) return (interruption.signal.reason as Interrupted).status;
-  if (error instanceof ExitStatus) return error.status;
   if (error instanceof OutputClosed) return EXIT_BY_SIGNAL.SIGPIPE;
+  if (error instanceof ExitStatus) {
+    if (error.cause instanceof OutputClosed) return EXIT_BY_SIGNAL.SIGPIPE;
+    if (error.cause !== undefined) report(error.cause, process.argv.slice(2));
+    return error.status;
+  }
   report(error, process.argv.slice(2));
   return error instanceof UsageError ? EXIT_USAGE : EXIT_FAILURE;
 }

@@ -121,4 +121,12 @@ t.test('diff: names, attributes, and bytes if that is asked for', async t => {
     { path: '/big', change: 'uncompared' },
     { path: '/etc/link', change: 'changed', differences: ['target'] },
   ]);
+  const status = async (...args: string[]): Promise<number | null> =>
+    (await command(['diff', '--exit-code', ...args])).status;
+  t.equal(quick.status, 0, 'that images differ is no failure');
+  t.equal(await status(image, image), 0);
+  t.equal(await status(image, `${image}:next`), 1);
+  t.equal(await status('--json', image, `${image}:next`), 1);
+  t.equal(await status(image, `${image}:nowhere`), 2, 'a failure is not taken for a difference');
+  t.match((await command(['diff', '--exit-code', image, `${image}:nowhere`])).stderr, 'NOT_FOUND');
 });
