@@ -7,7 +7,9 @@
  * outputs are filled when it has ended, unless they lie in memory of
  * allocatePinned, which nobody can take away.
  */
+import { realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import path from 'node:path';
 import { isUint8Array } from 'node:util/types';
 import { checkChoice, checkInteger } from './arguments.js';
 import { invalidArgument, invalidValues, SociError } from './errors.js';
@@ -209,14 +211,14 @@ interface Addon {
   readonly posix?: PosixCalls;
 }
 
-const require = createRequire(import.meta.url);
-
 /** The package has its binding.gyp in native/: in its root npm would compile it on every installation. */
 const BUILD_COMMAND = "npm explore seekable-oci -- 'cp native/binding.gyp . && npx node-gyp rebuild'";
 
 function loadAddon(): Addon {
   const root = PACKAGE_ROOT.directory;
   try {
+    // From the package as it is stored: a bundle's own folder, or a link to the package, need not see its dependencies.
+    const require = createRequire(realpathSync(path.join(root, 'package.json')));
     const load = require('node-gyp-build') as (directory: string) => Addon;
     return load(root);
   } catch (cause) {

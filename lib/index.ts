@@ -5,7 +5,13 @@
 export { type EngineName, zlibVersion } from './binding.js';
 export { ERROR_CODES, type FileErrorCode, SociError, type SociErrorCode } from './errors.js';
 export type { ImageDirectory } from './image/directory-walk.js';
-export type { EncodingOptions, RangeOptions } from './image/file-content.js';
+export type {
+  BytesOptions,
+  EncodingOptions,
+  RangeOptions,
+  ReadFileOptions,
+  TextOptions,
+} from './image/file-content.js';
 export type {
   FileHandle,
   FileHandle as ImageFile,
@@ -17,6 +23,8 @@ export type {
   GlobOptions,
   Image,
   ImageLayerInfo,
+  NameOptions,
+  OpendirOptions,
   ReaddirOptions,
 } from './image/image.js';
 export type { ImageConfig } from './image/image-config.js';

@@ -44,4 +44,7 @@ function packageIn(directory: string): PackageRoot | undefined {
   }
 }
 
-export const PACKAGE_ROOT: PackageRoot = packageRootOf(fileURLToPath(import.meta.url));
+/** In a bundle of CommonJS `import.meta` is empty, and only there `__filename` exists. */
+const HERE = typeof __filename === 'string' ? __filename : fileURLToPath(import.meta.url);
+
+export const PACKAGE_ROOT: PackageRoot = packageRootOf(HERE);

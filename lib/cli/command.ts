@@ -43,12 +43,12 @@ export class UsageError extends Error {
   readonly code = 'ERR_SOCI_INVALID_ARGUMENT';
 }
 
-/** A command that said all there is to say and only has to end with this status. */
+/** A command that has to end with this status, and has said all there is to say but for `cause`. */
 export class ExitStatus extends Error {
   readonly status: number;
 
-  constructor(status: number) {
-    super(`exit status ${status}`);
+  constructor(status: number, options: ErrorOptions = {}) {
+    super(`exit status ${status}`, options);
     this.status = status;
   }
 }

@@ -1,5 +1,6 @@
 /** `seekable-oci inspect`: what an image is made of, from its documents alone. */
-import { type Image, type ImageConfig, type ManifestContent, resolveImages } from '../index.js';
+import { type Image, type ImageConfig, type ManifestContent, resolveImages, SociError } from '../index.js';
+import { artifactAsJson, artifactText, isArtifact } from './artifact-summary.js';
 import { byteText } from './byte-text.js';
 import type { Command, Invocation } from './command.js';
 import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
@@ -101,10 +102,29 @@ function report(image: Image, { root, platforms, absent }: Awaited<ReturnType<ty
   return `${lines.map(line => `${printable(line)}\n`).join('')}\n${table}`;
 }
 
+/** The manifest of what names no image at all; rethrows what failed otherwise. */
+async function artifactAt(
+  session: ImageSession,
+  { repository, reference }: ReturnType<ImageSession['open']>,
+  error: unknown,
+): Promise<ManifestContent> {
+  if (!(error instanceof SociError) || error.code !== 'ERR_SOCI_PLATFORM') throw error;
+  const { platforms } = error.data as { readonly platforms?: readonly string[] };
+  const root = await repository.getManifest(reference, { signal: session.signal });
+  if (platforms?.length !== 0 || !isArtifact(root)) throw error;
+  return root;
+}
+
 async function run(invocation: Invocation): Promise<void> {
   const [operand = ''] = invocation.operands;
   await ImageSession.run(invocation, [operand], async session => {
-    const found = await platformsOf(session, session.open(operand));
+    const place = session.open(operand);
+    const found = await platformsOf(session, place).catch(error => artifactAt(session, place, error));
+    if (!('platforms' in found)) {
+      if (session.json) await session.output.writeJson(artifactAsJson(found));
+      else await session.output.write(artifactText(found));
+      return;
+    }
     await session.read(operand, async image => {
       if (!session.json) {
         await session.output.write(report(image, found));
@@ -135,6 +155,9 @@ export const inspect: Command = {
     'Prints what an image is made of: platforms, config, layers, SOCI index. Fetches no layer and no ztoc.',
   operands: ['IMAGE'],
   options: IMAGE_OPTIONS,
-  notes: ['Config, index and layers are those of the platform that a read would take, or of --platform.'],
+  notes: [
+    'What is no image (a SOCI index, an attestation, a chart) is shown with its type, subject and blobs.',
+    'Config, index and layers are those of the platform that a read would take, or of --platform.',
+  ],
   run,
 };

@@ -22,9 +22,10 @@ export async function runCommandLine(argv: readonly string[], surroundings: Surr
   } catch (error) {
     const { reason } = surroundings.signal;
     if (reason instanceof Interrupted) return reason.status;
+    const failure = error instanceof ExitStatus ? error.cause : error;
+    if (failure instanceof OutputClosed) return EXIT_BY_SIGNAL.SIGPIPE;
+    if (failure !== undefined) surroundings.errors.write(errorText(failure, argv));
     if (error instanceof ExitStatus) return error.status;
-    if (error instanceof OutputClosed) return EXIT_BY_SIGNAL.SIGPIPE;
-    surroundings.errors.write(errorText(error, argv));
     return error instanceof UsageError ? EXIT_USAGE : EXIT_FAILURE;
   }
 }

@@ -12,6 +12,8 @@ import type { AbortableOptions } from '../source/range-source.js';
 import type { ReadPlan } from '../span/reader.js';
 import type { TocEntry } from '../tar/entry.js';
 import type { FileTree } from '../tree/file-tree.js';
+import type { NameEncoding } from '../tree/path-lookup.js';
+import { textEncoding } from './encoding-options.js';
 
 export interface RangeOptions extends AbortableOptions {
   /** First byte of the file. Default 0. */
@@ -24,9 +26,17 @@ export interface RangeOptions extends AbortableOptions {
 }
 
 export interface EncodingOptions {
-  /** Default: none, bytes. */
-  readonly encoding?: BufferEncoding | null | undefined;
+  /** Default: none, bytes, which 'buffer' and null mean too. */
+  readonly encoding?: NameEncoding | null | undefined;
 }
+
+/** What gives bytes, what gives text, and either. */
+export type BytesOptions =
+  | 'buffer'
+  | null
+  | (RangeOptions & { readonly encoding?: 'buffer' | null | undefined });
+export type TextOptions = BufferEncoding | (RangeOptions & { readonly encoding: BufferEncoding });
+export type ReadFileOptions = NameEncoding | null | (RangeOptions & EncodingOptions);
 
 /** As node:fs: more than this goes through a stream. */
 const MAX_READ_FILE_BYTES = 2 ** 31 - 1;
@@ -103,8 +113,8 @@ export function contentStream(
   open: (signal: AbortSignal) => FileContent | Promise<FileContent>,
   options: RangeOptions & EncodingOptions,
 ): Readable {
-  const { encoding, signal } = options;
-  const stream = new FileStream(async abort => (await open(abort)).streamed(options), signal);
-  if (encoding) stream.setEncoding(encoding);
+  const encoding = textEncoding(options);
+  const stream = new FileStream(async abort => (await open(abort)).streamed(options), options.signal);
+  if (encoding !== undefined) stream.setEncoding(encoding);
   return stream;
 }

@@ -9,7 +9,14 @@ import { fileError } from '../errors.js';
 import { checkDestination } from '../layer/file-range.js';
 import type { AbortableOptions } from '../source/range-source.js';
 import type { TocEntry } from '../tar/entry.js';
-import { contentStream, type EncodingOptions, type FileContent, type RangeOptions } from './file-content.js';
+import { encodingOptions, textEncoding } from './encoding-options.js';
+import {
+  type BytesOptions,
+  contentStream,
+  type FileContent,
+  type ReadFileOptions,
+  type TextOptions,
+} from './file-content.js';
 import { ImageStats } from './file-stats.js';
 import { ABORTABLE, READ } from './option-names.js';
 
@@ -86,20 +93,19 @@ export class FileHandle {
   }
 
   /** The whole file or a range of it, wherever `read` is. Errors as for `Image.readFile`. */
-  readFile(options?: RangeOptions & { readonly encoding?: null | undefined }): Promise<Buffer>;
-  readFile(options: BufferEncoding | (RangeOptions & { readonly encoding: BufferEncoding })): Promise<string>;
-  async readFile(options: BufferEncoding | (RangeOptions & EncodingOptions) = {}): Promise<Buffer | string> {
+  readFile(options?: BytesOptions): Promise<Buffer>;
+  readFile(options: TextOptions): Promise<string>;
+  async readFile(options?: ReadFileOptions): Promise<Buffer | string> {
     this.#checkOpen('read');
-    const given = typeof options === 'string' ? { encoding: options } : options;
-    checkOptions('readFile', given, READ);
+    const given = encodingOptions('readFile', options, READ);
+    const encoding = textEncoding(given);
     const bytes = await this.#content.readRange(given);
-    return given.encoding ? bytes.toString(given.encoding) : bytes;
+    return encoding === undefined ? bytes : bytes.toString(encoding);
   }
 
-  createReadStream(options: RangeOptions & EncodingOptions = {}): Readable {
+  createReadStream(options?: ReadFileOptions): Readable {
     this.#checkOpen('read');
-    checkOptions('createReadStream', options, READ);
-    return contentStream(() => this.#content, options);
+    return contentStream(() => this.#content, encodingOptions('createReadStream', options, READ));
   }
 
   /** Later reads fail with EBADF; those under way finish. Twice is no error. */

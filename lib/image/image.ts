@@ -5,7 +5,7 @@
  */
 import { constants } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { checkOptions } from '../arguments.js';
+import { checkInteger, checkOptions } from '../arguments.js';
 import { AbortScope } from '../async/abort-scope.js';
 import { runBounded } from '../async/bounded-tasks.js';
 import { SharedOnce } from '../async/once.js';
@@ -34,14 +34,22 @@ import {
 } from '../tree/path-lookup.js';
 import { isPureArtifact, noFilesError } from './artifact.js';
 import { ImageDirectory, walkDirectory } from './directory-walk.js';
-import { contentStream, type EncodingOptions, FileContent, type RangeOptions } from './file-content.js';
+import { encodingOptions, textEncoding } from './encoding-options.js';
+import {
+  type BytesOptions,
+  contentStream,
+  FileContent,
+  type RangeOptions,
+  type ReadFileOptions,
+  type TextOptions,
+} from './file-content.js';
 import { FileHandle } from './file-handle.js';
 import { ImageDirent, ImageStats } from './file-stats.js';
 import { glob } from './glob.js';
 import type { ImageConfig } from './image-config.js';
 import type { ImageLayer, LayerOrigin } from './image-layer.js';
 import type { ImageFileLocation, ImageFilePlan, WholeLayer, WholeLayersPlan } from './image-plan.js';
-import { ABORTABLE, ENCODED, GLOB, LINKED, RANGE, READ, READDIR } from './option-names.js';
+import { ABORTABLE, ENCODED, GLOB, LINKED, OPENDIR, RANGE, READ, READDIR } from './option-names.js';
 
 /** Layers that are opened at the same time: mostly small requests, sometimes the building of a ztoc. */
 const CONCURRENCY = 6;
@@ -76,12 +84,18 @@ export interface ImageLayerInfo {
   readonly stats: ReadStats;
 }
 
-export interface ReaddirOptions extends AbortableOptions {
-  readonly withFileTypes?: boolean | undefined;
+export interface NameOptions extends AbortableOptions {
+  /** Default 'utf8', also for null; 'buffer' for names that may be no text. */
+  readonly encoding?: NameEncoding | null | undefined;
+}
+
+export interface OpendirOptions extends NameOptions {
   /** Also what is in directories below, as 'directory/name'; links are not followed. Default false. */
   readonly recursive?: boolean | undefined;
-  /** Default 'utf8'; 'buffer' for names that may be no text. */
-  readonly encoding?: NameEncoding | undefined;
+}
+
+export interface ReaddirOptions extends OpendirOptions {
+  readonly withFileTypes?: boolean | undefined;
 }
 
 export interface GlobOptions extends AbortableOptions {
@@ -90,7 +104,8 @@ export interface GlobOptions extends AbortableOptions {
   readonly withFileTypes?: boolean | undefined;
 }
 
-type Encoded<Options> = Options extends { readonly encoding: 'buffer' } ? Buffer : string;
+type Encoded<Options> = Options extends 'buffer' | { readonly encoding: 'buffer' } ? Buffer : string;
+
 export class Image {
   /** The image manifest with its bytes and descriptor. */
   readonly manifest: PlatformManifest;
@@ -146,24 +161,15 @@ export class Image {
    *   header; ERR_SOCI_LIMIT for 2 GiB and more (use createReadStream); ERR_SOCI_CLOSED; what fetching ztocs and
    *   reading spans throws
    */
-  readFile(
-    path: ImagePath,
-    options?: RangeOptions & { readonly encoding?: null | undefined },
-  ): Promise<Buffer>;
-  readFile(
-    path: ImagePath,
-    options: BufferEncoding | (RangeOptions & { readonly encoding: BufferEncoding }),
-  ): Promise<string>;
-  async readFile(
-    path: ImagePath,
-    options: BufferEncoding | (RangeOptions & EncodingOptions) = {},
-  ): Promise<Buffer | string> {
-    const given = typeof options === 'string' ? { encoding: options } : options;
-    checkOptions('readFile', given, READ);
+  readFile(path: ImagePath, options?: BytesOptions): Promise<Buffer>;
+  readFile(path: ImagePath, options: TextOptions): Promise<string>;
+  async readFile(path: ImagePath, options?: ReadFileOptions): Promise<Buffer | string> {
+    const given = encodingOptions('readFile', options, READ);
+    const encoding = textEncoding(given);
     const bytes = await this.#with(given, (tree, signal) =>
       contentAt(tree, path).readRange({ ...given, signal }),
     );
-    return given.encoding ? bytes.toString(given.encoding) : bytes;
+    return encoding === undefined ? bytes : bytes.toString(encoding);
   }
 
   /** Opens a file for reads at any position; its tar header is checked here. Errors as for `readFile`. */
@@ -180,11 +186,11 @@ export class Image {
    * A file, or a range of it, as a stream: memory for a few spans, the next ones fetched ahead. Errors as for
    * `readFile`, given to the stream.
    */
-  createReadStream(path: ImagePath, options: RangeOptions & EncodingOptions = {}): Readable {
-    checkOptions('createReadStream', options, READ);
+  createReadStream(path: ImagePath, options?: ReadFileOptions): Readable {
+    const given = encodingOptions('createReadStream', options, READ);
     const open = (signal: AbortSignal): Promise<FileContent> =>
       this.#with({ signal }, async tree => contentAt(tree, path));
-    return contentStream(open, options);
+    return contentStream(open, given);
   }
 
   /** Links are followed. @throws SociError ENOENT, ENOTDIR, ELOOP */
@@ -205,6 +211,7 @@ export class Image {
   /** @param mode as node:fs has it (`constants.X_OK`, …), asked for root. @throws SociError also EACCES, EROFS */
   async access(path: ImagePath, mode = 0, options: AbortableOptions = {}): Promise<void> {
     checkOptions('access', options, ABORTABLE);
+    checkInteger('mode', mode, constants.F_OK, constants.R_OK | constants.W_OK | constants.X_OK);
     await this.#with(options, async tree => {
       const stats = statsAt(tree, path, { followLast: true, syscall: 'access' });
       if ((mode & constants.W_OK) !== 0) throw fileError('EROFS', 'access', shownPath(path));
@@ -219,14 +226,17 @@ export class Image {
     path: ImagePath,
     options: Options,
   ): Promise<ImageDirent<Encoded<Options>>[]>;
-  readdir<const Options extends ReaddirOptions & { readonly withFileTypes?: false | undefined }>(
-    path: ImagePath,
-    options?: Options,
-  ): Promise<Encoded<Options>[]>;
-  async readdir(path: ImagePath, options: ReaddirOptions = {}): Promise<unknown[]> {
-    checkOptions('readdir', options, READDIR);
-    const { recursive = false, encoding = 'utf8', withFileTypes = false } = options;
-    return await this.#with(options, async (tree, signal) => {
+  readdir<
+    const Options extends
+      | NameEncoding
+      | null
+      | (ReaddirOptions & { readonly withFileTypes?: false | undefined }) = NameOptions,
+  >(path: ImagePath, options?: Options): Promise<Encoded<Options>[]>;
+  async readdir(path: ImagePath, options?: ReaddirOptions | NameEncoding | null): Promise<unknown[]> {
+    const given = encodingOptions<ReaddirOptions>('readdir', options, READDIR);
+    const { recursive = false, withFileTypes = false } = given;
+    const encoding = given.encoding ?? 'utf8';
+    return await this.#with(given, async (tree, signal) => {
       const directory = lookUpDirectory(tree, path, 'scandir').ino;
       const walked = walkDirectory<string | Buffer>(tree, directory, shownPath(path), {
         recursive,
@@ -242,28 +252,29 @@ export class Image {
   }
 
   /** As `readdir`, a name at a time. */
-  async opendir<const Options extends Omit<ReaddirOptions, 'withFileTypes'>>(
+  async opendir<const Options extends OpendirOptions | NameEncoding | null = OpendirOptions>(
     path: ImagePath,
     options?: Options,
   ): Promise<ImageDirectory<Encoded<Options>>> {
-    checkOptions('opendir', options ?? {}, READDIR);
-    const { recursive = false, encoding = 'utf8' }: ReaddirOptions = options ?? {};
-    return await this.#with(options ?? {}, async tree => {
+    const given = encodingOptions<OpendirOptions>('opendir', options, OPENDIR);
+    const { recursive = false, signal } = given;
+    const encoding = given.encoding ?? 'utf8';
+    return await this.#with(given, async tree => {
       const directory = lookUpDirectory(tree, path, 'opendir').ino;
       const shown = shownPath(path);
       const names = walkDirectory<Encoded<Options>>(tree, directory, shown, { recursive, encoding });
-      return new ImageDirectory(shown, names, options?.signal);
+      return new ImageDirectory(shown, names, signal);
     });
   }
 
   /** The target as it is written. @throws SociError also EINVAL */
-  async readlink<const Options extends AbortableOptions & { readonly encoding?: NameEncoding | undefined }>(
+  async readlink<const Options extends NameOptions | NameEncoding | null = NameOptions>(
     path: ImagePath,
     options?: Options,
   ): Promise<Encoded<Options>> {
-    checkOptions('readlink', options ?? {}, ENCODED);
-    const encoding = options?.encoding ?? 'utf8';
-    const target = await this.#with(options ?? {}, async tree => {
+    const given = encodingOptions<NameOptions>('readlink', options, ENCODED);
+    const encoding = given.encoding ?? 'utf8';
+    const target = await this.#with(given, async tree => {
       const { ino } = lookUp(tree, path, { followLast: false, syscall: 'readlink' });
       if (tree.attributes(ino).kind !== 'symlink') throw fileError('EINVAL', 'readlink', shownPath(path));
       return tree.readlink(ino);
@@ -272,13 +283,13 @@ export class Image {
   }
 
   /** The absolute path inside the image, without links and dots. */
-  async realpath<const Options extends AbortableOptions & { readonly encoding?: NameEncoding | undefined }>(
+  async realpath<const Options extends NameOptions | NameEncoding | null = NameOptions>(
     path: ImagePath,
     options?: Options,
   ): Promise<Encoded<Options>> {
-    checkOptions('realpath', options ?? {}, ENCODED);
-    const encoding = options?.encoding ?? 'utf8';
-    const real = await this.#with(options ?? {}, async tree =>
+    const given = encodingOptions<NameOptions>('realpath', options, ENCODED);
+    const encoding = given.encoding ?? 'utf8';
+    const real = await this.#with(given, async tree =>
       tree.table.path(lookUp(tree, path, { followLast: true, syscall: 'realpath' }).name),
     );
     return encodeName(real, encoding) as Encoded<Options>;

@@ -2,14 +2,15 @@
 import type { OptionNames } from '../arguments.js';
 import type { AbortableOptions } from '../source/range-source.js';
 import type { EncodingOptions, RangeOptions } from './file-content.js';
-import type { GlobOptions, ReaddirOptions } from './image.js';
+import type { GlobOptions, NameOptions, OpendirOptions, ReaddirOptions } from './image.js';
 import type { FileRangeOptions, LayerTreeOptions, LookupOptions } from './layer.js';
 
 export const ABORTABLE: OptionNames<AbortableOptions> = { signal: true };
 export const RANGE: OptionNames<RangeOptions> = { ...ABORTABLE, start: true, endExclusive: true };
 export const READ: OptionNames<RangeOptions & EncodingOptions> = { ...RANGE, encoding: true };
-export const ENCODED = { ...ABORTABLE, encoding: true } as const;
-export const READDIR: OptionNames<ReaddirOptions> = { ...ENCODED, recursive: true, withFileTypes: true };
+export const ENCODED: OptionNames<NameOptions> = { ...ABORTABLE, encoding: true };
+export const OPENDIR: OptionNames<OpendirOptions> = { ...ENCODED, recursive: true };
+export const READDIR: OptionNames<ReaddirOptions> = { ...OPENDIR, withFileTypes: true };
 export const GLOB: OptionNames<GlobOptions> = { ...ABORTABLE, cwd: true, withFileTypes: true };
 export const LOOKUP: OptionNames<LookupOptions> = { followSymlinks: true };
 export const LINKED: OptionNames<LookupOptions & AbortableOptions> = { ...ABORTABLE, ...LOOKUP };

@@ -1,14 +1,14 @@
 /** What proves who we are to a registry, and where it may come from. */
 
 export interface Credentials {
-  readonly username?: string;
-  readonly password?: string;
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
   /** An OAuth2 refresh token, traded for access tokens at the registry's token server. */
-  readonly identityToken?: string;
+  readonly identityToken?: string | undefined;
   /** A ready access token, sent as it is. */
-  readonly registryToken?: string;
+  readonly registryToken?: string | undefined;
   /** Where they were found (a file, a helper), for messages. Never sent. */
-  readonly source?: string;
+  readonly source?: string | undefined;
 }
 
 export interface CredentialRequest {

@@ -8,11 +8,11 @@ import { registryHost } from './reference.js';
 
 export interface TlsOptions {
   /** PEM certificates trusted besides the usual roots. */
-  readonly ca?: string | readonly string[];
+  readonly ca?: string | readonly string[] | undefined;
   /** PEM, shown to this host only. */
-  readonly clientCertificate?: { readonly cert: string; readonly key: string };
+  readonly clientCertificate?: { readonly cert: string; readonly key: string } | undefined;
   /** Accept any certificate of this host. */
-  readonly skipVerify?: boolean;
+  readonly skipVerify?: boolean | undefined;
 }
 
 /** What a host is used for: `pull` content by digest, `resolve` tags, `push`. */
@@ -21,20 +21,20 @@ export type HostCapability = 'pull' | 'resolve' | 'push';
 export interface MirrorOptions extends TlsOptions {
   /** Base URL; `/v2` is appended unless `overridePath`. */
   readonly url: string;
-  readonly capabilities?: readonly HostCapability[];
+  readonly capabilities?: readonly HostCapability[] | undefined;
   /** The path of `url` is the API root as it stands. */
-  readonly overridePath?: boolean;
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly overridePath?: boolean | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface HostOptions extends TlsOptions {
   /** Speak HTTP without TLS. Default: only to this machine, and only when nothing here concerns TLS. */
-  readonly plainHttp?: boolean;
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly plainHttp?: boolean | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Tried in order before the registry. */
-  readonly mirrors?: readonly MirrorOptions[];
+  readonly mirrors?: readonly MirrorOptions[] | undefined;
   /** The registry itself, when it is not at the host that references name. */
-  readonly server?: MirrorOptions;
+  readonly server?: MirrorOptions | undefined;
 }
 
 export interface Endpoint {

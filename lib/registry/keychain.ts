@@ -14,7 +14,7 @@ export interface KeychainOptions {
   /** Default `process.env`. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Default: the user's home directory. */
-  readonly home?: string;
+  readonly home?: string | undefined;
 }
 
 const KEYCHAIN_OPTIONS: OptionNames<KeychainOptions> = { env: true, home: true };

@@ -42,7 +42,7 @@ import { readVerified, VerifiedSource } from './verified-source.js';
 
 export interface RegistryRepositoryOptions {
   /** Upload blobs in chunks of this many bytes. Default: in one piece. */
-  readonly chunkSize?: number;
+  readonly chunkSize?: number | undefined;
 }
 
 export const REPOSITORY_NAMES: OptionNames<RegistryRepositoryOptions> = { chunkSize: true };

@@ -23,7 +23,7 @@ export interface ManifestContent {
 
 export interface GetBlobOptions extends AbortableOptions {
   /** Largest blob that is taken into memory, in bytes. Default 32 MiB. */
-  readonly maxBytes?: number;
+  readonly maxBytes?: number | undefined;
 }
 
 export interface OpenBlobOptions extends AbortableOptions {
@@ -36,19 +36,19 @@ export interface OpenBlobOptions extends AbortableOptions {
 
 export interface PushBlobOptions extends AbortableOptions {
   /** Repositories of the same registry that may already have the blob, tried in order. */
-  readonly mountFrom?: readonly string[];
+  readonly mountFrom?: readonly string[] | undefined;
   /** Called with the number of bytes sent so far. */
-  readonly onProgress?: (bytes: number) => void;
+  readonly onProgress?: ((bytes: number) => void) | undefined;
 }
 
 export interface PushManifestOptions extends AbortableOptions {
-  readonly tag?: string;
+  readonly tag?: string | undefined;
   /** An untagged manifest that a layout shall list in its index.json all the same. A registry ignores it. */
-  readonly listed?: boolean;
+  readonly listed?: boolean | undefined;
 }
 
 export interface ReferrersOptions extends AbortableOptions {
-  readonly artifactType?: string;
+  readonly artifactType?: string | undefined;
 }
 
 /** How a blob got to where it is. */

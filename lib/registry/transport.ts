@@ -40,7 +40,7 @@ import { USER_AGENT } from './user-agent.js';
 
 export interface RegistryTimeouts extends Partial<HttpTimeouts> {
   /** The older name of `bodyIdle`, which wins. */
-  readonly body?: number;
+  readonly body?: number | undefined;
 }
 
 export interface RegistryOptions {

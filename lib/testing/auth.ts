@@ -8,13 +8,13 @@ export interface RegistryAuth {
   readonly username: string;
   readonly password: string;
   /** Lifetime of bearer tokens in seconds. Default 300. */
-  readonly tokenLifetime?: number;
+  readonly tokenLifetime?: number | undefined;
   /** An identity token that the token server takes with `grant_type=refresh_token`. */
-  readonly identityToken?: string;
+  readonly identityToken?: string | undefined;
   /** Whether tokens to pull are given to anybody. Default false. */
-  readonly anonymousPull?: boolean;
+  readonly anonymousPull?: boolean | undefined;
   /** Where clients are told to fetch tokens. Default: `/token` of this registry. */
-  readonly realm?: string;
+  readonly realm?: string | undefined;
 }
 
 interface IssuedToken {

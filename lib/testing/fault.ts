@@ -7,32 +7,32 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RegistryRequest, Reply } from './reply.js';
 
 export interface RequestMatcher {
-  readonly method?: string;
+  readonly method?: string | undefined;
   /** A substring of the path, or an expression for it. */
-  readonly path?: string | RegExp;
+  readonly path?: string | RegExp | undefined;
 }
 
 export interface Fault {
   /** Which requests; all when absent. */
-  readonly match?: RequestMatcher | ((request: RegistryRequest) => boolean);
+  readonly match?: RequestMatcher | ((request: RegistryRequest) => boolean) | undefined;
   /** How many matching requests pass untouched first. Default 0. */
-  readonly skip?: number;
+  readonly skip?: number | undefined;
   /** How many are then affected. Default: all. */
-  readonly times?: number;
+  readonly times?: number | undefined;
   /** Milliseconds to wait before anything is answered. */
-  readonly delay?: number;
+  readonly delay?: number | undefined;
   /** Answer this instead of asking the registry. */
-  readonly reply?: Reply | ((request: RegistryRequest) => Reply | Promise<Reply>);
+  readonly reply?: Reply | ((request: RegistryRequest) => Reply | Promise<Reply>) | undefined;
   /** Serve the request as if it had no Range header. */
-  readonly ignoreRange?: boolean;
+  readonly ignoreRange?: boolean | undefined;
   /** Header fields to set; null removes one. Lower-case names. */
-  readonly headers?: Readonly<Record<string, string | null>>;
+  readonly headers?: Readonly<Record<string, string | null>> | undefined;
   /** Inverts the byte at this offset of the body. */
-  readonly corrupt?: number;
+  readonly corrupt?: number | undefined;
   /** Destroys the connection after this many bytes of the body; -1: before the status line. */
-  readonly cutAfter?: number;
+  readonly cutAfter?: number | undefined;
   /** Sends this many bytes of the body, then nothing more and never ends. */
-  readonly stallAfter?: number;
+  readonly stallAfter?: number | undefined;
 }
 
 export function matches(fault: Fault, request: RegistryRequest): boolean {

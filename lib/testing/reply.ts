@@ -2,8 +2,9 @@
 
 export interface Reply {
   readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array | AsyncIterable<Uint8Array>;
+  /** Default: none. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly body?: Uint8Array | AsyncIterable<Uint8Array> | undefined;
 }
 
 export interface RegistryRequest {

@@ -16,15 +16,15 @@ import { MemoryStorage, type RegistryStorage } from './storage.js';
 
 export interface TestRegistryOptions {
   /** Default: a new MemoryStorage. */
-  readonly storage?: RegistryStorage;
+  readonly storage?: RegistryStorage | undefined;
   /** Whether there is a referrers API. Default true. */
-  readonly referrers?: boolean;
+  readonly referrers?: boolean | undefined;
   /** Entries in one answer of tags and referrers. Default 1000. */
-  readonly pageSize?: number;
+  readonly pageSize?: number | undefined;
   /** Default: everybody may do everything. */
-  readonly auth?: RegistryAuth;
+  readonly auth?: RegistryAuth | undefined;
   /** PEM; with `ca`, clients must show a certificate that it signed. */
-  readonly tls?: { readonly key: string; readonly cert: string; readonly ca?: string };
+  readonly tls?: { readonly key: string; readonly cert: string; readonly ca?: string } | undefined;
 }
 
 const NAME = '[a-z0-9]+(?:[._/-]+[a-z0-9]+)*';

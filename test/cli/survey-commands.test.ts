@@ -1,7 +1,9 @@
 /** `inspect`, `tags`, `find`, `du`, `diff` and `ls --layer`: what is known of an image without reading its files. */
 import t from 'tap';
 
+import { OCI_INDEX } from '../../lib/registry/media-types.js';
 import { layerOf, pushIndexedImage } from '../image/sample-image.js';
+import { encodeIndex } from '../registry/fixture.js';
 import type { TarEntry } from '../span/sample-layers.js';
 import { command, fails, type Outcome } from './run-command.js';
 import { BIG, LOWER, repositoryOf, sampleLayers, startRegistry } from './sample-images.js';
@@ -43,6 +45,34 @@ t.test('inspect: platforms, config, index and layers, without a layer or a ztoc'
   );
   t.match(found.layers[0].ztoc, { digest: /^sha256:/, spanSize: 65536 });
   t.equal(json(await command(['inspect', '--json', '--index', 'none', image])).index, null);
+});
+
+t.test('inspect of what is no image says what it is, without its blobs', async t => {
+  const { descriptor } = await repository.getManifest('latest');
+  const soci = json(await command(['inspect', '--json', image])).index.digest;
+  const before = registry.requests.length;
+  const text = (await command(['inspect', `${image}@${soci}`])).stdout.toString();
+  t.notOk(registry.requests.slice(before).some(({ path }) => path.includes('/blobs/')));
+  t.match(text, `artifact    ${soci}\n`);
+  t.match(text, /^type +application\/vnd\.amazon\.soci\.index\.v1\+json$/m);
+  t.match(text, `subject     ${descriptor.digest}  application/vnd.oci.image.manifest.v1+json\n`);
+  t.match(text, /^LAYER +DIGEST +SIZE +TYPE$/m);
+  t.match(text, /^1 +sha256:[0-9a-f]{64} +\S+ \S+ +application\/octet-stream$/m);
+  const found = json(await command(['inspect', '--json', `${image}@${soci}`]));
+  t.match(found, {
+    digest: soci,
+    artifactType: 'application/vnd.amazon.soci.index.v1+json',
+    platforms: [],
+    subject: { digest: descriptor.digest },
+    layers: [{ position: 0, mediaType: 'application/octet-stream', size: Number }, { position: 1 }],
+  });
+
+  const entry = { ...(await repository.getManifest(soci)).descriptor, artifactType: found.artifactType };
+  const index = await repository.pushManifest(encodeIndex([entry]), OCI_INDEX);
+  const listed = `${image}@${index.digest}`;
+  t.match(lines(await command(['inspect', listed])).at(-1), /^0 +sha256:.* application\/vnd\.amazon\.soci/);
+  t.match(json(await command(['inspect', '--json', listed])), { manifests: [{ digest: soci }] });
+  fails(t, await command(['inspect', '--platform', 'linux/s390x', image]), 'ERR_SOCI_PLATFORM');
 });
 
 t.test('tags', async t => {
@@ -121,4 +151,12 @@ t.test('diff: names, attributes, and bytes if that is asked for', async t => {
     { path: '/big', change: 'uncompared' },
     { path: '/etc/link', change: 'changed', differences: ['target'] },
   ]);
+  const status = async (...args: string[]): Promise<number | null> =>
+    (await command(['diff', '--exit-code', ...args])).status;
+  t.equal(quick.status, 0, 'that images differ is no failure');
+  t.equal(await status(image, image), 0);
+  t.equal(await status(image, `${image}:next`), 1);
+  t.equal(await status('--json', image, `${image}:next`), 1);
+  t.equal(await status(image, `${image}:nowhere`), 2, 'a failure is not taken for a difference');
+  t.match((await command(['diff', '--exit-code', image, `${image}:nowhere`])).stderr, 'NOT_FOUND');
 });

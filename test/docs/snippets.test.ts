@@ -1,12 +1,14 @@
-/** TypeScript of the pages is compiled as a user's would be: strictly, against the types of the public API. */
-import { readFileSync } from 'node:fs';
+/**
+ * TypeScript of all pages is compiled as a user's would be: strictly, against the types of the public API. What a
+ * snippet neither imports nor makes itself is in snippet-context.d.ts.
+ */
 import path from 'node:path';
 import t from 'tap';
 import ts from 'typescript';
 import { ROOT } from '../lint/library.js';
+import { type Block, blocksOf, PAGES } from './pages.js';
 
-/** Pages whose snippets are whole modules. */
-const PAGES = ['README.md', 'docs/recipes.md'];
+const CONTEXT = path.join(ROOT, 'test/docs/snippet-context.d.ts');
 
 interface Snippet {
   /** Beside the sources, so that their modules are found. */
@@ -15,26 +17,36 @@ interface Snippet {
   readonly text: string;
 }
 
-function snippetsOf(page: string): Snippet[] {
-  const text = readFileSync(path.join(ROOT, page), 'utf8');
-  return [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map(({ index, 1: code = '' }, number) => {
-    const where = `${page}:${text.slice(0, index).split('\n').length + 1}`;
-    const file = path.join(ROOT, `test/docs/snippet-${page.replace(/\W/g, '-')}-${number}.ts`);
-    // Each is a module of its own.
-    return { file, where, text: `${code}\nexport {};\n` };
-  });
+function snippetOf({ page, line, text }: Block): Snippet {
+  const file = path.join(ROOT, `test/docs/snippet-${page.replace(/\W/g, '-')}-${line}.ts`);
+  // Each is a module of its own.
+  return { file, where: `${page}:${line}`, text: `${text}\nexport {};\n` };
 }
 
-t.test('every snippet compiles', t => {
-  const snippets = PAGES.flatMap(snippetsOf);
-  t.ok(snippets.length >= 4, `${snippets.length} snippets`);
+/** The sources of a package of packages/, by the name that it is imported with. */
+function packagePaths(): Record<string, string[]> {
+  const folders = PAGES.filter(page => page.startsWith('packages/')).map(page => path.dirname(page));
+  return Object.fromEntries(
+    folders.map(folder => [
+      `@seekable-oci/${path.basename(folder)}`,
+      [path.join(ROOT, folder, 'src/index.ts')],
+    ]),
+  );
+}
+
+/** The messages of the compiler for each snippet, by where it stands. */
+function faultsOf(snippets: readonly Snippet[]): Map<string, string[]> {
   const { config } = ts.readConfigFile(path.join(ROOT, 'tsconfig.json'), ts.sys.readFile);
   const { options: ours } = ts.parseJsonConfigFileContent(config, ts.sys, ROOT);
   const options: ts.CompilerOptions = {
     ...ours,
     noEmit: true,
     noUnusedLocals: false,
-    paths: { 'seekable-oci': [path.join(ROOT, 'lib/index.ts')] },
+    paths: {
+      'seekable-oci': [path.join(ROOT, 'lib/index.ts')],
+      'seekable-oci/testing': [path.join(ROOT, 'lib/testing/testing.ts')],
+      ...packagePaths(),
+    },
   };
   const texts = new Map(snippets.map(({ file, text }) => [file, text]));
   const host = ts.createCompilerHost(options);
@@ -45,12 +57,41 @@ t.test('every snippet compiles', t => {
     const text = texts.get(file);
     return text === undefined ? getSourceFile(file, ...rest) : ts.createSourceFile(file, text, rest[0]);
   };
-  const program = ts.createProgram([...texts.keys()], options, host);
+  const program = ts.createProgram([CONTEXT, ...texts.keys()], options, host);
+  const faults = new Map<string, string[]>();
   for (const { file, where } of snippets) {
-    const source = program.getSourceFile(file);
-    const faults = ts.getPreEmitDiagnostics(program, source);
-    const texts = faults.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, ' '));
-    t.same(texts, [], where);
+    const found = ts.getPreEmitDiagnostics(program, program.getSourceFile(file));
+    faults.set(
+      where,
+      found.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, ' ')),
+    );
   }
-  t.end();
+  return faults;
+}
+
+const BLOCKS = PAGES.flatMap(blocksOf);
+
+t.test('code is in languages that are checked', async t => {
+  const checked = ['', 'ts', 'sh', 'console'];
+  t.same(
+    BLOCKS.filter(({ language }) => !checked.includes(language)),
+    [],
+  );
+});
+
+/** What the check itself is held against. */
+const FAULTY = snippetOf({
+  page: 'none.md',
+  line: 1,
+  language: 'ts',
+  text: "import { openImage } from 'seekable-oci';\nawait openImage('app', { plattform: 'linux/arm64' });\n",
+});
+
+t.test('every snippet compiles, and one that has a fault does not', async t => {
+  const snippets = BLOCKS.filter(({ language }) => language === 'ts').map(snippetOf);
+  t.ok(snippets.length >= 12, `${snippets.length} snippets`);
+  // One program: most of the time goes into the types of Node.js.
+  const faults = faultsOf([...snippets, FAULTY]);
+  t.match(faults.get(FAULTY.where), [/plattform/]);
+  for (const { where } of snippets) t.same(faults.get(where), [], where);
 });

@@ -81,6 +81,8 @@ export async function indexes(): Promise<void> {
 
 export async function testing(): Promise<void> {
   await using registry = await TestRegistry.start({ referrers: false });
+  registry.inject({ match: { method: 'GET', path: /blobs/ }, times: 2, reply: { status: 503 } });
+  registry.inject({ match: undefined, reply: () => ({ status: 204, body: undefined }), delay: undefined });
   registry.inject({ match: (request: RegistryRequest) => request.method === 'GET', times: 1 });
   expectType<string>()(registry.host);
 }
