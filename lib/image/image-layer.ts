@@ -115,11 +115,17 @@ export class ImageLayer {
   /** What reading the layer has cost so far, as a whole and span by span. */
   get stats(): ReadStats {
     const stats = this.opened?.entries.stats ?? newCounters();
+    const { requests, fetchedBytes } = this.isUnpacked ? newCounters() : stats;
     return {
       ...stats,
-      requests: stats.requests + this.#whole.requests,
-      fetchedBytes: stats.fetchedBytes + this.#whole.fetchedBytes,
+      requests: requests + this.#whole.requests,
+      fetchedBytes: fetchedBytes + this.#whole.fetchedBytes,
     };
+  }
+
+  /** Its files are read from a plain tar on this machine, which is no request and fetches nothing. */
+  get isUnpacked(): boolean {
+    return this.opened?.origin === 'unpacked';
   }
 
   /** Why the ztoc of an index is not used, or that there is none. */

@@ -358,7 +358,10 @@ export class Image {
     }
     return await this.#with(options, async tree => {
       const { ino } = lookUpFile(tree, path, { followLast: true, syscall: 'open' });
-      return { ...this.#locate(tree, path), ...new FileContent(tree, ino).plan(options) };
+      const location = this.#locate(tree, path);
+      const plan = { ...location, ...new FileContent(tree, ino).plan(options) };
+      const isUnpacked = this.#parts.layers[location.layer]?.isUnpacked === true;
+      return isUnpacked ? { ...plan, requests: 0, bytes: 0 } : plan;
     });
   }
 
