@@ -225,6 +225,10 @@ t.test('a directory that no layer has an entry of gets no time', async t => {
   const name = await pushed('implied', [{ name: 'some/where/file', body: Buffer.from('x') }]);
   t.equal((await command(['cp', `${name}:/some`, dest])).status, 0);
   t.ok(lstatSync(join(dest, 'some', 'where')).mtimeMs > Date.UTC(2020, 0, 1), 'not 1970');
+  // A ustar header: the name at 0, the time as octal digits at 136. The same on every machine.
+  const tar = (await command(['cp', `${name}:/some`, '-'])).stdout;
+  t.equal(tar.toString('latin1', 0, 6), 'some/\0');
+  t.equal(Number.parseInt(tar.toString('latin1', 136, 147), 8), 0);
 });
 
 t.test('to - as a tar, with all that the image says of its files', async t => {
