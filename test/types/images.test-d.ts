@@ -72,7 +72,7 @@ export async function indexes(): Promise<void> {
     signal,
   });
   await convertImage(opened, openImageLocation('registry.example/app:2', transport), { signal });
-  // @ts-expect-error: a platform is an object or its text
+  // @ts-expect-error: a platform is an object
   await createIndex(opened, { platforms: [1] });
   await copyIndex(opened, openImageLocation('oci:directory', transport), { index: 'sha256:…', signal });
   expectType<(...args: Parameters<typeof findIndex>) => Promise<IndexSearch>>()(findIndex);
