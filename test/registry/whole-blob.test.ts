@@ -96,6 +96,16 @@ t.test('a blob that is closed while it arrives', async t => {
   t.equal(space.reserved, 0);
 });
 
+t.test('a stream that nobody goes on to read takes up no space once its blob is closed', async t => {
+  const registry = await servedWithoutRanges(t);
+  const space = temporarySpace();
+  const source = await openRepository(startTransport(t), registry).openBlob(BLOB, { keepWhole: { space } });
+  await source.stream()[Symbol.asyncIterator]().next();
+  t.equal(space.reserved, LAYER.length, 'what passes is kept');
+  await source.close();
+  t.equal(space.reserved, 0);
+});
+
 t.test('mirrors', async t => {
   const origin = await startRegistry(t);
   const mirror = await servedWithoutRanges(t);
