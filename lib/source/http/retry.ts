@@ -56,7 +56,8 @@ export class Retries {
     if (!isTemporary(error) || wasGivenUp(error) || this.#policy.retries === 0) throw error;
     if (this.#failures >= this.#policy.retries) throw this.#gaveUp(error, '');
     this.#listen(error, position);
-    if (this.#silence >= this.#policy.maxSilence) throw this.#gaveUp(error, '');
+    // Who answers is not silent, even if those that were asked before have left nothing of the budget.
+    if (this.#silence > 0 && this.#silence >= this.#policy.maxSilence) throw this.#gaveUp(error, '');
     const asked = retryAfterOf(error);
     if (asked > this.#policy.maxRetryAfter) {
       throw this.#gaveUp(error, `: the server asks to wait ${Math.ceil(asked / 1000)} s`);
