@@ -3,6 +3,7 @@
  * reads an object goes on where its bytes ended and counts progress; a call is
  * sent once more as it was, by the interceptor.
  */
+import { addAbortListener, removeAbortListener } from '../../async/abort-listeners.js';
 import { SociError } from '../../errors.js';
 import type { Interceptor } from './message.js';
 import { backoff, type RetryPolicy } from './retry-policy.js';
@@ -107,9 +108,9 @@ function sleep(ms: number, signal: AbortSignal): Promise<void> {
       reject(signal.reason);
     };
     const timer = setTimeout(() => {
-      signal.removeEventListener('abort', onAbort);
+      removeAbortListener(signal, onAbort);
       resolve();
     }, ms);
-    signal.addEventListener('abort', onAbort, { once: true });
+    addAbortListener(signal, onAbort);
   });
 }
