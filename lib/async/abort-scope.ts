@@ -1,11 +1,10 @@
 /**
  * Ties every operation of a source to two ways of ending it: the caller's
  * signal and the source's close(). One controller per operation instead of
- * AbortSignal.any, whose dependants are kept alive by long-lived signals, and
- * one listener per caller's signal however many operations share it, since Node
- * takes more than ten for a leak and says so.
+ * AbortSignal.any, whose dependants are kept alive by long-lived signals.
  */
 import { setMaxListeners } from 'node:events';
+import { addAbortListener, removeAbortListener } from './abort-listeners.js';
 
 export interface Operation {
   /** Aborts with the caller's reason or with the reason given to `AbortScope.close`. */
@@ -15,13 +14,6 @@ export interface Operation {
   /** Must be called when the operation has settled. */
   end(): void;
 }
-
-interface Followers {
-  readonly controllers: Set<AbortController>;
-  readonly onAbort: () => void;
-}
-
-const followersOf = new WeakMap<AbortSignal, Followers>();
 
 export class AbortScope {
   readonly #running = new Set<AbortController>();
@@ -33,13 +25,14 @@ export class AbortScope {
     if (this.#closed) throw this.#closed.reason;
     const controller = new AbortController();
     setMaxListeners(0, controller.signal);
-    if (signal) follow(signal, controller);
+    const follow = (): void => controller.abort(signal?.reason);
+    addAbortListener(signal, follow);
     this.#running.add(controller);
     return {
       signal: controller.signal,
       abort: reason => controller.abort(reason),
       end: () => {
-        if (signal) unfollow(signal, controller);
+        removeAbortListener(signal, follow);
         this.#running.delete(controller);
       },
     };
@@ -60,27 +53,4 @@ export class AbortScope {
     for (const controller of this.#running) controller.abort(reason);
     this.#running.clear();
   }
-}
-
-function follow(signal: AbortSignal, controller: AbortController): void {
-  let followers = followersOf.get(signal);
-  if (!followers) {
-    const controllers = new Set<AbortController>();
-    const onAbort = (): void => {
-      for (const each of controllers) each.abort(signal.reason);
-    };
-    followers = { controllers, onAbort };
-    followersOf.set(signal, followers);
-    signal.addEventListener('abort', onAbort, { once: true });
-  }
-  followers.controllers.add(controller);
-}
-
-function unfollow(signal: AbortSignal, controller: AbortController): void {
-  const followers = followersOf.get(signal);
-  if (!followers) return;
-  followers.controllers.delete(controller);
-  if (followers.controllers.size > 0) return;
-  followersOf.delete(signal);
-  signal.removeEventListener('abort', followers.onAbort);
 }

@@ -1,5 +1,6 @@
 /** A file of a layer, or all of its tar, as a Readable, read ahead in whole spans. */
 import { Readable } from 'node:stream';
+import { addAbortListener, removeAbortListener } from '../async/abort-listeners.js';
 import { type PiecewiseFile, ReadAhead } from './read-ahead.js';
 
 /** What is pushed at once, so that a consumer's back pressure takes effect. */
@@ -23,7 +24,7 @@ export class FileStream extends Readable {
     this.#open = open;
     this.#signal = signal;
     if (signal?.aborted) this.#onAbort();
-    else signal?.addEventListener('abort', this.#onAbort, { once: true });
+    else addAbortListener(signal, this.#onAbort);
   }
 
   override _construct(callback: (error?: Error | null) => void): void {
@@ -50,7 +51,7 @@ export class FileStream extends Readable {
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this.#signal?.removeEventListener('abort', this.#onAbort);
+    removeAbortListener(this.#signal, this.#onAbort);
     this.#controller.abort(error ?? new Error('the stream was destroyed'));
     this.#ahead = undefined;
     this.#part = new Uint8Array(0);

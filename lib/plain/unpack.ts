@@ -146,17 +146,22 @@ async function* decompressed(
   name: string,
   { end, onTrailing }: UnpackOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  let head: Uint8Array = new Uint8Array(0);
-  while (head.length < BLOCK_SIZE) {
-    const next = await chunks.next();
-    if (next.done === true) break;
-    head = Buffer.concat([head, next.value]);
+  try {
+    let head: Uint8Array = new Uint8Array(0);
+    while (head.length < BLOCK_SIZE) {
+      const next = await chunks.next();
+      if (next.done === true) break;
+      head = Buffer.concat([head, next.value]);
+    }
+    const all = prepended(head, chunks);
+    if (isZstd(head)) yield* decodeZstd(all, name, { onTrailing });
+    else yield* sniffCodec(head).decompress(end === undefined ? all : leading(all, end), name);
+    // A decoder need not ask for what is behind its stream; the layer's digest covers that too.
+    for await (const _rest of chunks);
+  } finally {
+    // Whoever dislikes the head never comes to the rest, and so does not end it.
+    await chunks.return(undefined);
   }
-  const all = prepended(head, chunks);
-  if (isZstd(head)) yield* decodeZstd(all, name, { onTrailing });
-  else yield* sniffCodec(head).decompress(end === undefined ? all : leading(all, end), name);
-  // A decoder need not ask for what is behind its stream; the layer's digest covers that too.
-  for await (const _rest of chunks);
 }
 
 /** Reads on to the end all the same: only there the layer's digest is known. */

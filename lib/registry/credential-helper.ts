@@ -5,6 +5,7 @@
  */
 import { spawn } from 'node:child_process';
 
+import { addAbortListener, removeAbortListener } from '../async/abort-listeners.js';
 import { SociError } from '../errors.js';
 import type { Credentials } from './credentials.js';
 
@@ -74,7 +75,7 @@ export async function askCredentialHelper(
     const timeout = options.timeout ?? 30_000;
     const end = (error: unknown): void => {
       clearTimeout(timer);
-      options.signal?.removeEventListener('abort', onAbort);
+      removeAbortListener(options.signal, onAbort);
       child.kill('SIGKILL');
       // A grandchild may keep the pipe open; it must not keep this process alive.
       child.stdout.destroy();
@@ -82,7 +83,7 @@ export async function askCredentialHelper(
     };
     const onAbort = (): void => end(options.signal?.reason);
     const timer = setTimeout(() => end(helperError(program, `did not answer within ${timeout} ms`)), timeout);
-    options.signal?.addEventListener('abort', onAbort, { once: true });
+    addAbortListener(options.signal, onAbort);
     const chunks: Buffer[] = [];
     let length = 0;
     child.stdout.on('data', (chunk: Buffer) => {
@@ -95,7 +96,7 @@ export async function askCredentialHelper(
     child.on('error', cause => end(helperError(program, 'could not be run', cause)));
     child.on('close', code => {
       clearTimeout(timer);
-      options.signal?.removeEventListener('abort', onAbort);
+      removeAbortListener(options.signal, onAbort);
       try {
         resolve(parseAnswer(program, code, Buffer.concat(chunks).toString()));
       } catch (error) {

@@ -11,6 +11,7 @@ import { createHash } from 'node:crypto';
 import { SharedOnce } from '../async/once.js';
 import { SociError } from '../errors.js';
 import { BufferSource } from '../source/buffer-source.js';
+import { closedError } from '../source/byte-range.js';
 import type { RangeSource } from '../source/range-source.js';
 import type { ArchiveFiles } from './archive-files.js';
 import { type ArchiveMember, cleanName } from './archive-index.js';
@@ -46,6 +47,7 @@ export class DockerArchiveFiles implements LayoutFiles {
   /** `null`: the archive's own layout. */
   readonly #view: SharedOnce<LayoutView | null>;
   readonly #digests = new Map<ArchiveMember, string>();
+  #closing = new AbortController();
 
   /**
    * @param archive Closed with this.
@@ -56,7 +58,7 @@ export class DockerArchiveFiles implements LayoutFiles {
     this.key = `docker ${archive.key}`;
     this.#archive = archive;
     this.#position = position;
-    this.#view = new SharedOnce(signal => this.#look(signal));
+    this.#view = new SharedOnce(signal => this.#look(AbortSignal.any([signal, this.#closing.signal])));
     this.readOnly = `${this.name} is only read, a docker archive has no place for SOCI indexes; write an OCI archive: 'seekable-oci convert ${this.name} oci-archive:FILE:TAG' (with v2 indexes in it), or 'skopeo copy ${this.name} oci-archive:FILE:TAG' and then 'index create'`;
   }
 
@@ -84,6 +86,9 @@ export class DockerArchiveFiles implements LayoutFiles {
   async commit(): Promise<void> {}
 
   async close(): Promise<void> {
+    // Not to wait until a layer whose digest nobody knows is read to its end.
+    this.#closing.abort(closedError(this.name));
+    this.#closing = new AbortController();
     await this.#view.finished();
     await this.#archive.close();
   }

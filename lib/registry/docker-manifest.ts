@@ -19,8 +19,8 @@ export interface DockerImage {
 
 /** Far more than anybody saves in one archive; each costs a config. */
 const MAX_IMAGES = 1000;
-/** Of one image. */
-const MAX_NAMES = 20_000;
+/** Tags and layers of all images: each costs a descriptor, and a layer its first bytes. */
+const MAX_NAMES = 100_000;
 
 /** @throws SociError ERR_SOCI_LAYOUT, ERR_SOCI_MANIFEST, ERR_SOCI_LIMIT */
 export function parseDockerManifest(bytes: Uint8Array, where: string): readonly DockerImage[] {
@@ -35,6 +35,15 @@ export function parseDockerManifest(bytes: Uint8Array, where: string): readonly 
   } catch (cause) {
     throw new SociError('ERR_SOCI_LAYOUT', `${where}: not JSON in UTF-8`, { data: { where }, cause });
   }
+  let left = MAX_NAMES;
+  /** Go writes a nil slice as null. */
+  const namesIn = (value: unknown, where: string): readonly string[] => {
+    const names = expectArray(value ?? [], where, MAX_NAMES);
+    left -= names.length;
+    if (left >= 0) return names.map(name => nameIn(name, where));
+    const message = `${where}: all images together have more than ${MAX_NAMES} tags and layers`;
+    throw new SociError('ERR_SOCI_LIMIT', message, { data: { where, limit: MAX_NAMES } });
+  };
   return expectArray(document, where, MAX_IMAGES).map((entry, position) => {
     const image = expectObject(entry, `${where}[${position}]`);
     const { Config: config, RepoTags: tags, Layers: layers } = image;
@@ -44,11 +53,6 @@ export function parseDockerManifest(bytes: Uint8Array, where: string): readonly 
       layers: namesIn(layers, `${where}[${position}].Layers`),
     };
   });
-}
-
-/** Go writes a nil slice as null. */
-function namesIn(value: unknown, where: string): readonly string[] {
-  return expectArray(value ?? [], where, MAX_NAMES).map(name => nameIn(name, where));
 }
 
 function nameIn(value: unknown, where: string): string {

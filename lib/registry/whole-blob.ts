@@ -5,7 +5,7 @@
  */
 import { SharedOnce } from '../async/once.js';
 import { SociError } from '../errors.js';
-import type { TemporarySpace } from '../files/temporary-file.js';
+import type { TemporaryFile, TemporarySpace } from '../files/temporary-file.js';
 import { ScratchFile } from '../source/scratch-file.js';
 import { ContentVerifier } from './digest.js';
 
@@ -25,6 +25,8 @@ export class WholeBlob {
   readonly #blob: NamedBlob;
   readonly #options: KeepWholeOptions;
   readonly #file: SharedOnce<ScratchFile>;
+  /** Being written, by `keeping`. */
+  readonly #growing = new Set<TemporaryFile>();
   #kept: ScratchFile | undefined;
   #closed = false;
 
@@ -67,6 +69,8 @@ export class WholeBlob {
     const verifier = new ContentVerifier(digest, size, name);
     let file =
       !this.begun && space.hasSpare(size) ? await space.create(size).catch(() => undefined) : undefined;
+    const own = file;
+    if (own !== undefined) this.#growing.add(own);
     let position = 0;
     try {
       for await (const chunk of chunks) {
@@ -88,6 +92,7 @@ export class WholeBlob {
         file = undefined;
       }
     } finally {
+      if (own !== undefined) this.#growing.delete(own);
       await file?.close();
     }
   }
@@ -97,6 +102,8 @@ export class WholeBlob {
     await this.#file.finished();
     await this.#file.value?.close();
     await this.#kept?.close();
+    // Nobody need end an iteration that was begun, and then its file would stay.
+    await Promise.all(Array.from(this.#growing, file => file.close()));
   }
 
   async #download(chunks: AsyncIterable<Uint8Array>): Promise<ScratchFile> {

@@ -4,6 +4,7 @@
  * for. Priority is a value that travels with the work; work that somebody comes
  * to wait for moves up while it waits.
  */
+import { addAbortListener, removeAbortListener } from '../async/abort-listeners.js';
 import type { Lane } from '../source/range-source.js';
 
 /** The most urgent first. */
@@ -76,7 +77,7 @@ export abstract class LaneGate {
       const gone = (): void => {
         lane.delete(place);
         unwatch();
-        signal?.removeEventListener('abort', leave);
+        removeAbortListener(signal, leave);
       };
       const leave = (): void => {
         gone();
@@ -97,7 +98,7 @@ export abstract class LaneGate {
           resolve();
         },
       };
-      signal?.addEventListener('abort', leave, { once: true });
+      addAbortListener(signal, leave);
       lane.add(place);
       this.admit();
     });

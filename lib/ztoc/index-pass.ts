@@ -3,6 +3,7 @@
  * the way: what building and verifying a ztoc have in common.
  */
 import { setImmediate } from 'node:timers/promises';
+import { addAbortListener, removeAbortListener } from '../async/abort-listeners.js';
 import {
   DEFAULT_ENGINE,
   type EngineName,
@@ -70,7 +71,7 @@ async function run(input: LayerInput, options: IndexPassOptions): Promise<IndexP
   };
   const begin = (as: SpanCodec): LayerScan => new LayerScan(start(as, options), options, stopReading);
   signal?.throwIfAborted();
-  signal?.addEventListener('abort', abort, { once: true });
+  addAbortListener(signal, abort);
   try {
     for await (const chunk of layerChunks(input, reading.signal)) {
       codec ??= sniffCodec(chunk);
@@ -89,7 +90,7 @@ async function run(input: LayerInput, options: IndexPassOptions): Promise<IndexP
     await scan?.end();
     throw earlier ?? error;
   } finally {
-    signal?.removeEventListener('abort', abort);
+    removeAbortListener(signal, abort);
   }
 }
 

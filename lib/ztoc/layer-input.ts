@@ -4,6 +4,7 @@
  * large jobs, and a producer may reuse its buffer as soon as it is asked for
  * the next chunk. The next buffer fills while the last one is worked on.
  */
+import { addAbortListener, removeAbortListener } from '../async/abort-listeners.js';
 import { invalidArgument } from '../errors.js';
 import { FileSource } from '../source/file-source.js';
 import type { GivenSource } from '../source/given-source.js';
@@ -105,7 +106,7 @@ class Gatherer {
       throw invalidArgument('a layer', expected, input);
     }
     this.#signal = signal;
-    signal?.addEventListener('abort', this.#onAbort, { once: true });
+    addAbortListener(signal, this.#onAbort);
   }
 
   /** Bytes written, fewer than the buffer holds only at the input's end. */
@@ -126,7 +127,7 @@ class Gatherer {
   }
 
   async close(): Promise<void> {
-    this.#signal?.removeEventListener('abort', this.#onAbort);
+    removeAbortListener(this.#signal, this.#onAbort);
     if (this.#ended) return;
     this.#ended = true;
     // A stream's iterator would wait for the chunk under way before it returns.

@@ -12,7 +12,8 @@ import { nodesOf, ROOT, sourceFiles } from './library.js';
 
 /** What may change, and why it may. */
 const ALLOWED: Readonly<Record<string, string>> = {
-  'lib/async/abort-scope.ts: followersOf': 'a field of signals that are not ours, which no context outlives',
+  'lib/async/abort-listeners.ts: listeningTo':
+    'a field of signals that are not ours, which no context outlives',
   'lib/cli/main.ts: interruption': 'the program itself: nothing imports it, and the process ends with it',
   'lib/pinned-memory.ts: pinned': 'a mark on memory that the addon holds, whoever reads into it',
   'lib/registry/layout-index.ts: updates': 'turns at files of this machine, whoever writes them',

@@ -14,6 +14,7 @@ import { UnpackBudget } from '../../lib/plain/unpack-budget.js';
 import { decodeZstd } from '../../lib/plain/zstd-decoder.js';
 import { sha256Digest } from '../../lib/registry/digest.js';
 import { MemoryZtocCache } from '../../lib/soci/memory-ztoc-cache.js';
+import { ReadContext } from '../../lib/span/read-context.js';
 import type { EntryFields } from '../../lib/tar/entry.js';
 import { LENIENT } from '../../lib/tar/policy.js';
 import { TarWalk } from '../../lib/tar/tar-walk.js';
@@ -462,6 +463,29 @@ t.test('broken gzip that has to be unpacked', async t => {
     const descriptor = { ...good.descriptor, digest: sha256Digest(bytes), size: bytes.length };
     const image = await imageOf(t, [{ ...good, bytes: Buffer.from(bytes), descriptor }]);
     t.match(await failure(image.readdir('/')), { code }, what);
+  }
+});
+
+t.test('a layer whose first bytes are refused is let go, with what was kept of it', async t => {
+  const good = await layerOf([{ name: 'file', body: noise(300_000) }], 'zstd');
+  const hugeWindow = Buffer.concat([Buffer.from('28b52ffd00ff', 'hex'), noise(300_000)]);
+  for (const [what, bytes, code] of [
+    ['no packing that is known', noise(300_000), 'ERR_SOCI_UNSUPPORTED_COMPRESSION'],
+    ['a window beyond the limit', hugeWindow, 'ERR_SOCI_LIMIT'],
+  ] as const) {
+    const registry = await startRegistry(t);
+    const repository = openRepository(startTransport(t), registry);
+    const layer = { ...good.descriptor, digest: sha256Digest(bytes), size: bytes.length };
+    const { descriptor } = await pushImage(repository, [
+      { ...good, bytes: Buffer.from(bytes), descriptor: layer },
+    ]);
+    // Of such servers the bytes are kept on their way, for reads to come.
+    registry.inject({ match: { method: 'GET', path: '/blobs/' }, ignoreRange: true });
+    await using context = new ReadContext();
+    const image = await openImage({ repository, reference: descriptor.digest }, { context });
+    t.match(await failure(image.readdir('/')), { code }, what);
+    await image.close();
+    t.equal(context.temporary.reserved, 0, what);
   }
 });
 

@@ -209,6 +209,20 @@ t.test('nothing is written to it, and that is said before layers are read', asyn
   t.equal(indexes.length, 1, 'a dry run is welcome');
 });
 
+t.test('closing it ends the search for the digest of a layer', async t => {
+  const config = configOf([GZIPPED]);
+  const name = 'layer.tar.gz';
+  const path = await archiveOf(t, [
+    ['config.json', config],
+    [name, Buffer.concat([GZIPPED.bytes, Buffer.alloc(64 * 2 ** 20)])],
+    ['manifest.json', JSON.stringify([{ Config: 'config.json', RepoTags: null, Layers: [name] }])],
+  ]);
+  const { repository } = openImageLocation(`docker-archive:${path}`, startTransport(t));
+  const asked = failure(repository.resolve(undefined));
+  await repository.close();
+  t.match(await asked, { code: 'ERR_SOCI_CLOSED' });
+});
+
 t.test('what is not as it says is refused', async t => {
   const [config, layer, manifest] = saved({ layers: [TOP] }) as [Member, Member, Member];
   const document = JSON.parse(manifest[1] as string);
@@ -270,6 +284,12 @@ t.test('hostile manifests are bounded', async t => {
   for (const [content, expected] of cases) {
     t.match(await refusal(t, [config, layer, ['manifest.json', content]]), expected);
   }
+  // A name costs four bytes here and a descriptor in memory.
+  const named = Array(50).fill({ ...entry, RepoTags: Array(20_000).fill('a') });
+  t.match(await refusal(t, [config, layer, ['manifest.json', JSON.stringify(named)]]), {
+    code: 'ERR_SOCI_LIMIT',
+    message: /all images together have more than 100000 tags and layers/,
+  });
   const large = Buffer.alloc(4 * 2 ** 20, ' ');
   const big: Member = ['big', Buffer.concat([configOf([TOP]), large.subarray(1000)])];
   const many = JSON.stringify(Array(17).fill({ ...entry, Config: 'big' }));

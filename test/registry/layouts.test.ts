@@ -400,7 +400,12 @@ t.test('images go between all of them', async t => {
   const copy = async (source: Repository, target: Repository): Promise<void> => {
     const { bytes, manifest, descriptor } = await source.getManifest('v1');
     const blobs = manifest.kind === 'manifest' ? [manifest.config, ...manifest.layers] : [];
-    await Promise.all(blobs.map(async blob => target.pushBlob(blob, await source.openBlob(blob))));
+    await Promise.all(
+      blobs.map(async blob => {
+        const content = await source.openBlob(blob);
+        await target.pushBlob(blob, content).finally(() => content.close());
+      }),
+    );
     await target.pushManifest(bytes, descriptor.mediaType, { tag: 'v1' });
     await target.commit();
   };

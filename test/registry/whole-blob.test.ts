@@ -8,6 +8,7 @@ import { layerOf, pushIndexedImage, pushImage as pushLayers } from '../image/sam
 import { textLike } from '../span/sample-layers.js';
 import {
   blobOf,
+  collect,
   failure,
   openRepository,
   pushImage,
@@ -94,6 +95,31 @@ t.test('a blob that is closed while it arrives', async t => {
   await source.close();
   t.match(await reading, { code: 'ERR_SOCI_CLOSED' });
   t.equal(space.reserved, 0);
+});
+
+t.test('a stream that nobody goes on to read takes up no space once its blob is closed', async t => {
+  const registry = await servedWithoutRanges(t);
+  const space = temporarySpace();
+  const source = await openRepository(startTransport(t), registry).openBlob(BLOB, { keepWhole: { space } });
+  await source.stream()[Symbol.asyncIterator]().next();
+  t.equal(space.reserved, LAYER.length, 'what passes is kept');
+  await source.close();
+  t.equal(space.reserved, 0);
+});
+
+t.test('what breaks off at such a server is said to have broken off', async t => {
+  const registry = await servedWithoutRanges(t);
+  registry.clearFaults();
+  registry.inject({ match: BLOBS, ignoreRange: true, cutAfter: 90_000 });
+  const space = temporarySpace();
+  const source = await openRepository(startTransport(t), registry).openBlob(BLOB, { keepWhole: { space } });
+  for (const ask of [() => collect(source.stream()), () => source.read(0, 10)]) {
+    const { code, message } = await failure(ask());
+    t.match(code, /ERR_SOCI_SOURCE_SHORT|ERR_SOCI_HTTP_NETWORK/);
+    t.notMatch(message, /Range/);
+    t.equal(space.reserved, 0);
+  }
+  await source.close();
 });
 
 t.test('mirrors', async t => {

@@ -274,6 +274,11 @@ t.test('silence is not waited for as often as failures are', async t => {
     /gave up after 5 attempts/,
     'what arrives in between ends a silence',
   );
+  // Mirrors may have used up all of the budget before somebody answers.
+  const spent = new Retries({ ...policy, maxSilence: 0 }, signal);
+  await spent.pause(httpError('ERR_SOCI_HTTP_STATUS', AT, '503', { status: 503 }), 0);
+  await t.rejects(spent.pause(silent, 0), /gave up after 2 attempts/, 'an answer is no silence');
+
   const slow = timeoutError(AT, 'request', 300_000);
   await new Retries(policy, signal).pause(slow, 0);
   t.ok(2 * DEFAULT_TIMEOUTS.headers + DEFAULT_RETRY_POLICY.maxDelay < 90_000);

@@ -5,6 +5,7 @@
  * own are coarse and also run for replies nobody is waiting for).
  */
 import type { Dispatcher } from 'undici';
+import { addAbortListener, removeAbortListener } from '../../async/abort-listeners.js';
 import { SociError } from '../../errors.js';
 import { type HttpPhase, httpError, networkError, timeoutError } from './http-error.js';
 import type { HttpMethod, HttpReply, HttpRequest, ReplyHeaders } from './message.js';
@@ -71,7 +72,7 @@ class Exchange implements Dispatcher.DispatchHandler, HttpReply {
 
   start(dispatcher: Dispatcher): void {
     const { method, headers, body, signal } = this.request;
-    signal.addEventListener('abort', this.#onAbort, { once: true });
+    addAbortListener(signal, this.#onAbort);
     // A reply may come before all of the body was sent: from then on, the phase is another.
     const replyIsDue = (): boolean => this.status === 0 && !this.#failure;
     const clock = {
@@ -345,7 +346,7 @@ class Exchange implements Dispatcher.DispatchHandler, HttpReply {
   #release(): void {
     this.#stopPhase();
     clearTimeout(this.#totalTimer);
-    this.request.signal.removeEventListener('abort', this.#onAbort);
+    removeAbortListener(this.request.signal, this.#onAbort);
     this.request.watcher?.ended(this.status === 0 ? undefined : this.status, this.#received);
   }
 }

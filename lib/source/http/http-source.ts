@@ -6,7 +6,7 @@
  */
 import { checkChoice, checkInteger, checkOptions, type OptionNames } from '../../arguments.js';
 import { AbortScope } from '../../async/abort-scope.js';
-import type { SociError } from '../../errors.js';
+import { SociError } from '../../errors.js';
 import { checkByteRange, closedError } from '../byte-range.js';
 import { type AbortableOptions, FilledSource, type ReadOptions } from '../range-source.js';
 import { httpError } from './http-error.js';
@@ -195,6 +195,7 @@ export class HttpSource extends FilledSource {
       const how = { signal: operation.signal, limitTotalTime: false };
       const retries = new Retries(this.#retry, operation.signal);
       let position = 0;
+      let broken: unknown;
       while (position < this.#size) {
         try {
           const start = position;
@@ -212,6 +213,9 @@ export class HttpSource extends FilledSource {
           }
         } catch (error) {
           if (!this.#ranges && position > 0) throw error;
+          // Nobody asked for a part: what went wrong is that the body broke off.
+          if (position > 0 && isRangeless(error)) throw broken ?? error;
+          broken = error;
           await this.#pause(retries, error, position);
         }
       }
@@ -373,6 +377,10 @@ function checked<T>(reply: HttpReply, check: () => T): T {
 async function letGo(reply: HttpReply): Promise<void> {
   if (reply.status === 200) reply.destroy();
   else await reply.discard();
+}
+
+function isRangeless(error: unknown): boolean {
+  return error instanceof SociError && error.code === 'ERR_SOCI_HTTP_NO_RANGES';
 }
 
 function shortError(reply: HttpReply, expected: number, received: number): SociError {

@@ -3,6 +3,7 @@
  * reads an object goes on where its bytes ended and counts progress; a call is
  * sent once more as it was, by the interceptor.
  */
+import { addAbortListener, removeAbortListener } from '../../async/abort-listeners.js';
 import { SociError } from '../../errors.js';
 import type { Interceptor } from './message.js';
 import { backoff, type RetryPolicy } from './retry-policy.js';
@@ -56,7 +57,8 @@ export class Retries {
     if (!isTemporary(error) || wasGivenUp(error) || this.#policy.retries === 0) throw error;
     if (this.#failures >= this.#policy.retries) throw this.#gaveUp(error, '');
     this.#listen(error, position);
-    if (this.#silence >= this.#policy.maxSilence) throw this.#gaveUp(error, '');
+    // Who answers is not silent, even if those that were asked before have left nothing of the budget.
+    if (this.#silence > 0 && this.#silence >= this.#policy.maxSilence) throw this.#gaveUp(error, '');
     const asked = retryAfterOf(error);
     if (asked > this.#policy.maxRetryAfter) {
       throw this.#gaveUp(error, `: the server asks to wait ${Math.ceil(asked / 1000)} s`);
@@ -106,9 +108,9 @@ function sleep(ms: number, signal: AbortSignal): Promise<void> {
       reject(signal.reason);
     };
     const timer = setTimeout(() => {
-      signal.removeEventListener('abort', onAbort);
+      removeAbortListener(signal, onAbort);
       resolve();
     }, ms);
-    signal.addEventListener('abort', onAbort, { once: true });
+    addAbortListener(signal, onAbort);
   });
 }
