@@ -1,6 +1,7 @@
 /** What creating, pushing, converting and copying indexes report, as bars and lines. */
 import type { IndexEvent, IndexEventHandler } from '../index.js';
 import { byteText } from './byte-text.js';
+import { counted } from './counted.js';
 import { shortDigest } from './image-session.js';
 import type { Reporter } from './reporter.js';
 
@@ -80,7 +81,7 @@ function report(reporter: Reporter, event: IndexEvent): void {
       return;
     case 'index-exists':
       reporter.line(
-        `image ${shortDigest(event.subject.digest)} has ${event.existing.length} other SOCI indexes: ${event.action}`,
+        `image ${shortDigest(event.subject.digest)} has ${counted(event.existing.length, 'other SOCI index')}: ${event.action}`,
       );
       return;
     case 'existing-unknown':
