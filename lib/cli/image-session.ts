@@ -259,9 +259,8 @@ export class ImageSession {
     // Not to be found out for the note's sake: a layer may have to be read for it.
     if (opened.loaded) this.#tellNotes(await opened.notes({ signal: this.signal }));
     const { askedBytes, fetchedBytes, requests } = opened.stats;
-    this.reporter.debug(
-      `${byteText(askedBytes)} asked for, ${byteText(fetchedBytes)} of layers fetched in ${counted(requests, 'request')}`,
-    );
+    const fetched = `${byteText(fetchedBytes)} of layers fetched in ${counted(requests, 'request')}`;
+    this.reporter.debug(`${byteText(askedBytes)} asked for, ${fetched}`);
   }
 
   /** An index that is named but not there (the image was copied without it) makes reading slower, silently. */
@@ -341,7 +340,7 @@ function indexOption(invocation: Invocation): string | undefined {
   throw new UsageError(`--index: expected a digest (sha256:…) or 'none', received '${index}'`);
 }
 
-/** How many layers there are is known once the image is open: what the API then says of its option, said of ours. */
+/** How many layers there are is known when the image is opened: what that says of its option, said of ours. */
 function layerRefusal(error: unknown, onlyLayer: number | undefined): unknown {
   if (onlyLayer === undefined || !(error instanceof SociError)) return error;
   const [, bounds] = /^expected an (integer of \d+ to \d+) for onlyLayer/.exec(error.message) ?? [];

@@ -79,11 +79,11 @@ function report(reporter: Reporter, event: IndexEvent): void {
         `manifest ${shortDigest(event.manifest.digest)}: pushed${event.tag === undefined ? '' : ` as ${event.tag}`}`,
       );
       return;
-    case 'index-exists':
-      reporter.line(
-        `image ${shortDigest(event.subject.digest)} has ${counted(event.existing.length, 'other SOCI index')}: ${event.action}`,
-      );
+    case 'index-exists': {
+      const others = counted(event.existing.length, 'other SOCI index');
+      reporter.line(`image ${shortDigest(event.subject.digest)} has ${others}: ${event.action}`);
       return;
+    }
     case 'existing-unknown':
       reporter.line(
         `image ${shortDigest(event.subject.digest)}: whether it has other SOCI indexes is unknown: ${event.error.message}`,

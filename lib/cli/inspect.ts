@@ -83,14 +83,16 @@ function report(image: Image, { root, platforms, absent }: Awaited<ReturnType<ty
     `type        ${root.manifest.mediaType}`,
     ...platforms.map(
       each =>
-        `platform    ${each.platform}  ${each.digest}  ${byteText(each.size)} in ${counted(each.layers, 'layer')}` +
+        `platform    ${each.platform}  ${each.digest}  ` +
+        `${byteText(each.size)} in ${counted(each.layers, 'layer')}` +
         (each.digest === digest && platforms.length > 1 ? '  (shown below)' : ''),
     ),
     ...absent.map(each => `absent      ${each}`),
     ...configLines(image.config),
     index === undefined
       ? 'index       none'
-      : `index       ${index.digest}  ${index.version}, ${byteText(index.ztocSize)} of ztocs for ${counted(index.layers, 'layer')}`,
+      : `index       ${index.digest}  ${index.version}, ` +
+        `${byteText(index.ztocSize)} of ztocs for ${counted(index.layers, 'layer')}`,
   ];
   const rows = layersOf(image).map(layer => [
     String(layer.position),

@@ -24,7 +24,11 @@ async function prefixOf(path: string): Promise<string> {
   return `oci-archive:${path} for an OCI archive, docker-archive:${path} for what docker save writes (a layer by itself is for the ztoc commands)`;
 }
 
-/** A folder behind the prefix of archives, or a file behind that of layouts. @throws UsageError that names the right one */
+/**
+ * A folder behind the prefix of archives, or a file behind that of layouts.
+ *
+ * @throws UsageError that names the right one
+ */
 async function refuseWrongPrefix(image: string): Promise<void> {
   const location = parseImageLocation(image);
   if (location.kind === 'registry') return;

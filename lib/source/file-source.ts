@@ -39,7 +39,7 @@ export class FileSource extends FilledSource {
   /** @throws SociError ERR_SOCI_SOURCE_IO when `path` cannot be opened or is not a regular file. */
   static async open(path: string, options: AbortableOptions = {}): Promise<FileSource> {
     checkOptions('FileSource.open', options, ABORTABLE_NAMES);
-    return await FileSource.#open(path, options, true);
+    return await FileSource.#open(path, options, 'as-it-was');
   }
 
   /**
@@ -48,10 +48,14 @@ export class FileSource extends FilledSource {
    * @internal
    */
   static async openTouchable(path: string, options: AbortableOptions = {}): Promise<FileSource> {
-    return await FileSource.#open(path, options, false);
+    return await FileSource.#open(path, options, 'touched');
   }
 
-  static async #open(path: string, options: AbortableOptions, timed: boolean): Promise<FileSource> {
+  static async #open(
+    path: string,
+    options: AbortableOptions,
+    times: 'as-it-was' | 'touched',
+  ): Promise<FileSource> {
     options.signal?.throwIfAborted();
     let handle: FileHandle | undefined;
     try {
@@ -62,7 +66,7 @@ export class FileSource extends FilledSource {
         throw new SociError('ERR_SOCI_SOURCE_IO', `${path}: not a regular file`, { data: { path } });
       }
       options.signal?.throwIfAborted();
-      const mtimeNs = timed ? stat.mtimeNs : undefined;
+      const mtimeNs = times === 'touched' ? undefined : stat.mtimeNs;
       return new FileSource(path, handle, { size: stat.size, mtimeNs, ino: stat.ino });
     } catch (error) {
       await handle?.close();
