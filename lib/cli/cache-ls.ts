@@ -3,6 +3,7 @@ import { listCache } from '../files/cache-folder.js';
 import { byteText } from './byte-text.js';
 import { CACHE_OPTIONS, chosenCacheDirectory } from './cache-directory.js';
 import type { Command, Invocation } from './command.js';
+import { counted } from './counted.js';
 import { timeText } from './file-entry.js';
 import { tableText } from './table-text.js';
 
@@ -29,9 +30,7 @@ async function run(invocation: Invocation): Promise<void> {
     timeText(Math.floor(usedAt / 1000) * 1000),
   ]);
   if (rows.length > 0) await output.write(tableText([['KIND', 'DIGEST', 'SIZE', 'USED'], ...rows]));
-  await output.write(
-    `${directory}: ${byteText(bytes)} in ${files.length} ${files.length === 1 ? 'file' : 'files'}\n`,
-  );
+  await output.write(`${directory}: ${byteText(bytes)} in ${counted(files.length, 'file')}\n`);
 }
 
 export const cacheLs: Command = {

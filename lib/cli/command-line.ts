@@ -13,6 +13,7 @@ import {
   UsageError,
 } from './command.js';
 import { COMMANDS } from './commands.js';
+import { counted } from './counted.js';
 import { commandHelp, overview } from './help.js';
 
 export type Request =
@@ -137,7 +138,7 @@ function checkOperands(name: string, operands: readonly string[], found: number)
   if (found >= required && found <= most) return;
   const count = required === most ? `${required}` : `at least ${required}`;
   throw new UsageError(
-    `${name}: expected ${operands.join(' ')}, found ${found} operands instead of ${count} ` +
+    `${name}: expected ${operands.join(' ')}, found ${counted(found, 'operand')} instead of ${count} ` +
       `(try 'seekable-oci ${name} --help')`,
   );
 }

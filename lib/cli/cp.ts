@@ -5,6 +5,7 @@ import { imageTar } from '../image/image-tar.js';
 import type { Image } from '../index.js';
 import { byteText } from './byte-text.js';
 import { type Command, type Invocation, UsageError } from './command.js';
+import { counted } from './counted.js';
 import { ImageCopy, type SkippedFile } from './image-copy.js';
 import { splitImagePath } from './image-path.js';
 import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
@@ -44,11 +45,6 @@ async function placeFor(path: string, destination: string): Promise<Buffer> {
 async function writeTar(image: Image, path: string, { output, signal }: ImageSession): Promise<void> {
   for await (const chunk of imageTar(image, path, Buffer.from(lastName(path)), { signal }))
     await output.write(chunk);
-}
-
-function counted(count: number, noun: string): string {
-  const plural = noun.endsWith('y') ? `${noun.slice(0, -1)}ies` : `${noun}s`;
-  return `${count} ${count === 1 ? noun : plural}`;
 }
 
 async function run(invocation: Invocation): Promise<void> {

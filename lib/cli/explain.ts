@@ -2,6 +2,7 @@
 import type { Image, ImageFilePlan, WholeLayersPlan } from '../index.js';
 import { byteText } from './byte-text.js';
 import type { Command, Invocation } from './command.js';
+import { counted } from './counted.js';
 import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
 import { printable } from './printable.js';
 
@@ -24,7 +25,7 @@ function report(image: Image, plan: ImageFilePlan): string {
     `path   ${printable(plan.path)}, ${byteText(plan.size)}`,
     `layer  ${plan.layer} of ${layers.length}, ${plan.layerDigest}, ${byteText(layerSize)}`,
     `spans  ${spans}${which}`,
-    `fetch  ${byteText(plan.bytes)} in ${plan.requests} ${plan.requests === 1 ? 'request' : 'requests'}: ` +
+    `fetch  ${byteText(plan.bytes)} in ${counted(plan.requests, 'request')}: ` +
       `${share(plan.bytes, layerSize)} of the layer, ${share(plan.bytes, imageSize)} of the image's layers`,
     `index  ${index}`,
     `ztoc   ${ORIGIN_TEXT[origin]}`,

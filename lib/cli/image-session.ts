@@ -3,7 +3,7 @@
  * that its operands name with the right credentials, the cache, and what is said
  * on standard error meanwhile.
  */
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { builtZtocsIn, DEFAULT_MAX_CACHE_BYTES, pruneCache } from '../files/cache-folder.js';
 import {
   type CredentialProvider,
@@ -24,6 +24,7 @@ import {
   RegistryTransport,
   type Repository,
   type Semantics,
+  SociError,
 } from '../index.js';
 import { isDigest } from '../registry/digest.js';
 import { KeptContent } from '../registry/kept-content.js';
@@ -38,6 +39,7 @@ import {
   optionText,
   UsageError,
 } from './command.js';
+import { counted } from './counted.js';
 import { homeDirectory } from './home-directory.js';
 import { refuseLocalPath } from './local-operand.js';
 import { readPassword } from './password-input.js';
@@ -211,7 +213,7 @@ export class ImageSession {
 
   /** The digest of `--index`. @throws UsageError for 'none' */
   get index(): string | undefined {
-    const index = optionText(this.invocation, 'index');
+    const index = indexOption(this.invocation);
     if (index === 'none') throw new UsageError("--index: 'none' makes no sense here, expected a digest");
     return index;
   }
@@ -232,7 +234,7 @@ export class ImageSession {
     { onlyLayer }: Pick<OpenImageOptions, 'onlyLayer'> = {},
   ): Promise<void> {
     const platform = this.onePlatform;
-    const index = optionText(this.invocation, 'index');
+    const index = indexOption(this.invocation);
     await using opened = await openImage(image, {
       context: this.#context,
       transport: this.transport,
@@ -243,6 +245,8 @@ export class ImageSession {
       cacheDirectory: this.cacheDirectory,
       signal: this.signal,
       onProgress: this.#progress(image.startsWith('docker-archive:') ? '' : INDEX_ADVICE),
+    }).catch(error => {
+      throw layerRefusal(error, onlyLayer);
     });
     const { found } = opened.index ?? {};
     this.reporter.debug(
@@ -255,9 +259,8 @@ export class ImageSession {
     // Not to be found out for the note's sake: a layer may have to be read for it.
     if (opened.loaded) this.#tellNotes(await opened.notes({ signal: this.signal }));
     const { askedBytes, fetchedBytes, requests } = opened.stats;
-    this.reporter.debug(
-      `${byteText(askedBytes)} asked for, ${byteText(fetchedBytes)} of layers fetched in ${requests} requests`,
-    );
+    const fetched = `${byteText(fetchedBytes)} of layers fetched in ${counted(requests, 'request')}`;
+    this.reporter.debug(`${byteText(askedBytes)} asked for, ${fetched}`);
   }
 
   /** An index that is named but not there (the image was copied without it) makes reading slower, silently. */
@@ -330,6 +333,21 @@ export function shortDigest(digest: string): string {
   return digest.slice(0, 'sha256:'.length + 12);
 }
 
+/** The digest of `--index`, or 'none'. What is neither, no registry can know. @throws UsageError */
+function indexOption(invocation: Invocation): string | undefined {
+  const index = optionText(invocation, 'index');
+  if (index === undefined || index === 'none' || isDigest(index)) return index;
+  throw new UsageError(`--index: expected a digest (sha256:…) or 'none', received '${index}'`);
+}
+
+/** How many layers there are is known when the image is opened: what that says of its option, said of ours. */
+function layerRefusal(error: unknown, onlyLayer: number | undefined): unknown {
+  if (onlyLayer === undefined || !(error instanceof SociError)) return error;
+  const [, bounds] = /^expected an (integer of \d+ to \d+) for onlyLayer/.exec(error.message) ?? [];
+  if (bounds === undefined) return error;
+  return new UsageError(`--layer: expected an ${bounds}, received ${onlyLayer}`, { cause: error });
+}
+
 /** The registry that an operand names, none for layouts. @throws UsageError, SociError ERR_SOCI_REFERENCE */
 function registryOf(image: string): string[] {
   const at = image.indexOf('@');
@@ -355,9 +373,10 @@ async function registryOptions(
   const plainHttp = invocation.options['plain-http'] === true;
   const tls = invocation.options['tls'] === true;
   if (plainHttp && tls) throw new UsageError('expected either --plain-http or --tls');
+  for (const directory of hostsDirectories) await requireDirectory(directory);
   const host: HostOptions = {
     ...(plainHttp || tls ? { plainHttp } : {}),
-    ...(ca === undefined ? {} : { ca: await readFile(ca, 'utf8') }),
+    ...(ca === undefined ? {} : { ca: await readCertificates(ca) }),
   };
   if (Object.keys(host).length > 0 && hostsDirectories.length > 0) {
     throw new UsageError('expected either --hosts-dir or --plain-http, --tls and --ca');
@@ -369,6 +388,21 @@ async function registryOptions(
     hosts: Object.keys(host).length === 0 ? {} : Object.fromEntries(registries.map(name => [name, host])),
     credentials: await credentials(invocation, registries.at(-1)),
   };
+}
+
+/** One that containerd may have or not is passed over in silence; one that was named here is meant. */
+async function requireDirectory(path: string): Promise<void> {
+  const found = await stat(path).catch(() => undefined);
+  if (!found?.isDirectory()) throw new UsageError(`--hosts-dir: ${path}: no such directory`);
+}
+
+/** @throws UsageError */
+async function readCertificates(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    throw new UsageError(`--ca: cannot be read: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 /** How long a registry may be silent, and how often it is asked. What is said here is all that limits it. */

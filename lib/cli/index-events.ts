@@ -1,6 +1,7 @@
 /** What creating, pushing, converting and copying indexes report, as bars and lines. */
 import type { IndexEvent, IndexEventHandler } from '../index.js';
 import { byteText } from './byte-text.js';
+import { counted } from './counted.js';
 import { shortDigest } from './image-session.js';
 import type { Reporter } from './reporter.js';
 
@@ -78,11 +79,11 @@ function report(reporter: Reporter, event: IndexEvent): void {
         `manifest ${shortDigest(event.manifest.digest)}: pushed${event.tag === undefined ? '' : ` as ${event.tag}`}`,
       );
       return;
-    case 'index-exists':
-      reporter.line(
-        `image ${shortDigest(event.subject.digest)} has ${event.existing.length} other SOCI indexes: ${event.action}`,
-      );
+    case 'index-exists': {
+      const others = counted(event.existing.length, 'other SOCI index');
+      reporter.line(`image ${shortDigest(event.subject.digest)} has ${others}: ${event.action}`);
       return;
+    }
     case 'existing-unknown':
       reporter.line(
         `image ${shortDigest(event.subject.digest)}: whether it has other SOCI indexes is unknown: ${event.error.message}`,

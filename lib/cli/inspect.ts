@@ -3,6 +3,7 @@ import { type Image, type ImageConfig, type ManifestContent, resolveImages, Soci
 import { artifactAsJson, artifactText, isArtifact } from './artifact-summary.js';
 import { byteText } from './byte-text.js';
 import type { Command, Invocation } from './command.js';
+import { counted } from './counted.js';
 import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
 import { platformText } from './index-summary.js';
 import { printable } from './printable.js';
@@ -82,14 +83,16 @@ function report(image: Image, { root, platforms, absent }: Awaited<ReturnType<ty
     `type        ${root.manifest.mediaType}`,
     ...platforms.map(
       each =>
-        `platform    ${each.platform}  ${each.digest}  ${byteText(each.size)} in ${each.layers} layers` +
+        `platform    ${each.platform}  ${each.digest}  ` +
+        `${byteText(each.size)} in ${counted(each.layers, 'layer')}` +
         (each.digest === digest && platforms.length > 1 ? '  (shown below)' : ''),
     ),
     ...absent.map(each => `absent      ${each}`),
     ...configLines(image.config),
     index === undefined
       ? 'index       none'
-      : `index       ${index.digest}  ${index.version}, ${byteText(index.ztocSize)} of ztocs for ${index.layers} layers`,
+      : `index       ${index.digest}  ${index.version}, ` +
+        `${byteText(index.ztocSize)} of ztocs for ${counted(index.layers, 'layer')}`,
   ];
   const rows = layersOf(image).map(layer => [
     String(layer.position),

@@ -20,6 +20,7 @@ export interface KeptStats {
 }
 
 const MAX_TIME_MS = 8.64e15;
+const SLASH = 0x2f;
 /** What Windows gives a meaning: separators, drives and streams, wildcards. */
 const WINDOWS_SPECIAL = /[\\/:*?"<>|]/;
 
@@ -30,7 +31,9 @@ export function childPath(folder: Buffer, name: Buffer): Buffer {
   if (special || text === '' || text === '.' || text === '..') {
     throw invalidText('a file to write', 'a name that can be one here', name.toString());
   }
-  return Buffer.concat([folder, Buffer.from('/'), name]);
+  // The root ends with its slash already.
+  const separator = folder.at(-1) === SLASH ? '' : '/';
+  return Buffer.concat([folder, Buffer.from(separator), name]);
 }
 
 /** Makes a directory that only its owner may enter. False: it is there already. */

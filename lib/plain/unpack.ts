@@ -59,7 +59,7 @@ export async function openUnpacked(options: UnpackOptions): Promise<LayerContent
   const pass = new PlainTarPass(path, options.budget, options.limits, algorithmOf(options.diffId));
   let source: RangeSource | undefined;
   try {
-    source = await FileSource.open(path, { signal });
+    source = await FileSource.openTouchable(path, { signal });
     for await (const chunk of source.stream({ signal })) pass.push(chunk);
     const table = pass.finish(options.diffId);
     await markUsed(path);
@@ -99,7 +99,7 @@ export async function unpackLayer(layer: RangeSource, options: UnpackOptions): P
     } else {
       const path = tarPath(folder, diffId);
       await writeFileAtomically(path, unpacked(), { code: 'ERR_SOCI_OUTPUT', signal });
-      source = await FileSource.open(path, { signal });
+      source = await FileSource.openTouchable(path, { signal });
     }
   } catch (error) {
     pass.discard();

@@ -41,7 +41,9 @@ export function explainedFailure(
   const host = hostOf(error) ?? root.host;
   if (host !== root.host) return error;
   if (root.protocol === 'https:' && NO_TLS.has(reason)) {
-    const text = `${host} does not speak TLS, which is the default; --plain-http (hosts: { plainHttp: true }) goes without`;
+    const text =
+      `${host} does not speak TLS: https is the default except on this machine and with --plain-http ` +
+      '(hosts: { plainHttp: true }), which goes without';
     return explained(error, 'ERR_SOCI_HTTP_NETWORK', text);
   }
   if (root.protocol === 'http:' && (wantsTls(error) || hangsUp(error))) {
@@ -77,7 +79,9 @@ function explained(
   text: string,
   more: Readonly<Record<string, unknown>> = {},
 ): SociError {
-  return new SociError(code, `${message}: ${text}`, { data: { ...data, ...more, explained: true }, cause });
+  // OpenSSL ends its words with a colon and a line feed.
+  const said = message.replace(/[:\s]+$/, '');
+  return new SociError(code, `${said}: ${text}`, { data: { ...data, ...more, explained: true }, cause });
 }
 
 function hostOf({ data: { url } }: SociError): string | undefined {

@@ -4,7 +4,7 @@
  * written in place is noticed by its size and modification time after every
  * read, before the bytes are handed on.
  */
-import { constants } from 'node:fs';
+import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { checkOptions } from '../arguments.js';
 import { SociError } from '../errors.js';
@@ -16,7 +16,8 @@ const READ_SLICE = 4 * 1024 * 1024;
 
 interface FileIdentity {
   readonly size: bigint;
-  readonly mtimeNs: bigint;
+  /** Undefined where it means something else. */
+  readonly mtimeNs: bigint | undefined;
   readonly ino: bigint;
 }
 
@@ -38,6 +39,23 @@ export class FileSource extends FilledSource {
   /** @throws SociError ERR_SOCI_SOURCE_IO when `path` cannot be opened or is not a regular file. */
   static async open(path: string, options: AbortableOptions = {}): Promise<FileSource> {
     checkOptions('FileSource.open', options, ABORTABLE_NAMES);
+    return await FileSource.#open(path, options, 'as-it-was');
+  }
+
+  /**
+   * A file of a cache, which whoever uses it may touch: its time of modification is no sign of a change.
+   *
+   * @internal
+   */
+  static async openTouchable(path: string, options: AbortableOptions = {}): Promise<FileSource> {
+    return await FileSource.#open(path, options, 'touched');
+  }
+
+  static async #open(
+    path: string,
+    options: AbortableOptions,
+    times: 'as-it-was' | 'touched',
+  ): Promise<FileSource> {
     options.signal?.throwIfAborted();
     let handle: FileHandle | undefined;
     try {
@@ -48,7 +66,8 @@ export class FileSource extends FilledSource {
         throw new SociError('ERR_SOCI_SOURCE_IO', `${path}: not a regular file`, { data: { path } });
       }
       options.signal?.throwIfAborted();
-      return new FileSource(path, handle, { size: stat.size, mtimeNs: stat.mtimeNs, ino: stat.ino });
+      const mtimeNs = times === 'touched' ? undefined : stat.mtimeNs;
+      return new FileSource(path, handle, { size: stat.size, mtimeNs, ino: stat.ino });
     } catch (error) {
       await handle?.close();
       throw options.signal?.aborted ? options.signal.reason : ioError(path, 'open', error);
@@ -104,7 +123,7 @@ export class FileSource extends FilledSource {
 
   async #checkUnchanged(): Promise<void> {
     if (this.#closing) throw closedError(this.name);
-    let now: FileIdentity;
+    let now: BigIntStats;
     try {
       now = await this.#handle.stat({ bigint: true });
     } catch (error) {
@@ -112,7 +131,8 @@ export class FileSource extends FilledSource {
       throw ioError(this.name, 'stat', error);
     }
     const was = this.#identity;
-    if (now.size === was.size && now.mtimeNs === was.mtimeNs && now.ino === was.ino) return;
+    const sameTime = was.mtimeNs === undefined || now.mtimeNs === was.mtimeNs;
+    if (now.size === was.size && sameTime && now.ino === was.ino) return;
     const what =
       now.size === was.size ? 'its modification time differs' : `it had ${was.size} bytes, now ${now.size}`;
     throw new SociError(

@@ -67,6 +67,7 @@ t.test('IMAGE:PATH is divided where a path begins', async t => {
 
 t.test('names that are no single component are refused', async t => {
   t.equal(childPath(Buffer.from('/dest'), Buffer.from('..a')).toString(), '/dest/..a');
+  t.equal(childPath(Buffer.from('/'), Buffer.from('motd')).toString(), '/motd');
   for (const name of ['', '.', '..', 'a/b', '/etc', '../x', 'a\0b']) {
     t.throws(() => childPath(Buffer.from('/dest'), Buffer.from(name)), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
   }

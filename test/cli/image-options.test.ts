@@ -27,6 +27,11 @@ t.test('--index names the index that is used, or none', async t => {
   t.notOk('index' in (await explain('--index', 'none')));
   const missing = `sha256:${'1'.repeat(64)}`;
   fails(t, await command(['cat', other, '/big', '--index', missing]), 'ERR_SOCI_REGISTRY_NOT_FOUND');
+  for (const name of ['ls', 'stat']) {
+    const misspelt = await command([name, other, '/big', '--index', 'nnoe']);
+    fails(t, misspelt, 'ERR_SOCI_INVALID_ARGUMENT', 2);
+    t.match(misspelt.stderr, "--index: expected a digest (sha256:…) or 'none', received 'nnoe'");
+  }
 });
 
 t.test('an image without an index: layers are read once, said so, and kept', async t => {
@@ -130,6 +135,9 @@ t.test('folders and files without their prefix', async t => {
   for (const [path, expected] of [
     [folder, `expected oci:${folder} for`],
     [`${folder}.tar`, `expected oci-archive:${folder}.tar for`],
+    [`oci:${folder}.tar:v`, `is a file; expected oci-archive:${folder}.tar for`],
+    [`oci-archive:${folder}:v`, `is a folder; expected oci:${folder} for`],
+    [`docker-archive:${folder}`, `is a folder; expected oci:${folder} for`],
   ] as const) {
     const outcome = await command(['ls', path]);
     fails(t, outcome, 'ERR_SOCI_INVALID_ARGUMENT', 2);
@@ -181,7 +189,12 @@ t.test('--ca and --hosts-dir', async t => {
   const args = ['cat', `${secure.host}/demo/app`, '/etc/motd'];
   t.equal((await command([...args, '--ca', ca])).stdout.toString(), 'welcome\n');
   t.equal((await command(args)).status, 1, 'not trusted otherwise');
-  fails(t, await command([...args, '--ca', '/no/such/file']), 'ENOENT');
+  // Nothing that was named and is not there is passed over, and the message names the option.
+  for (const option of ['--ca', '--hosts-dir']) {
+    const missing = await command([...args, option, '/no/such/file']);
+    fails(t, missing, 'ERR_SOCI_INVALID_ARGUMENT', 2);
+    t.match(missing.stderr, `${option}: `);
+  }
 
   const folder = t.testdir({});
   mkdirSync(join(folder, 'app.example'));

@@ -73,14 +73,14 @@ t.test('index create: all platforms, pushed, told line by line', async t => {
     t.equal((await repository.referrers(images[0]!.descriptor.digest)).length, 1);
     const skipped = await create('--json', '--existing', 'skip', ...other);
     t.match(json(skipped), { skipped: [{ existing: [String] }] });
-    t.match(skipped.stderr, /^image sha256:[0-9a-f]{12} has 1 other SOCI indexes: skipped$/m);
+    t.match(skipped.stderr, /^image sha256:[0-9a-f]{12} has 1 other SOCI index: skipped$/m);
     const again = json(
       await create('--json', '--reuse', '--dry-run', '--cache-dir', join(t.testdir({}), 'c')),
     );
     t.equal(again.indexes[0].layers[0].origin, 'verified');
     const warned = await create('--json', ...other);
     t.match(json(warned), { indexes: [{ outcome: 'pushed' }] });
-    t.match(warned.stderr, 'has 1 other SOCI indexes: pushed');
+    t.match(warned.stderr, 'has 1 other SOCI index: pushed');
     const forced = json(await create('--json', '--force', '--quiet', '--dry-run'));
     t.equal(forced.indexes[0].layers[0].origin, 'built');
     const named = json(await create('--json', '--dry-run', '--index', referrers[0]!.digest));

@@ -119,8 +119,8 @@ t.test('ls --layer: what one layer has, whiteouts included', async t => {
   t.same(lines(await command(['ls', '-R', '--layer', '1', image])), ['etc', 'etc/.wh.removed', 'etc/motd']);
   t.ok(lines(await command(['ls', '-R', image, '--layer=0'])).includes('etc/removed'));
   const { status, stderr } = await command(['ls', '--layer', '2', image]);
-  t.equal(status, 1);
-  t.match(stderr, 'expected an integer of 0 to 1 for onlyLayer');
+  t.equal(status, 2);
+  t.match(stderr, '--layer: expected an integer of 0 to 1, received 2', 'in the words of the command line');
 });
 
 t.test('diff: names, attributes, and bytes if that is asked for', async t => {

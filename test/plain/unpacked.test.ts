@@ -1,6 +1,14 @@
 /** Layers that can have no ztoc: zstd, global PAX headers, sparse files, odd sizes. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -394,6 +402,24 @@ t.test('an unpacked layer is kept in the cache folder, and made again when it is
   writeFileSync(path, damaged);
   t.equal(await read(), true);
   t.ok(readFileSync(path).equals(layer.tar));
+});
+
+t.test('a kept layer that others use meanwhile is still the same', async t => {
+  const cacheDirectory = await folder(t);
+  const layer = await layerOf([{ name: 'file', body: textLike(3_000_000) }], 'zstd');
+  const repository = openRepository(startTransport(t), await startRegistry(t));
+  const { descriptor } = await pushImage(repository, [layer]);
+  const open = async () => {
+    const image = await openImage({ repository, reference: descriptor.digest }, { cacheDirectory });
+    t.teardown(() => image.close());
+    await image.lstat('/file');
+    return image;
+  };
+  // Each opening notes in the file's time that it was used, which is no change of what it holds.
+  const images = [await open(), await open(), await open()];
+  const path = join(cacheDirectory, 'tars', `${layer.diffId.slice(7)}.tar`);
+  utimesSync(path, 1, 1);
+  for (const image of images) t.strictSame(await image.readFile('/file'), textLike(3_000_000));
 });
 
 t.test('unpacking is bounded and checked, and leaves nothing behind when it fails', async t => {
