@@ -35,9 +35,10 @@ export interface ImageConfig {
 /** Undefined for an artifact, whose config is of another type. @throws SociError ERR_SOCI_MANIFEST */
 export async function loadImageConfig(
   repository: Repository,
-  { manifest, configDocument }: PlatformManifest,
+  content: PlatformManifest,
   signal: AbortSignal,
 ): Promise<ImageConfig | undefined> {
+  const { manifest, configDocument } = content;
   const document = configDocument ?? (await readConfigDocument(repository, manifest.config, signal));
   const where = `${repository.name}@${manifest.config.digest}`;
   return document && imageConfig(document, where);
