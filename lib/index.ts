@@ -4,6 +4,7 @@
  */
 export { type EngineName, zlibVersion } from './binding.js';
 export { ERROR_CODES, type FileErrorCode, SociError, type SociErrorCode } from './errors.js';
+export type { GlobOptions, NameOptions, OpendirOptions, ReaddirOptions } from './image/call-options.js';
 export type { ImageDirectory } from './image/directory-walk.js';
 export type {
   BytesOptions,
@@ -19,15 +20,9 @@ export type {
   ReadResult,
 } from './image/file-handle.js';
 export type { ImageDirent, ImageStats } from './image/file-stats.js';
-export type {
-  GlobOptions,
-  Image,
-  ImageLayerInfo,
-  NameOptions,
-  OpendirOptions,
-  ReaddirOptions,
-} from './image/image.js';
+export type { Image } from './image/image.js';
 export type { ImageConfig } from './image/image-config.js';
+export type { ImageLayerInfo } from './image/image-layer.js';
 export {
   DEFAULT_IMAGE_LIMITS,
   type ImageLimits,

@@ -27,6 +27,21 @@ import type { RangeSource } from '../source/range-source.js';
 import { newCounters, type ReadStats } from '../span/read-record.js';
 import type { ImageLimits, ImageProgress, MissingZtoc } from './image-options.js';
 
+/** A layer of an image, as far as it is known by now. */
+export interface ImageLayerInfo {
+  readonly descriptor: Descriptor;
+  /** Digest of the plain tar; undefined when the image has no config that says it. */
+  readonly diffId: string | undefined;
+  /** The ztoc of the index. */
+  readonly ztoc: ZtocDescriptor | undefined;
+  /** How the layer was opened: with the index's ztoc, one built before or now, unpacked; 'not-a-layer'; undefined: not yet. */
+  readonly opened: LayerOrigin | undefined;
+  /** Why there is no ztoc, why the one that there is was not used, or which bytes of the layer are not read. */
+  readonly reason: string | undefined;
+  /** What reading the layer has cost so far. */
+  readonly stats: ReadStats;
+}
+
 export interface ImageLayerOptions extends LayerEntriesOptions {
   readonly repository: Repository;
   readonly missingZtoc: MissingZtoc;

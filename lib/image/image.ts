@@ -11,10 +11,8 @@ import { runBounded } from '../async/bounded-tasks.js';
 import { SharedOnce } from '../async/once.js';
 import { Pace } from '../async/pace.js';
 import { fileError } from '../errors.js';
-import type { Descriptor } from '../registry/descriptor.js';
 import type { PlatformManifest } from '../registry/image-entry.js';
 import type { IndexSearch } from '../soci/find-index.js';
-import type { ZtocDescriptor } from '../soci/soci-index.js';
 import { closedError } from '../source/byte-range.js';
 import type { AbortableOptions } from '../source/range-source.js';
 import { newCounters, type ReadStats } from '../span/read-record.js';
@@ -33,6 +31,7 @@ import {
   shownPath,
 } from '../tree/path-lookup.js';
 import { isPureArtifact, noFilesError } from './artifact.js';
+import type { GlobOptions, NameOptions, OpendirOptions, ReaddirOptions } from './call-options.js';
 import { ImageDirectory, walkDirectory } from './directory-walk.js';
 import { encodingOptions, textEncoding } from './encoding-options.js';
 import {
@@ -47,7 +46,7 @@ import { FileHandle } from './file-handle.js';
 import { ImageDirent, ImageStats } from './file-stats.js';
 import { glob } from './glob.js';
 import type { ImageConfig } from './image-config.js';
-import type { ImageLayer, LayerOrigin } from './image-layer.js';
+import type { ImageLayer, ImageLayerInfo } from './image-layer.js';
 import type { ImageFileLocation, ImageFilePlan, WholeLayer, WholeLayersPlan } from './image-plan.js';
 import { ABORTABLE, ENCODED, GLOB, LINKED, OPENDIR, RANGE, READ, READDIR } from './option-names.js';
 
@@ -67,41 +66,6 @@ export interface ImageParts {
   readonly tree: BuildTreeOptions;
   /** Frees what belongs to the image alone. */
   readonly release: () => Promise<void>;
-}
-
-/** A layer of an image, as far as it is known by now. */
-export interface ImageLayerInfo {
-  readonly descriptor: Descriptor;
-  /** Digest of the plain tar; undefined when the image has no config that says it. */
-  readonly diffId: string | undefined;
-  /** The ztoc of the index. */
-  readonly ztoc: ZtocDescriptor | undefined;
-  /** How the layer was opened: with the index's ztoc, one built before or now, unpacked; 'not-a-layer'; undefined: not yet. */
-  readonly opened: LayerOrigin | undefined;
-  /** Why there is no ztoc, why the one that there is was not used, or which bytes of the layer are not read. */
-  readonly reason: string | undefined;
-  /** What reading the layer has cost so far. */
-  readonly stats: ReadStats;
-}
-
-export interface NameOptions extends AbortableOptions {
-  /** Default 'utf8', also for null; 'buffer' for names that may be no text. */
-  readonly encoding?: NameEncoding | null | undefined;
-}
-
-export interface OpendirOptions extends NameOptions {
-  /** Also what is in directories below, as 'directory/name'; links are not followed. Default false. */
-  readonly recursive?: boolean | undefined;
-}
-
-export interface ReaddirOptions extends OpendirOptions {
-  readonly withFileTypes?: boolean | undefined;
-}
-
-export interface GlobOptions extends AbortableOptions {
-  /** Where patterns without a leading '/' begin. Default '/'. */
-  readonly cwd?: ImagePath | undefined;
-  readonly withFileTypes?: boolean | undefined;
 }
 
 type Encoded<Options> = Options extends 'buffer' | { readonly encoding: 'buffer' } ? Buffer : string;

@@ -1,8 +1,8 @@
 /** What the calls of images, layers and open files may be told, by name: anything else is a slip of the caller's. */
 import type { OptionNames } from '../arguments.js';
 import type { AbortableOptions } from '../source/range-source.js';
+import type { GlobOptions, NameOptions, OpendirOptions, ReaddirOptions } from './call-options.js';
 import type { EncodingOptions, RangeOptions } from './file-content.js';
-import type { GlobOptions, NameOptions, OpendirOptions, ReaddirOptions } from './image.js';
 import type { FileRangeOptions, LayerTreeOptions, LookupOptions } from './layer.js';
 
 export const ABORTABLE: OptionNames<AbortableOptions> = { signal: true };

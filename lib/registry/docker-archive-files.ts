@@ -20,7 +20,7 @@ import { type Descriptor, expectArray, expectObject } from './descriptor.js';
 import { requireSha256, sha256Digest } from './digest.js';
 import { DOCKER_ARCHIVE_MANIFEST, type DockerImage, parseDockerManifest } from './docker-manifest.js';
 import { isCompleteLayout } from './layout-completeness.js';
-import { type LayoutFiles, missingFile } from './layout-files.js';
+import { blobPath, type LayoutFiles, missingFile } from './layout-files.js';
 import { LayoutIndex, REF_NAME } from './layout-index.js';
 import { MAX_MANIFEST_BYTES } from './manifest.js';
 import { OCI_CONFIG, OCI_INDEX, OCI_MANIFEST } from './media-types.js';
@@ -230,10 +230,6 @@ export function fullName(text: string): string {
   } catch {
     return text;
   }
-}
-
-function blobPath(digest: string): string {
-  return `blobs/${digest.replace(':', '/')}`;
 }
 
 /** By the first bytes, gzip's and those of a zstd frame, which may be one to skip (RFC 8878 §3.1); names are no help. */

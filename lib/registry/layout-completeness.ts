@@ -5,7 +5,7 @@
 import { SociError } from '../errors.js';
 import type { Descriptor } from './descriptor.js';
 import { isImageEntry } from './image-entry.js';
-import type { LayoutFiles } from './layout-files.js';
+import { blobPath, type LayoutFiles } from './layout-files.js';
 import { MAX_MANIFEST_BYTES, parseManifest } from './manifest.js';
 import { isIndexType, isManifestType } from './media-types.js';
 
@@ -68,7 +68,7 @@ class Inspection {
   async #manifest(entry: Descriptor) {
     if (!isIndexType(entry.mediaType) && !isManifestType(entry.mediaType)) return undefined;
     if (entry.size > MAX_MANIFEST_BYTES || !(await this.#has(entry))) return undefined;
-    const source = await this.#files.open(pathOf(entry), this.#signal);
+    const source = await this.#files.open(blobPath(entry.digest), this.#signal);
     try {
       const bytes = await source.read(0, entry.size, { signal: this.#signal });
       return parseManifest(bytes, entry.mediaType, source.name);
@@ -81,10 +81,6 @@ class Inspection {
   }
 
   async #has(blob: Descriptor): Promise<boolean> {
-    return (await this.#files.size(pathOf(blob), this.#signal)) === blob.size;
+    return (await this.#files.size(blobPath(blob.digest), this.#signal)) === blob.size;
   }
-}
-
-function pathOf({ digest }: Descriptor): string {
-  return `blobs/${digest.replace(':', '/')}`;
 }

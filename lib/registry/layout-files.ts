@@ -28,6 +28,11 @@ export interface LayoutFiles {
   close(): Promise<void>;
 }
 
+/** Where a blob is (image-layout.md). @param digest one that `isDigest` has seen, so that it leads nowhere else */
+export function blobPath(digest: string): string {
+  return `blobs/${digest.replace(':', '/')}`;
+}
+
 export function missingFile(name: string, path: string): SociError {
   return new SociError('ERR_SOCI_LAYOUT', `${name}: no file ${path}`, { data: { name, path } });
 }

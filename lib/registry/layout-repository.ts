@@ -9,7 +9,7 @@ import type { Descriptor } from './descriptor.js';
 import { isDigest, requireDigest, requireSha256, sha256Digest, verifyContent } from './digest.js';
 import { DOCKER_ARCHIVE_MANIFEST } from './docker-manifest.js';
 import { type ForeignAccess, ForeignSource, namesUrls, notFoundAnywhere } from './foreign-source.js';
-import type { LayoutFiles } from './layout-files.js';
+import { blobPath, type LayoutFiles } from './layout-files.js';
 import { isNamed, LayoutIndex, refName } from './layout-index.js';
 import { composeIndex } from './layout-platforms.js';
 import { artifactTypeOf, MAX_MANIFEST_BYTES, parseManifest } from './manifest.js';
@@ -251,7 +251,7 @@ export class LayoutRepository implements Repository {
   }
 
   #path(digest: string): string {
-    return `blobs/${requireDigest(digest, this.name).replace(':', '/')}`;
+    return blobPath(requireDigest(digest, this.name));
   }
 
   async #entries(signal: AbortSignal | undefined): Promise<readonly Descriptor[]> {
