@@ -31,6 +31,8 @@ export interface IndexerOptions {
   /** Also hash the uncompressed stream. */
   readonly diffId: boolean;
   readonly engine: EngineName;
+  /** How many may decode at once, 1 or more; beyond 4 they are not used, with the engine 'zlib' one is. */
+  readonly threads: number;
   /** Cap on checkpoints kept (each holds a 32 KiB window). */
   readonly maxCheckpoints: number;
   /**
@@ -82,7 +84,7 @@ export interface IndexResult {
  * with ERR_SOCI_INVALID_ARGUMENT.
  */
 export interface NativeIndexer {
-  /** Copies at most the first 1 MiB of `chunk` and returns how much; 0 while two chunks are waiting. */
+  /** Copies at most the first 1 MiB of `chunk` and returns how much; 0 while as many chunks are waiting as may. */
   push(chunk: Uint8Array): number;
   /** Scans the first chunk that is waiting, or what an earlier run left of it. At most two at a time. */
   run(): Promise<ScanResult>;
@@ -309,10 +311,11 @@ class Indexer implements NativeIndexer {
   readonly #native: NativeIndexer;
 
   constructor(options: IndexerOptions) {
-    const { compression, spanSize, diffId, engine, maxCheckpoints, checkpointsAt, impliedFirstCheckpoint } =
-      options;
+    const { compression, spanSize, diffId, engine, threads, maxCheckpoints } = options;
+    const { checkpointsAt, impliedFirstCheckpoint } = options;
     checkChoice('compression', compression, ['gzip', 'uncompressed']);
     checkInteger('spanSize', spanSize, 1);
+    checkInteger('threads', threads, 1);
     checkInteger('maxCheckpoints', maxCheckpoints, 1);
     checkEngine(engine);
     const native = {
@@ -320,6 +323,7 @@ class Indexer implements NativeIndexer {
       spanSize,
       diffId,
       engine,
+      threads,
       maxCheckpoints,
       checkpointsAt,
       impliedFirstCheckpoint: impliedFirstCheckpoint ?? false,

@@ -30,6 +30,8 @@ export interface BuildZtocOptions {
   readonly buildToolIdentifier?: string | undefined;
   /** Default 'fast'; 'zlib' is the reference, and gives the same ztoc. */
   readonly engine?: EngineName | undefined;
+  /** How many threads decode, 1 or more; default: those of the machine, and no more than 4 are used. */
+  readonly threads?: number | undefined;
   readonly limits?: Partial<ZtocLimits> | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called with the bytes of the layer that have been worked through so far. */
@@ -42,6 +44,7 @@ const BUILD_OPTIONS: OptionNames<BuildZtocOptions> = {
   diffId: true,
   buildToolIdentifier: true,
   engine: true,
+  threads: true,
   limits: true,
   signal: true,
   onProgress: true,
@@ -77,6 +80,7 @@ export async function buildZtoc(input: LayerInput, options: BuildZtocOptions = {
     spanSize,
     diffId: options.diffId ?? false,
     engine: options.engine,
+    threads: options.threads,
     limits,
     signal: options.signal,
     onProgress: options.onProgress,

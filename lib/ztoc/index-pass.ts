@@ -2,6 +2,7 @@
  * One pass of the native indexer over a layer, with the layer's entries parsed on
  * the way: what building and verifying a ztoc have in common.
  */
+import { availableParallelism } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import { addAbortListener, removeAbortListener } from '../async/abort-listeners.js';
 import {
@@ -26,6 +27,8 @@ export interface IndexPassOptions {
   readonly codec: SpanCodec | undefined;
   readonly spanSize: number;
   readonly diffId: boolean;
+  /** How many decode; undefined: as many as this machine has, 4 at most. */
+  readonly threads: number | undefined;
   /** Instead of the rule: rows of (in, out, bits). */
   readonly checkpointsAt?: Float64Array | undefined;
   /** The first row is the checkpoint that version 1 blobs imply. */
@@ -40,6 +43,8 @@ export interface IndexPassOptions {
 export interface IndexPassResult extends IndexResult {
   readonly codec: SpanCodec;
 }
+
+const DEFAULT_THREADS = Math.min(availableParallelism(), 4);
 
 /** ms of parsing at a time. */
 const PARSE_SLICE = 10;
@@ -106,6 +111,7 @@ function start(codec: SpanCodec, options: IndexPassOptions): NativeIndexer {
     spanSize,
     diffId,
     engine = DEFAULT_ENGINE,
+    threads = DEFAULT_THREADS,
     limits,
     checkpointsAt,
     impliedFirstCheckpoint,
@@ -114,7 +120,7 @@ function start(codec: SpanCodec, options: IndexPassOptions): NativeIndexer {
     checkpointsAt === undefined
       ? {}
       : { checkpointsAt, impliedFirstCheckpoint: impliedFirstCheckpoint ?? false };
-  return codec.createIndexer({ spanSize, diffId, engine, ...positions }, limits);
+  return codec.createIndexer({ spanSize, diffId, engine, threads, ...positions }, limits);
 }
 
 /** Runs under way at once: one that scans, and one that follows it without waiting for us. */

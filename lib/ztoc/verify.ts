@@ -19,12 +19,19 @@ import { Ztoc } from './ztoc.js';
 export interface VerifyZtocOptions {
   /** Default 'fast'. */
   readonly engine?: EngineName | undefined;
+  /** As of buildZtoc. */
+  readonly threads?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called with the bytes of the layer that have been worked through so far. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
 }
 
-const VERIFY_OPTIONS: OptionNames<VerifyZtocOptions> = { engine: true, signal: true, onProgress: true };
+const VERIFY_OPTIONS: OptionNames<VerifyZtocOptions> = {
+  engine: true,
+  threads: true,
+  signal: true,
+  onProgress: true,
+};
 
 /**
  * Resolves when every size, entry, checkpoint, window and span digest of the
@@ -51,6 +58,7 @@ export async function verifyZtoc(
     spanSize: spanSizeOf(ztoc),
     diffId: false,
     engine: options.engine,
+    threads: options.threads,
     checkpointsAt: ztoc.checkpointRows(),
     impliedFirstCheckpoint: ztoc.impliedFirstCheckpoint,
     limits: limitsFor(ztoc),

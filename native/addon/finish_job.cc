@@ -21,6 +21,10 @@ Status FinishJob::Execute(const std::atomic<bool>* /*aborted*/) {
 
 void FinishJob::Executed(napi_env env, Status /*status*/) {
   indexer_->HoldScans(env);  // no longer, if this was among the hashes
+  if (!misused_) {
+    indexer_->ahead_ = nullptr;
+    indexer_->SetActive(env, false);
+  }
   if (layer_ != nullptr) indexer_->ReportMemory(env, 0);
 }
 

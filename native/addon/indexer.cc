@@ -4,8 +4,10 @@
 #include <cstring>
 #include <new>
 
+#include "addon/environment.h"
 #include "addon/failure.h"
 #include "addon/finish_job.h"
+#include "addon/guess_job.h"
 #include "addon/scan_job.h"
 
 namespace soci::addon {
@@ -23,8 +25,13 @@ Napi::Function Indexer::Define(Napi::Env env) {
 Indexer::Indexer(const Napi::CallbackInfo& info) : TaggedWrap(info) {
   const Napi::Env env = info.Env();
   if (env.IsExceptionPending()) return;
-  const LayerIndexer::Options options = ReadOptions(env, info[0]);
+  LayerIndexer::Options options = ReadOptions(env, info[0]);
   if (env.IsExceptionPending()) return;
+  if (threads_ > 1 && options.compression == Compression::kGzip &&
+      options.engine == Engine::kFast) {
+    ahead_.reset(new (std::nothrow) LookAhead(threads_));
+  }
+  options.ahead = ahead_.get();
   layer_.reset(new (std::nothrow) LayerIndexer);
   const Status status = layer_ == nullptr ? Status::At(Code::kNoMemory, 0)
                                           : layer_->Init(options);
@@ -33,6 +40,11 @@ Indexer::Indexer(const Napi::CallbackInfo& info) : TaggedWrap(info) {
     return;
   }
   ReportMemory(env, 0);
+}
+
+void Indexer::Finalize(Napi::BasicEnv env) {
+  memory_.Set(env, 0);
+  SetActive(env, false);
 }
 
 Napi::Value Indexer::Push(const Napi::CallbackInfo& info) {
@@ -45,8 +57,9 @@ Napi::Value Indexer::Push(const Napi::CallbackInfo& info) {
   }
   if (finishing_) return ThrowStatus(env, Status::At(Code::kMisuse, 0));
   if (hash_lost_) return ThrowStatus(env, Status::At(Code::kNoMemory, 0));
-  if (bytes.size == 0 || pushed_ - scanned_ >= kMaxUnscanned ||
-      pushed_ - hashed_ >= kChunks) {
+  const size_t max_unscanned = ahead_ == nullptr ? kMaxUnscanned : 2 * threads_;
+  if (bytes.size == 0 || pushed_ - scanned_ >= max_unscanned ||
+      pushed_ - hashed_ >= max_unscanned + kMaxUnhashed) {
     return Napi::Number::New(env, 0);
   }
   Chunk* chunk = &chunks_[pushed_ % kChunks];
@@ -56,11 +69,14 @@ Napi::Value Indexer::Push(const Napi::CallbackInfo& info) {
     return ThrowStatus(env, Status::At(Code::kNoMemory, 0));
   }
   memcpy(chunk->memory.data(), bytes.data, chunk->size);
+  if (ahead_ != nullptr) ahead_->Add(chunk->memory.data(), chunk->size);
   pushed_.fetch_add(1, std::memory_order_release);
+  GuessFurther(env, info.This());
   return Napi::Number::New(env, static_cast<double>(chunk->size));
 }
 
 Napi::Value Indexer::Run(const Napi::CallbackInfo& info) {
+  if (!finishing_) SetActive(info.Env(), true);
   return {info.Env(),
           PoolJob::Queue(info.Env(), NewJob<ScanJob>(this), {info.This()})};
 }
@@ -77,6 +93,8 @@ Napi::Value Indexer::Finish(const Napi::CallbackInfo& info) {
 Napi::Value Indexer::Abort(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   aborted_.store(true, std::memory_order_relaxed);
+  if (ahead_ != nullptr) ahead_->Stop();
+  SetActive(env, false);
   scans_.Abort(env);
   hashes_.Abort(env);
   return env.Undefined();
@@ -94,6 +112,8 @@ LayerIndexer::Options Indexer::ReadOptions(Napi::Env env, Napi::Value object) {
   options.span_size = read.ReadOffset(get("spanSize"), "spanSize");
   options.diff_id = read.ReadBool(get("diffId"), "diffId");
   options.engine = read.ReadEngine(get("engine"));
+  threads_ = static_cast<size_t>(std::min<uint64_t>(
+      read.ReadOffset(get("threads"), "threads"), LookAhead::kMaxThreads));
   options.max_checkpoints =
       read.ReadOffset(get("maxCheckpoints"), "maxCheckpoints");
   options.expected_first_implied =
@@ -138,6 +158,22 @@ void Indexer::ReadExpected(Napi::Value rows, Arguments* read) {
 // asked for before follow.
 void Indexer::HoldScans(napi_env env) {
   scans_.Hold(env, hashes_.size() >= kMaxUnhashed);
+}
+
+// Cores that other layers are scanned on are not free.
+void Indexer::GuessFurther(napi_env env, napi_value self) {
+  if (ahead_ == nullptr) return;
+  const size_t active = Environment::Of(env)->active_indexers();
+  const size_t threads = active > 1 ? threads_ / active : threads_;
+  while (guesses_.size() + 1 < threads && ahead_->Wanted()) {
+    if (!PoolJob::QueueUnseen(env, NewJob<GuessJob>(this), {self})) return;
+  }
+}
+
+void Indexer::SetActive(napi_env env, bool active) {
+  if (active_ == active) return;
+  active_ = active;
+  Environment::Of(env)->CountIndexer(active);
 }
 
 void Indexer::ReportMemory(napi_env env, uint64_t checkpoints) {

@@ -1,7 +1,7 @@
 // The JavaScript class Indexer over the core's LayerIndexer. Bytes are pushed,
 // which copies them; runs scan them on one thread of the pool, one right after
 // the other; beside the next run, another thread hashes what the last one
-// scanned.
+// scanned, and others decode chunks ahead of it.
 #pragma once
 
 #include <atomic>
@@ -14,6 +14,7 @@
 #include "addon/pool_job.h"
 #include "addon/tagged_wrap.h"
 #include "core/layer_indexer.h"
+#include "core/look_ahead.h"
 
 namespace soci::addon {
 
@@ -23,18 +24,19 @@ class Indexer final : public TaggedWrap<Indexer> {
   // May leave an exception pending.
   explicit Indexer(const Napi::CallbackInfo& info);
 
-  void Finalize(Napi::BasicEnv env) override { memory_.Set(env, 0); }
+  void Finalize(Napi::BasicEnv env) override;
 
  private:
   friend class ScanJob;
   friend class HashJob;
   friend class FinishJob;
+  friend class GuessJob;
 
-  // What is being scanned and what waits for it; then what is being hashed and
-  // what waits for that.
+  // What is being scanned and what waits for it, where one thread does that;
+  // then what is being hashed and what waits for that.
   static constexpr size_t kMaxUnscanned = 2;
   static constexpr size_t kMaxUnhashed = 2;
-  static constexpr size_t kChunks = kMaxUnscanned + kMaxUnhashed;
+  static constexpr size_t kChunks = LookAhead::kMaxChunks + kMaxUnhashed;
 
   struct Chunk {
     JobMemory memory;
@@ -52,12 +54,21 @@ class Indexer final : public TaggedWrap<Indexer> {
   void ReadExpected(Napi::Value rows, Arguments* read);
   bool idle() const { return !scans_.busy() && pushed_ == scanned_; }
   void HoldScans(napi_env env);
+  // Has as many chunks decoded ahead as there are threads for. `self` is this.
+  void GuessFurther(napi_env env, napi_value self);
+  // Whether it scans, which takes a core.
+  void SetActive(napi_env env, bool active);
   void ReportMemory(napi_env env, uint64_t checkpoints);
 
   // At most one run waits behind the one under way. Held while hashing lags.
   JobQueue scans_{1, 2};
   JobQueue hashes_{1, SIZE_MAX};  // a few: see HoldScans. `finish` comes last
+  JobQueue guesses_{LookAhead::kMaxThreads - 1, LookAhead::kMaxThreads - 1};
   std::atomic<bool> aborted_{false};
+  // nullptr where one thread decodes, and once finished.
+  std::shared_ptr<LookAhead> ahead_;
+  size_t threads_ = 1;
+  bool active_ = false;
   // Chunks in the order of the layer, each at its number modulo kChunks.
   Chunk chunks_[kChunks];
   // Numbers of the next chunk to be pushed, scanned (which a pool thread

@@ -13,6 +13,7 @@ ScanJob::ScanJob(Indexer* indexer)
 Status ScanJob::Execute(const std::atomic<bool>* aborted) {
   if (misused_) return Status::At(Code::kMisuse, 0);
   LayerIndexer* layer = indexer_->layer_.get();
+  LookAhead* ahead = indexer_->ahead_.get();
   // An earlier scan may have left a part of its chunk.
   const uint64_t number = indexer_->scanned_.load(std::memory_order_relaxed);
   Indexer::Chunk* chunk = nullptr;
@@ -20,6 +21,7 @@ Status ScanJob::Execute(const std::atomic<bool>* aborted) {
     chunk = &indexer_->chunks_[number % Indexer::kChunks];
     data_ = chunk->memory.data() + chunk->scanned;
     size_ = chunk->size - chunk->scanned;
+    if (ahead != nullptr) ahead->Enter(number, layer->compressed_size());
   }
   const Status status =
       layer->Scan(data_, size_, kMaxJobOutput, aborted, &consumed_, &cuts_);
@@ -30,12 +32,14 @@ Status ScanJob::Execute(const std::atomic<bool>* aborted) {
   chunk->scanned += consumed_;
   ends_chunk_ = chunk->scanned == chunk->size;
   if (ends_chunk_) {
+    if (ahead != nullptr) ahead->Leave();
     indexer_->scanned_.store(number + 1, std::memory_order_release);
   }
   return status;
 }
 
 void ScanJob::Executed(napi_env env, Status status) {
+  if (!status.ok()) indexer_->SetActive(env, false);
   if (!status.ok() || data_ == nullptr) return;
   if (!QueueUnseen(
           env, NewJob<HashJob>(indexer_, data_, consumed_, &cuts_, ends_chunk_),
@@ -44,6 +48,7 @@ void ScanJob::Executed(napi_env env, Status status) {
     if (ends_chunk_) indexer_->hashed_++;
   }
   indexer_->HoldScans(env);
+  indexer_->GuessFurther(env, Held(env, 0));
   indexer_->ReportMemory(env, checkpoints_);
 }
 

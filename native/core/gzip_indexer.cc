@@ -32,7 +32,9 @@ Status GzipIndexer::Init(const Options& options, OutputSink* sink) {
   }
   inflater_ = MakeInflater(options.engine);
   output_.reset(new (std::nothrow) uint8_t[kOutputCapacity]);
-  if (inflater_ == nullptr || output_ == nullptr) {
+  if (options.ahead != nullptr) ahead_.reset(new (std::nothrow) Ahead);
+  if (inflater_ == nullptr || output_ == nullptr ||
+      (options.ahead != nullptr && ahead_ == nullptr)) {
     return Status::At(Code::kNoMemory, 0);
   }
   std::memset(output_.get(), 0, kWindowSize);
@@ -73,8 +75,9 @@ Status GzipIndexer::FeedSteps(const uint8_t* in, size_t len, uint64_t max_out,
     const uint64_t out_left =
         left > 0 ? max_out - (total_out_ - out_before) : kStepSize;
     size_t taken = 0;
+    const size_t wanted = state_ == State::kBlocksAhead ? SIZE_MAX : kStepSize;
     const Status status =
-        Step(in + *consumed, std::min(left, kStepSize), out_left, &taken);
+        Step(in + *consumed, std::min(left, wanted), out_left, &taken);
     *consumed += taken;
     if (!status.ok()) return status;
   }
@@ -110,6 +113,8 @@ Status GzipIndexer::Step(const uint8_t* in, size_t len, uint64_t max_out,
       return TakeHeader(in, len, consumed);
     case State::kDeflate:
       return TakeDeflate(in, len, max_out, consumed);
+    case State::kBlocksAhead:
+      return TakeBlocksAhead(in, len, max_out, consumed);
     case State::kTrailer:
       return TakeTrailer(in, len, consumed);
     case State::kFinished:
@@ -144,36 +149,29 @@ Status GzipIndexer::TakeHeader(const uint8_t* in, size_t len,
 Status GzipIndexer::TakeDeflate(const uint8_t* in, size_t len, uint64_t max_out,
                                 size_t* consumed) {
   MakeRoom();
-  uint8_t* out = output_.get() + output_end_;
-  const size_t room = static_cast<size_t>(std::min<uint64_t>(
-      std::min(kStepSize, kOutputCapacity - output_end_), max_out));
   // Only what this member produced: no distance may reach into another.
   const size_t history =
       static_cast<size_t>(std::min<uint64_t>(member_out_, kWindowSize));
-  const Inflater::Result result =
-      inflater_->Run(in, len, out, room, history, true);
+  const Inflater::Result result = inflater_->Run(
+      in, len, output_.get() + output_end_, RoomFor(max_out), history, true);
   *consumed = result.consumed;
-  output_end_ += result.produced;
-  total_out_ += result.produced;
-  member_out_ += result.produced;
-  member_crc_ = Crc32(member_crc_, out, result.produced);
   output_pending_ = result.event == Inflater::Event::kOutputFull;
-
   const Status counted = CountInput(result.consumed);
   if (!counted.ok()) return counted;
-  if (options_.diff_id) output_hash_.Update(out, result.produced);
-  if (result.produced > 0) {
-    const Status written = sink_->Write(out, result.produced);
-    if (!written.ok()) return written;
-  }
+  const Status delivered = Deliver(result.produced);
+  if (!delivered.ok()) return delivered;
   switch (result.event) {
     case Inflater::Event::kNeedInput:
     case Inflater::Event::kOutputFull:
       return Status::Ok();
-    case Inflater::Event::kBlockStart:
+    case Inflater::Event::kBlockStart: {
       // What follows may need no more input to begin with.
       output_pending_ = true;
-      return AtBlockStart({total_in_, total_out_, result.bits});
+      const CheckpointPosition here = {total_in_, total_out_, result.bits};
+      const Status status = AtBlockStart(here);
+      if (status.ok() && FindAhead(here)) state_ = State::kBlocksAhead;
+      return status;
+    }
     case Inflater::Event::kStreamEnd:
       state_ = State::kTrailer;
       trailer_.Reset();
@@ -182,6 +180,52 @@ Status GzipIndexer::TakeDeflate(const uint8_t* in, size_t len, uint64_t max_out,
       break;
   }
   return Status::At(result.status.code, total_in_);
+}
+
+// Markers stand for 32 KiB, all of which this member must have produced: no
+// distance may reach into another.
+bool GzipIndexer::FindAhead(const CheckpointPosition& here) {
+  if (ahead_ == nullptr || member_out_ < kWindowSize) return false;
+  ahead_->blocks = options_.ahead->At(here.in * 8 - here.bits, &ahead_->origin);
+  if (ahead_->blocks == nullptr) return false;
+  ahead_->block = 0;
+  ahead_->out = 0;
+  ahead_->markers.Load(output_.get() + output_end_ - kWindowSize);
+  return true;
+}
+
+// As the inflater would: a piece of a block, and its end if that is reached.
+// The input of a block counts as consumed at its end.
+Status GzipIndexer::TakeBlocksAhead(const uint8_t* in, size_t len,
+                                    uint64_t max_out, size_t* consumed) {
+  MakeRoom();
+  const MarkedBlocks& blocks = *ahead_->blocks;
+  const MarkedBlocks::End end = blocks.end(ahead_->block);
+  const size_t produced = std::min(RoomFor(max_out), end.out - ahead_->out);
+  ahead_->markers.Replace(blocks.output() + ahead_->out, produced,
+                          output_.get() + output_end_);
+  ahead_->out += produced;
+  const Status delivered = Deliver(produced);
+  if (!delivered.ok() || ahead_->out < end.out) return delivered;
+
+  const uint8_t bits = static_cast<uint8_t>(-end.in & 7);
+  const uint64_t in_end = ahead_->origin + (uint64_t{end.in} + bits) / 8;
+  if (in_end < total_in_ || in_end - total_in_ > len) {
+    return Status::At(Code::kMisuse, total_in_);
+  }
+  *consumed = static_cast<size_t>(in_end - total_in_);
+  const Status counted = CountInput(*consumed);
+  if (!counted.ok()) return counted;
+  ahead_->block++;
+  if (ahead_->block < blocks.count()) {
+    return AtBlockStart({total_in_, total_out_, bits});
+  }
+  // The inflater begins by reporting the block that starts here.
+  state_ = State::kDeflate;
+  std::memcpy(ahead_->window, output_.get() + output_end_ - kWindowSize,
+              kWindowSize);
+  return inflater_->Start(bits, bits > 0 ? in[*consumed - 1] : 0,
+                          ahead_->window);
 }
 
 Status GzipIndexer::TakeTrailer(const uint8_t* in, size_t len,
@@ -256,6 +300,24 @@ Status GzipIndexer::CountInput(size_t len) {
   }
   total_in_ += len;
   return Status::Ok();
+}
+
+// What is written in one step, behind MakeRoom.
+size_t GzipIndexer::RoomFor(uint64_t max_out) const {
+  return static_cast<size_t>(std::min<uint64_t>(
+      std::min(kStepSize, kOutputCapacity - output_end_), max_out));
+}
+
+// The next `len` bytes of output, which lie behind the last.
+Status GzipIndexer::Deliver(size_t len) {
+  const uint8_t* const out = output_.get() + output_end_;
+  output_end_ += len;
+  total_out_ += len;
+  member_out_ += len;
+  if (len == 0) return Status::Ok();
+  member_crc_ = Crc32(member_crc_, out, len);
+  if (options_.diff_id) output_hash_.Update(out, len);
+  return sink_->Write(out, len);
 }
 
 // Slides the history to the front unless there is room for a whole step.

@@ -17,9 +17,11 @@
 #include <cstdint>
 #include <memory>
 
+#include "blocks_ahead.h"
 #include "checkpoint.h"
 #include "gzip_frame.h"
 #include "inflater.h"
+#include "marked_output.h"
 #include "output_sink.h"
 #include "sha256.h"
 #include "span_cuts.h"
@@ -44,6 +46,11 @@ class GzipIndexer {
     // The first expected one is that which version 1 blobs imply: span 0 starts
     // at byte 10, be it inside of the header or not.
     bool expected_first_implied = false;
+
+    // If not null, asked at block starts for blocks that were decoded ahead,
+    // which are taken over: whatever comes of the layer is the same. Their data
+    // must be whole in what is fed then. Must outlive the last Feed.
+    BlocksAhead* ahead = nullptr;
   };
 
   // kMisuse for impossible options, kNoMemory. `sink` gets the output and must
@@ -78,6 +85,7 @@ class GzipIndexer {
     kStart,
     kHeader,
     kDeflate,
+    kBlocksAhead,
     kTrailer,
     kBetweenMembers,
     kFinished,
@@ -90,6 +98,9 @@ class GzipIndexer {
   Status TakeHeader(const uint8_t* in, size_t len, size_t* consumed);
   Status TakeDeflate(const uint8_t* in, size_t len, uint64_t max_out,
                      size_t* consumed);
+  bool FindAhead(const CheckpointPosition& here);
+  Status TakeBlocksAhead(const uint8_t* in, size_t len, uint64_t max_out,
+                         size_t* consumed);
   Status TakeTrailer(const uint8_t* in, size_t len, size_t* consumed);
   Status AtBlockStart(const CheckpointPosition& here);
   Status AtExpected(const CheckpointPosition& here);
@@ -97,6 +108,8 @@ class GzipIndexer {
   Status NoteCut(const CheckpointPosition& position, bool replaces);
   Status CountInput(size_t len);
   void MakeRoom();
+  size_t RoomFor(uint64_t max_out) const;
+  Status Deliver(size_t len);
   Status Fail(Status status);
 
   Options options_;
@@ -115,6 +128,18 @@ class GzipIndexer {
   uint64_t member_start_ = 0;  // where the member's header starts
   uint64_t member_out_ = 0;    // produced by the member so far
   uint32_t member_crc_ = 0;
+
+  // The blocks that are being taken over, and how far.
+  struct Ahead {
+    const MarkedBlocks* blocks;
+    uint64_t origin;  // of their data, in bytes of the layer
+    size_t block;
+    size_t out;
+    MarkerTable markers;
+    // For the inflater, which goes on behind them.
+    uint8_t window[kWindowSize];
+  };
+  std::unique_ptr<Ahead> ahead_;
 
   uint64_t total_in_ = 0;
   uint64_t total_out_ = 0;
