@@ -106,6 +106,7 @@ export class PlainTarPass {
       spanDigests: this.#spanDigests,
       checkpoints: encodeTarZinfo({ spanSize: SPAN_SIZE, size: this.#bytes }),
       entryCount: this.#entries.length,
+      entryBytes: this.#entries.bytes,
       entryAt: index => this.#entries.at(index),
     });
     return { ztoc: Ztoc.decode(bytes, { limits: this.#limits }), sparse: this.#sparse };

@@ -6,6 +6,7 @@
  */
 
 export function toByteString(bytes: Uint8Array, start = 0, end: number = bytes.length): string {
+  if (Buffer.isBuffer(bytes)) return bytes.toString('latin1', start, end);
   return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1');
 }
 

@@ -17,7 +17,7 @@ import {
   TocEntry,
 } from './entry.js';
 import { BLOCK_SIZE, type HeaderBlock, headerError, parseHeaderBlock } from './header-block.js';
-import { type MergedHeader, mergePax } from './merge-pax.js';
+import { mergePax } from './merge-pax.js';
 import { type Int64, lowUint32 } from './numeric.js';
 import { describesSparseFile, type PaxRecords, parsePaxRecords } from './pax.js';
 import { GO, type TarPolicy } from './policy.js';
@@ -208,7 +208,7 @@ export class TarHeaderParser {
   }
 
   #fieldsOf(
-    merged: MergedHeader,
+    merged: HeaderBlock,
     { type, name, offset }: { readonly type: EntryType; readonly name: string; readonly offset: number },
     refuse: Refuse,
   ): EntryFields {
@@ -292,7 +292,7 @@ export class TarHeaderParser {
     return { entry: new TocEntry(fields), sparse };
   }
 
-  #skipEntry({ size }: MergedHeader, offset: number): void {
+  #skipEntry({ size }: HeaderBlock, offset: number): void {
     const dataOffset = this.#position;
     if (typeof size !== 'number' || size < 0 || size > Number.MAX_SAFE_INTEGER - dataOffset - BLOCK_SIZE) {
       throw headerError(offset, `its size is out of range: ${size}`, { field: 'size' });

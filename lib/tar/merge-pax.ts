@@ -8,12 +8,13 @@ import { type Int64, parseDecimal } from './numeric.js';
 import type { PaxRecords } from './pax.js';
 import { parsePaxTime } from './time.js';
 
-/** A header's fields once its PAX records have had their say. */
-export type MergedHeader = HeaderBlock & { readonly nanoseconds: number };
-
-/** @throws SociError ERR_SOCI_TAR_HEADER */
-export function mergePax(header: HeaderBlock, pax: PaxRecords | undefined, offset: number): MergedHeader {
-  if (pax === undefined) return { ...header, nanoseconds: 0 };
+/**
+ * A header's fields once its PAX records have had their say.
+ *
+ * @throws SociError ERR_SOCI_TAR_HEADER
+ */
+export function mergePax(header: HeaderBlock, pax: PaxRecords | undefined, offset: number): HeaderBlock {
+  if (pax === undefined) return header;
   const bad = (key: string, kind: string): SociError => {
     const found = JSON.stringify((pax.get(key) ?? '').slice(0, 64));
     return headerError(offset, `its PAX record ${key} is not a ${kind}: ${found}`, { field: key });

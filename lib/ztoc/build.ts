@@ -97,6 +97,7 @@ export async function buildZtoc(input: LayerInput, options: BuildZtocOptions = {
     spanDigests,
     checkpoints: result.codec.indexed(result, spanSize),
     entryCount: entries.length,
+    entryBytes: entries.bytes,
     entryAt: index => entries.at(index),
   });
   return {

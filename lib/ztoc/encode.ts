@@ -9,6 +9,14 @@ import { fromByteString } from '../tar/byte-string.js';
 import type { EntryFields } from '../tar/entry.js';
 import { DEFAULT_ALGORITHM, Slot } from './schema.js';
 
+/** A byte string, or its bytes. */
+type Text = string | Uint8Array;
+type TextField = 'name' | 'linkname' | 'uname' | 'gname' | 'modTime';
+
+/** An entry as it is written. */
+export type WrittenEntry = Omit<EntryFields, TextField | 'pax'> &
+  Readonly<Record<TextField, Text>> & { readonly pax: readonly (readonly [key: Text, value: Text])[] };
+
 export interface ZtocParts {
   readonly version: string;
   readonly buildToolIdentifier: string;
@@ -22,21 +30,23 @@ export interface ZtocParts {
   /** As the codec stores them. */
   readonly checkpoints: Uint8Array;
   readonly entryCount: number;
+  /** What the fields of all entries take, if it is known: spares the writer from growing its memory. */
+  readonly entryBytes?: number;
   /** Called once for every index, from the last to the first. */
-  readonly entryAt: (index: number) => EntryFields;
+  readonly entryAt: (index: number) => WrittenEntry;
 }
 
-/** Bytes of tables, vtable references and short strings per entry: a first guess, the builder can grow. */
+/** First guesses, the builder can grow: of an entry with short names, of what an entry takes besides its fields, of a digest. */
 const BYTES_PER_ENTRY = 224;
+const OVERHEAD_PER_ENTRY = 48;
 const BYTES_PER_DIGEST = 84;
 
 export function encodeZtoc(parts: ZtocParts): Uint8Array {
-  const builder = new Builder(
-    4096 +
-      parts.checkpoints.length +
-      parts.entryCount * BYTES_PER_ENTRY +
-      parts.spanDigests.length * BYTES_PER_DIGEST,
-  );
+  const { entryCount, entryBytes } = parts;
+  const entries =
+    entryBytes === undefined ? entryCount * BYTES_PER_ENTRY : entryBytes + entryCount * OVERHEAD_PER_ENTRY;
+  const digests = parts.spanDigests.length * BYTES_PER_DIGEST;
+  const builder = new ByteStringBuilder(4096 + parts.checkpoints.length + entries + digests);
   const version = builder.createString(parts.version);
   const buildTool = builder.createString(parts.buildToolIdentifier);
   const toc = writeToc(builder, parts);
@@ -53,7 +63,7 @@ export function encodeZtoc(parts: ZtocParts): Uint8Array {
   return builder.asUint8Array(); // the end of its memory, which is little longer
 }
 
-function writeToc(builder: Builder, parts: ZtocParts): number {
+function writeToc(builder: ByteStringBuilder, parts: ZtocParts): number {
   const offsets = new Uint32Array(parts.entryCount);
   for (let i = parts.entryCount - 1; i >= 0; i -= 1) offsets[i] = writeEntry(builder, parts.entryAt(i));
   const metadata = writeOffsets(builder, offsets);
@@ -62,16 +72,16 @@ function writeToc(builder: Builder, parts: ZtocParts): number {
   return builder.endObject();
 }
 
-function writeEntry(builder: Builder, entry: EntryFields): number {
-  const name = writeString(builder, entry.name);
-  const type = writeString(builder, entry.type);
-  const linkname = writeString(builder, entry.linkname);
-  const uname = writeString(builder, entry.uname);
-  const gname = writeString(builder, entry.gname);
-  const modTime = writeString(builder, entry.modTime);
+function writeEntry(builder: ByteStringBuilder, entry: WrittenEntry): number {
+  const name = builder.createByteString(entry.name);
+  const type = builder.createByteString(entry.type);
+  const linkname = builder.createByteString(entry.linkname);
+  const uname = builder.createByteString(entry.uname);
+  const gname = builder.createByteString(entry.gname);
+  const modTime = builder.createByteString(entry.modTime);
   const xattrOffsets = entry.pax.map(([key, value]) => {
-    const keyOffset = writeString(builder, key);
-    const valueOffset = writeString(builder, value);
+    const keyOffset = builder.createByteString(key);
+    const valueOffset = builder.createByteString(value);
     builder.startObject(2);
     builder.addFieldOffset(Slot.xattr.key, keyOffset, 0);
     builder.addFieldOffset(Slot.xattr.value, valueOffset, 0);
@@ -82,19 +92,24 @@ function writeEntry(builder: Builder, entry: EntryFields): number {
   builder.startObject(14);
   builder.addFieldOffset(slot.name, name, 0);
   builder.addFieldOffset(slot.type, type, 0);
-  builder.addFieldInt64(slot.offset, BigInt(entry.offset), 0n);
-  builder.addFieldInt64(slot.size, BigInt(entry.size), 0n);
+  addInt64(builder, slot.offset, entry.offset);
+  addInt64(builder, slot.size, entry.size);
   builder.addFieldOffset(slot.linkname, linkname, 0);
-  builder.addFieldInt64(slot.mode, BigInt(entry.mode), 0n);
+  addInt64(builder, slot.mode, entry.mode);
   builder.addFieldInt32(slot.uid, entry.uid, 0);
   builder.addFieldInt32(slot.gid, entry.gid, 0);
   builder.addFieldOffset(slot.uname, uname, 0);
   builder.addFieldOffset(slot.gname, gname, 0);
   builder.addFieldOffset(slot.modTime, modTime, 0);
-  builder.addFieldInt64(slot.devmajor, BigInt(entry.devmajor), 0n);
-  builder.addFieldInt64(slot.devminor, BigInt(entry.devminor), 0n);
+  addInt64(builder, slot.devmajor, entry.devmajor);
+  addInt64(builder, slot.devminor, entry.devminor);
   builder.addFieldOffset(slot.xattrs, xattrs, 0);
   return builder.endObject();
+}
+
+/** A BigInt only where one is written: many of these are 0, which is the default. */
+function addInt64(builder: Builder, slot: number, value: number): void {
+  if (value !== 0) builder.addFieldInt64(slot, BigInt(value), 0n);
 }
 
 function writeCompressionInfo(builder: Builder, parts: ZtocParts): number {
@@ -112,13 +127,20 @@ function writeCompressionInfo(builder: Builder, parts: ZtocParts): number {
   return builder.endObject();
 }
 
-/** A byte string as its raw bytes: names and PAX values need not be UTF-8. */
-function writeString(builder: Builder, text: string): number {
-  return builder.createString(fromByteString(text));
-}
-
 function writeOffsets(builder: Builder, offsets: Uint32Array | readonly number[]): number {
   builder.startVector(4, offsets.length, 4);
   for (let i = offsets.length - 1; i >= 0; i -= 1) builder.addOffset(offsets[i] as number);
   return builder.endVector();
+}
+
+/** Names and PAX values need not be UTF-8: byte strings are written as their raw bytes. */
+class ByteStringBuilder extends Builder {
+  /** The builder copies what it is given, so one piece of memory serves all strings that fit. */
+  readonly #bytes = Buffer.allocUnsafeSlow(4096);
+
+  createByteString(text: Text): number {
+    if (typeof text !== 'string') return this.createString(text);
+    if (text.length > this.#bytes.length) return this.createString(fromByteString(text));
+    return this.createString(this.#bytes.subarray(0, this.#bytes.write(text, 'latin1')));
+  }
 }

@@ -4,7 +4,8 @@
  * times the memory, and their strings hold on to the headers they were cut from:
  * a few hundred kilobytes of gzip can unpack to gigabytes of names.
  */
-import type { EntryFields, EntryType, PaxPair } from '../tar/entry.js';
+import type { EntryFields, EntryType } from '../tar/entry.js';
+import type { WrittenEntry } from './encode.js';
 import { checkLimit, type ZtocLimits } from './limits.js';
 import { ENTRY_TYPES } from './schema.js';
 
@@ -14,6 +15,9 @@ const CHUNK_SIZE = 1 << 20;
 const NUMBERS = ['offset', 'size', 'headerOffset', 'mode', 'uid', 'gid', 'devmajor', 'devminor'] as const;
 const STRINGS = ['name', 'linkname', 'uname', 'gname', 'modTime'] as const;
 const FIXED_SIZE = 8 * NUMBERS.length + 4 + 4;
+
+const EMPTY = new Uint8Array(0);
+const NO_PAX: WrittenEntry['pax'] = [];
 
 export class EntryStore {
   readonly #limits: ZtocLimits;
@@ -31,10 +35,16 @@ export class EntryStore {
     return this.#places.length / 2;
   }
 
+  /** What the entries take here; a ztoc takes somewhat more. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** @throws SociError ERR_SOCI_LIMIT when the ztoc is sure to exceed maxEntries or maxZtocBytes */
   add(fields: EntryFields): void {
-    const strings = [...STRINGS.map(field => fields[field]), ...fields.pax.flat()];
-    const size = strings.reduce((sum, text) => sum + 4 + text.length, FIXED_SIZE);
+    let size = FIXED_SIZE;
+    for (const field of STRINGS) size += 4 + fields[field].length;
+    for (const [key, value] of fields.pax) size += 8 + key.length + value.length;
     this.#bytes += size;
     checkLimit(this.#limits, 'maxEntries', this.length + 1, 'entries in the layer');
     // A flatbuffer needs more than this for the same entry.
@@ -45,14 +55,13 @@ export class EntryStore {
     for (const field of NUMBERS) at = chunk.writeDoubleLE(fields[field], at);
     at = chunk.writeUInt32LE(fields.pax.length, at);
     at = chunk.writeUInt32LE(ENTRY_TYPES.indexOf(fields.type), at);
-    for (const text of strings) {
-      at = chunk.writeUInt32LE(text.length, at);
-      at += chunk.write(text, at, 'latin1');
-    }
+    for (const field of STRINGS) at = writeText(chunk, fields[field], at);
+    for (const [key, value] of fields.pax) at = writeText(chunk, value, writeText(chunk, key, at));
     this.#end = at;
   }
 
-  at(index: number): EntryFields {
+  /** Its texts are views of what is kept here. */
+  at(index: number): WrittenEntry {
     const chunk = this.#chunks[this.#places[2 * index] as number] as Buffer;
     let at = this.#places[2 * index + 1] as number;
     const number = (): number => {
@@ -63,17 +72,18 @@ export class EntryStore {
       at += 4;
       return chunk.readUInt32LE(at - 4);
     };
-    const text = (): string => {
+    const text = (): Uint8Array => {
       const length = uint32();
+      if (length === 0) return EMPTY;
       at += length;
-      return chunk.toString('latin1', at - length, at);
+      return new Uint8Array(chunk.buffer, chunk.byteOffset + at - length, length);
     };
     const [offset, size, headerOffset, mode] = [number(), number(), number(), number()];
     const [uid, gid, devmajor, devminor] = [number(), number(), number(), number()];
     const paxCount = uint32();
     const type = ENTRY_TYPES[uint32()] as EntryType;
     const [name, linkname, uname, gname, modTime] = [text(), text(), text(), text(), text()];
-    const pax: PaxPair[] = Array.from({ length: paxCount }, () => [text(), text()]);
+    const pax = paxCount === 0 ? NO_PAX : Array.from({ length: paxCount }, () => [text(), text()] as const);
     const owner = { uid, gid, uname, gname };
     const device = { devmajor, devminor };
     return { name, type, offset, size, headerOffset, linkname, mode, modTime, ...owner, ...device, pax };
@@ -88,4 +98,9 @@ export class EntryStore {
     this.#end = 0;
     return chunk;
   }
+}
+
+function writeText(chunk: Buffer, text: string, at: number): number {
+  const start = chunk.writeUInt32LE(text.length, at);
+  return text === '' ? start : start + chunk.write(text, start, 'latin1');
 }

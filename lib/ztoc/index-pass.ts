@@ -245,7 +245,8 @@ class RecordReader {
   async parse(records: Uint8Array | undefined, produced: number): Promise<void> {
     this.#streamEnd = produced;
     if (records === undefined) return;
-    const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
+    // As a Buffer, of which the parser cuts strings without more ado.
+    const bytes = Buffer.from(records.buffer, records.byteOffset, records.byteLength);
     let at = 0;
     let since = performance.now();
     while (at < records.length) {
@@ -253,13 +254,13 @@ class RecordReader {
         await setImmediate();
         since = performance.now();
       }
-      const offset = Number(view.getBigUint64(at, true));
-      const length = view.getUint32(at + 8, true);
+      const offset = bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 2 ** 32;
+      const length = bytes.readUInt32LE(at + 8);
       const start = at + 12;
       at = start + length;
       // An empty extension has no bytes to wait for.
       if (length === 0) continue;
-      const found = this.#parser.push({ offset, bytes: records.subarray(start, at) });
+      const found = this.#parser.push({ offset, bytes: bytes.subarray(start, at) });
       if (found !== undefined) this.#onEntry(found.entry);
     }
   }
