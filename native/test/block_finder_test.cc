@@ -45,8 +45,7 @@ void TestFindsBlocks(const Bytes& layer, size_t* found_stored) {
     CHECK(Contains(start, block.bit));
     if (stored) (*found_stored)++;
     const size_t byte = static_cast<size_t>(block.bit / 8);
-    const size_t size =
-        std::min<size_t>(layer.size() - byte, size_t{1} << 17);
+    const size_t size = std::min<size_t>(layer.size() - byte, size_t{1} << 17);
     CHECK(Find(&layer[byte], size, block.bit % 8, &start));
     CHECK(Contains(start, block.bit % 8));
     if (i == 0 || blocks[i - 1].prefix.type == BlockType::kStored) continue;

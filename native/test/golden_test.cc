@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "../core/layer_indexer.h"
+#include "../core/look_ahead.h"
 #include "../core/verified_span.h"
 #include "check.h"
 #include "feed.h"
@@ -59,25 +60,37 @@ std::string Sha256Hex(const uint8_t* data, size_t len) {
   return Hex(digest, sizeof digest);
 }
 
+// With more than one thread, chunks are decoded ahead, in turn with the scan.
 Status Index(const std::string& layer, uint64_t span_size, Engine engine,
-             LayerIndexer* indexer) {
+             size_t threads, LayerIndexer* indexer) {
+  LookAhead ahead(threads, 100);
   LayerIndexer::Options options;
   options.compression = Compression::kGzip;
   options.span_size = span_size;
   options.max_checkpoints = 1 << 20;
   options.engine = engine;
   options.diff_id = true;
+  if (threads > 1) options.ahead = &ahead;
   const Status status = indexer->Init(options);
   if (!status.ok()) return status;
   const uint8_t* bytes = reinterpret_cast<const uint8_t*>(layer.data());
-  size_t at = 0;
-  while (at < layer.size()) {
-    size_t consumed = 0;
-    const Status fed =
-        Feed(indexer, bytes + at, std::min<size_t>(100000, layer.size() - at),
-             4 << 20, nullptr, &consumed);
-    if (!fed.ok()) return fed;
-    at += consumed;
+  constexpr size_t kChunk = 100000;
+  size_t added = 0;
+  for (size_t at = 0, number = 0; at < layer.size(); number++) {
+    for (; added < layer.size() && added < at + 4 * kChunk; added += kChunk) {
+      ahead.Add(bytes + added, std::min(kChunk, layer.size() - added));
+    }
+    while (ahead.Wanted()) ahead.Guess();
+    ahead.Enter(number, at);
+    const size_t end = std::min(layer.size(), at + kChunk);
+    while (at < end) {
+      size_t consumed = 0;
+      const Status fed =
+          Feed(indexer, bytes + at, end - at, 4 << 20, nullptr, &consumed);
+      if (!fed.ok()) return fed;
+      at += consumed;
+    }
+    ahead.Leave();
   }
   return indexer->Finish();
 }
@@ -158,7 +171,7 @@ void DecodeEverySpan(const LayerIndexer& indexer, const std::string& layer,
   CHECK_EQ(Hex(digest, sizeof digest), Hex(indexer.diff_id(), sizeof digest));
 }
 
-void TestRows(const std::string& corpus, Engine engine) {
+void TestRows(const std::string& corpus, Engine engine, size_t threads) {
   const std::vector<std::string> rows =
       Split(ReadFile(corpus + "/expected.tsv"), '\n');
   CHECK(!rows.empty());
@@ -174,13 +187,14 @@ void TestRows(const std::string& corpus, Engine engine) {
     const std::string name = blob + "." + span_size;
     LayerIndexer indexer;
     const Status status =
-        Index(layer, std::stoull(span_size), engine, &indexer);
+        Index(layer, std::stoull(span_size), engine, threads, &indexer);
     if (!CHECK_EQ(status.ok(), builds == "yes")) {
       std::fprintf(stderr, "  %s\n", name.c_str());
     }
     if (!status.ok()) continue;
     indexed++;
-    DecodeEverySpan(indexer, layer, corpus + "/blob/" + blob, engine);
+    if (threads == 1)
+      DecodeEverySpan(indexer, layer, corpus + "/blob/" + blob, engine);
     const std::string json = ReadFile(corpus + "/info/" + name + ".json");
     const std::string ztoc = ReadFile(corpus + "/ztoc/" + name + ".ztoc");
     const bool known = blob.find("emptymember") == std::string::npos;
@@ -202,7 +216,9 @@ int main() {
     std::printf("golden: skipped, SEEKABLE_OCI_CORPUS is not set\n");
     return 0;
   }
-  soci::test::TestRows(corpus, soci::Engine::kZlib);
-  soci::test::TestRows(corpus, soci::Engine::kFast);
+  soci::test::TestRows(corpus, soci::Engine::kZlib, 1);
+  for (const size_t threads : {1u, 2u, 3u, 4u}) {
+    soci::test::TestRows(corpus, soci::Engine::kFast, threads);
+  }
   return soci::test::Report("golden");
 }

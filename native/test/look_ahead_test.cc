@@ -57,8 +57,8 @@ void FeedChunk(const Bytes& chunk, uint64_t max_out, Indexed* indexed) {
   for (size_t at = 0; indexed->status.ok() && at < chunk.size();) {
     size_t consumed = 0;
     SpanCuts cuts;
-    indexed->status = indexed->indexer.Feed(
-        &chunk[at], chunk.size() - at, max_out, nullptr, &consumed, &cuts);
+    indexed->status = indexed->indexer.Feed(&chunk[at], chunk.size() - at,
+                                            max_out, nullptr, &consumed, &cuts);
     at += consumed;
   }
 }

@@ -1,5 +1,6 @@
-// What is decoded without knowing the window is, once markers are replaced, what
-// zlib decodes from the same place; block by block, from any place of a layer.
+// What is decoded without knowing the window is, once markers are replaced,
+// what zlib decodes from the same place; block by block, from any place of a
+// layer.
 #include "../core/marked_blocks.h"
 
 #include <memory>

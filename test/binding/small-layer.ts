@@ -16,6 +16,7 @@ export const GZIP_OPTIONS: IndexerOptions = {
   spanSize: SPAN_SIZE,
   diffId: true,
   engine: 'zlib',
+  threads: 1,
   maxCheckpoints: 1000,
 };
 

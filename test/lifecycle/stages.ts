@@ -51,6 +51,7 @@ const GZIP: IndexerOptions = {
   spanSize: MIB,
   diffId: true,
   engine: 'zlib',
+  threads: 1,
   maxCheckpoints: 1000,
 };
 const START: SpanDecoderOptions = { engine: 'zlib', start: 'gzip', bits: 0, window: undefined };
@@ -72,6 +73,20 @@ function scanAhead(): Promise<unknown>[] {
   return runs;
 }
 
+/** Chunks of half noise, of which others than the scan decode some. */
+const AHEAD = (() => {
+  const noise = Buffer.alloc(6 * MIB);
+  for (let i = 0; i < noise.length; i++) noise[i] = 32 + ((Math.imul(i, 2654435761) >>> (i & 15)) & 31);
+  return gzipSync(Buffer.concat([noise, noise]), { level: 1 });
+})();
+
+/** Scans while other threads decode ahead. */
+function scanWithGuesses(): Promise<unknown>[] {
+  const indexer = createIndexer({ ...GZIP, engine: 'fast', threads: 4 });
+  for (let at = 0; at < AHEAD.length; at += MIB) indexer.push(AHEAD.subarray(at, at + MIB));
+  return [indexer.run(), indexer.run()];
+}
+
 /** One call of every kind, all under way. */
 function startEverything(): Promise<unknown>[] {
   const finishing = createIndexer({ ...GZIP, compression: 'uncompressed' });
@@ -87,6 +102,7 @@ function startEverything(): Promise<unknown>[] {
     finishing.finish(),
     scan(createIndexer(GZIP)),
     ...scanAhead(),
+    ...scanWithGuesses(),
   ];
 }
 

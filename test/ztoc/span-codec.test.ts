@@ -183,6 +183,7 @@ async function summed(): Promise<{ tar: Buffer; layer: Uint8Array; bytes: Uint8A
     codec: SUMMING,
     spanSize: SPAN_SIZE,
     diffId: false,
+    threads: undefined,
     limits: DEFAULT_ZTOC_LIMITS,
     signal: undefined,
     onProgress: undefined,
