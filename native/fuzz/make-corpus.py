@@ -110,3 +110,12 @@ for name, format in [('gnu', tarfile.GNU_FORMAT), ('pax', tarfile.PAX_FORMAT)]:
 old = bytearray(512)
 old[:4], old[124:135], old[148] = b'old/', b'00000001000', ord('C')
 seed('tar_scanner', 'old-directory', b'\x00\x90\x7f' + bytes(old) + bytes(1536))
+
+# Without a header: the target begins with one, and with a block of its own.
+noise = bytes(rng.randrange(256) for _ in range(3000))
+for name, options in [('dynamic', {}), ('fast', {'level': 1}), ('flushed', {'flush_every': 700}),
+                      ('huffman', {'strategy': zlib.Z_HUFFMAN_ONLY}), ('stored', {'level': 0, 'flush_every': 900})]:
+    data = text(40000) + noise + text(20000)
+    trailer = struct.pack('<II', 0, len(data) + 32768)
+    for chunks in (b'\x0f\x20\x08', b'\x20\x30\x28'):
+        seed('marked_blocks', f'{name}-{chunks[0]}', b'\xff\x40' + chunks + raw(data, **options) + trailer)
