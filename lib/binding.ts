@@ -160,6 +160,11 @@ interface StoredSpan {
    * detach. If the job fails, what it holds is unspecified, but bytes of a wrong digest are not decoded.
    */
   readonly output: Uint8Array | number;
+  /**
+   * One of many. Where more of them wait than there are threads, a thread takes two at a time: sooner for all of
+   * them, later for the first. Default: false.
+   */
+  readonly bulk?: boolean | undefined;
 }
 
 interface AddonSpan {
@@ -183,6 +188,7 @@ interface AddonSpanJob extends Partial<AddonSpan> {
   readonly pinnedOutput: boolean;
   /** It may shrink and grow again while the addon works. */
   readonly resizableOutput: boolean;
+  readonly bulk: boolean;
 }
 
 interface AddonAbortFlag {
@@ -408,7 +414,7 @@ function addonSpan(options: SpanDecoderOptions): AddonSpan {
 }
 
 function addonSpanJob(job: SpanJob): AddonSpanJob {
-  const { codec, input, digest, digestOffset, output } = job;
+  const { codec, input, digest, digestOffset, output, bulk = false } = job;
   checkChoice('codec', codec, ['gzip', 'raw']);
   const start = codec === 'gzip' ? addonSpan(job) : undefined;
   const stored = storedBytes(input);
@@ -427,6 +433,7 @@ function addonSpanJob(job: SpanJob): AddonSpanJob {
     pinnedOutput: own || isPinned(array),
     // ECMAScript 2024, which the types do not know yet.
     resizableOutput: (array.buffer as { resizable?: boolean }).resizable === true,
+    bulk,
   };
 }
 

@@ -22,6 +22,8 @@ export function isOneJob(span: Span): boolean {
 export interface SpanDecodingOptions extends Work {
   /** What to decode into, of the span's length; long spans that are only copied do without. */
   readonly memory?: Uint8Array | undefined;
+  /** Whether it is one of many that nobody waits for in particular. */
+  readonly bulk?: boolean | undefined;
 }
 
 /** @param input the bytes from `fetchStart(span)` to the span's end */
@@ -29,7 +31,7 @@ export async function decodeWholeSpan(
   layer: LayerSpans,
   span: Span,
   input: Uint8Array,
-  { signal, urgency, memory }: SpanDecodingOptions,
+  { signal, urgency, memory, bulk }: SpanDecodingOptions,
 ): Promise<Uint8Array> {
   const { table, name, context } = layer;
   const digestOffset = span.compressedStart - table.fetchStart(span.index);
@@ -42,6 +44,7 @@ export async function decodeWholeSpan(
         digest: digestBytes(span.digest),
         digestOffset,
         output: memory ?? length,
+        bulk,
       };
       return await context.decoding.run(() => start.decode(job, { signal }), { signal, urgency });
     }

@@ -80,7 +80,9 @@ export class SpanLoader {
             span.compressedEnd - range.start,
           );
           const room = lent?.block.part(span.index - first);
-          const output = await this.#decode(span, input, { ...work, memory: room });
+          // A pass over the layer, or what nobody waits for yet.
+          const bulk = use !== 'keep' || urgency.lane !== 'demand';
+          const output = await this.#decode(span, input, { ...work, memory: room, bulk });
           if (use === 'keep') context.cache.set(this.#layer.key(span.index), output);
           return output;
         } finally {

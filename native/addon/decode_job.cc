@@ -37,6 +37,7 @@ struct SpanArguments {
   bool pinned_input = false;
   bool pinned_output = false;
   bool resizable_output = false;
+  bool bulk = false;
   Bytes output;
   Bytes digest;
   size_t digest_offset = 0;
@@ -60,6 +61,7 @@ struct SpanArguments {
     const Napi::Value resizable_out = get("resizableOutput");
     const Napi::Value expected = get("digest");
     const Napi::Value from = get("digestOffset");
+    const Napi::Value many = get("bulk");
     const SpanOptions properties(job, read);
     if (read->ReadBool(raw, "raw")) {
       codec = SpanCodec::kRaw;
@@ -79,6 +81,7 @@ struct SpanArguments {
     output = read->ReadBytes(target, "output");
     pinned_output = read->ReadBool(pinned_out, "pinnedOutput");
     resizable_output = read->ReadBool(resizable_out, "resizableOutput");
+    bulk = read->ReadBool(many, "bulk");
     digest = read->ReadOptionalBytes(expected, "digest");
     if (digest.data != nullptr && digest.size != Sha256::kDigestSize) {
       read->Refuse("expected 32 bytes for digest");
@@ -101,6 +104,7 @@ DecodeJob::~DecodeJob() {
 }
 
 Status DecodeJob::Own(const SpanArguments& arguments) {
+  bulk_ = arguments.bulk;
   span_.codec = arguments.codec;
   span_.start = arguments.start;
   span_.checked = arguments.digest.data != nullptr;
@@ -152,6 +156,20 @@ Status DecodeJob::Own(const SpanArguments& arguments) {
 
 Status DecodeJob::Execute(const std::atomic<bool>* aborted) {
   return span_.Decode(room_.data(), output_, output_size_, aborted);
+}
+
+// Only decode jobs pair.
+void DecodeJob::ExecutePair(PoolJob* other, Status* status,
+                            Status* other_status) {
+  VerifiedSpan::Call first = Call();
+  VerifiedSpan::Call second = static_cast<DecodeJob*>(other)->Call();
+  VerifiedSpan::DecodePair(&first, &second);
+  *status = first.status;
+  *other_status = second.status;
+}
+
+VerifiedSpan::Call DecodeJob::Call() {
+  return {&span_, room_.data(), output_, output_size_, aborted(), {}};
 }
 
 void DecodeJob::Filled(size_t bytes) {

@@ -28,11 +28,16 @@ class DecodeJob final : public PoolJob, private OutputProgress {
  private:
   friend class EarlyCopies;
   Status Execute(const std::atomic<bool>* aborted) override;
+  bool pairs() const override { return bulk_; }
+  void ExecutePair(PoolJob* other, Status* status,
+                   Status* other_status) override;
+  VerifiedSpan::Call Call();
   napi_value Result(napi_env env, Status* status) override;
   void Filled(size_t bytes) override;
 
   Environment* environment_;
   VerifiedSpan span_;
+  bool bulk_ = false;
   int fd_ = -1;           // our own duplicate
   ScratchMemory room_;    // stored bytes and window
   ScratchMemory copied_;  // output, if it is to be copied in the end
@@ -51,7 +56,9 @@ class DecodeJob final : public PoolJob, private OutputProgress {
 // array in place: script must not be able to detach its buffer before the
 // promise is settled (see pool_job.h). Any other output is copied to, most of
 // it while the job runs; with resizableOutput only in the end, since a buffer
-// that shrank and grew again would have lost what was copied before.
+// that shrank and grew again would have lost what was copied before. Jobs with
+// `bulk`, of which many are queued, may be executed two at a time, which is
+// sooner for all of them together and later for the first.
 Napi::Value DecodeSpan(const Napi::CallbackInfo& info);
 
 // setDecodeConcurrency(threads): undefined. For decodeSpan and SpanDecoder.

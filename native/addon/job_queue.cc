@@ -61,13 +61,23 @@ struct JobQueue::State {
     return job;
   }
 
-  // The next job of a shift; nullptr ends the shift.
-  PoolJob* Next(bool first_of_shift) {
+  // The next work of a shift: a job, or two that are executed together. Never
+  // at the cost of a thread that could have begun the second one now.
+  struct Work {
+    PoolJob* job;  // nullptr ends the shift
+    PoolJob* partner;
+  };
+  Work Next(bool first_of_shift) {
     const std::lock_guard<std::mutex> lock(mutex);
     if (first_of_shift) arriving--;
     PoolJob* const job = held || shifts > width ? nullptr : Pop();
-    if (job == nullptr) shifts--;
-    return job;
+    if (job == nullptr) {
+      shifts--;
+      return {nullptr, nullptr};
+    }
+    const size_t free = width - shifts + arriving;
+    const bool pair = waiting > free && job->pairs() && first->pairs();
+    return {job, pair ? Pop() : nullptr};
   }
 
   // A shift does not come after all.
@@ -91,11 +101,16 @@ struct JobQueue::Shift {
     const Clock::time_point end = Clock::now() + kShiftTime;
     bool first = true;
     do {
-      PoolJob* const job = shift->state->Next(first);
-      if (job == nullptr) return;
+      const State::Work work = shift->state->Next(first);
+      if (work.job == nullptr) return;
       first = false;
-      job->Run();
-      shift->environment->Executed(job);
+      if (work.partner == nullptr) {
+        work.job->Run();
+      } else {
+        PoolJob::RunPair(work.job, work.partner);
+      }
+      shift->environment->Executed(work.job);
+      if (work.partner != nullptr) shift->environment->Executed(work.partner);
     } while (Clock::now() < end);
     const std::lock_guard<std::mutex> lock(shift->state->mutex);
     shift->state->shifts--;

@@ -5,6 +5,9 @@
 // millisecond, a tenth of the work on a span of 4 MiB: the main thread has to
 // wake up, and then the thread of the pool.
 //
+// Where more jobs wait than threads are free, a thread takes two at a time, if
+// they are of a kind of which two take less time together.
+//
 // JS thread, but for what a shift does. Raw Node-API: see pool_job.h.
 #pragma once
 

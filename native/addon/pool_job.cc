@@ -63,10 +63,28 @@ void PoolJob::Enter(napi_env env, std::unique_ptr<PoolJob> job) {
   queue->Append(env, job.release());  // End deletes it.
 }
 
+// False if it was aborted before.
+bool PoolJob::Begin() {
+  const bool raised =
+      aborted_ != nullptr && aborted_->load(std::memory_order_relaxed);
+  if (raised) status_ = Status::At(Code::kAborted, 0);
+  return !raised;
+}
+
 void PoolJob::Run() {
-  status_ = aborted_ != nullptr && aborted_->load(std::memory_order_relaxed)
-                ? Status::At(Code::kAborted, 0)
-                : Execute(aborted_);
+  if (Begin()) status_ = Execute(aborted_);
+}
+
+void PoolJob::RunPair(PoolJob* a, PoolJob* b) {
+  const bool first = a->Begin();
+  const bool second = b->Begin();
+  if (first && second) {
+    a->ExecutePair(b, &a->status_, &b->status_);
+  } else if (first) {
+    a->status_ = a->Execute(a->aborted_);
+  } else if (second) {
+    b->status_ = b->Execute(b->aborted_);
+  }
 }
 
 // What follows once the job has run, or will not.

@@ -93,6 +93,16 @@ class PoolJob {
   // what follows is called.
   virtual Status Execute(const std::atomic<bool>* aborted) = 0;
 
+  // Whether it can be executed together with another job of its queue that can,
+  // in less time than one after the other; it then ends with the later of them.
+  virtual bool pairs() const { return false; }
+
+  // Execute of two such jobs, this being one of them.
+  virtual void ExecutePair(PoolJob* /*other*/, Status* /*status*/,
+                           Status* /*other_status*/) {}
+
+  const std::atomic<bool>* aborted() const { return aborted_; }
+
   // On the JS thread after Execute, or instead of it, whether or not it
   // succeeded.
   virtual void Executed(napi_env /*env*/, Status /*status*/) {}
@@ -112,7 +122,9 @@ class PoolJob {
 
   bool Hold(napi_env env, std::initializer_list<napi_value> held);
   static void Enter(napi_env env, std::unique_ptr<PoolJob> job);
+  bool Begin();
   void Run();
+  static void RunPair(PoolJob* a, PoolJob* b);
   static void End(napi_env env, PoolJob* job, Status status);
 
   napi_value Outcome(napi_env env);

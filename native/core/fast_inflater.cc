@@ -14,8 +14,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "bytes.h"
-
 namespace soci {
 namespace {
 
@@ -37,7 +35,8 @@ Symbol Lookup(const HuffmanEntry* table, unsigned root, uint64_t hold) {
   unsigned before = 0;
   if (entry & kSubtableFlag) {
     before = root;
-    entry = table[(entry >> 16) + LowBits(hold >> root, entry >> 8 & 15)];
+    entry = table[(1u << root) + (entry >> 16) +
+                  LowBits(hold >> root, entry >> 8 & 15)];
   }
   const unsigned word = before + (entry >> 8 & 15);
   const unsigned all = before + (entry & 63);
@@ -45,54 +44,6 @@ Symbol Lookup(const HuffmanEntry* table, unsigned root, uint64_t hold) {
 }
 
 }  // namespace
-
-struct FastInflater::Cursor {
-  const uint8_t* in;
-  const uint8_t* in_end;
-  uint8_t* out;
-  uint8_t* out_end;
-  // Bits above the lowest `bits` are 0 or what follows in the input anyway.
-  uint64_t hold;
-  unsigned bits;
-
-  size_t in_left() const { return static_cast<size_t>(in_end - in); }
-  size_t out_left() const { return static_cast<size_t>(out_end - out); }
-
-  // Afterwards the buffer has at least 56 bits, or all that there are. No
-  // element needs more than 48 (a length and a distance: 15 + 5 + 15 + 13).
-  void Refill() {
-    if (in_left() >= 8) {
-      hold |= LoadLe64(in) << bits;
-      in += (63 - bits) >> 3;
-      bits |= 56;
-      return;
-    }
-    while (bits < 56 && in != in_end) {
-      hold |= uint64_t{*in++} << bits;
-      bits += 8;
-    }
-  }
-  bool Need(unsigned n) {
-    if (bits < n) Refill();
-    return bits >= n;
-  }
-  unsigned Peek(unsigned n) const { return LowBits(hold, n); }
-  void Drop(unsigned n) {
-    hold >>= n;
-    bits -= n;
-  }
-  unsigned Take(unsigned n) {
-    const unsigned value = Peek(n);
-    Drop(n);
-    return value;
-  }
-  // Whole bytes that no element used count as not consumed.
-  void GiveBack() {
-    in -= bits >> 3;
-    bits &= 7;
-    hold = Peek(bits);
-  }
-};
 
 Status FastInflater::Start(uint8_t bits, uint8_t partial,
                            const uint8_t* window) {
@@ -123,30 +74,39 @@ void FastInflater::Rebase(const uint8_t* window) {
 Inflater::Result FastInflater::Run(const uint8_t* in, size_t in_len,
                                    uint8_t* out, size_t out_len, size_t history,
                                    bool stop_at_blocks) {
-  Cursor c = {in, in + in_len, out, out + out_len, hold_, bits_};
-  far_.base = out - std::min<uint64_t>(history, since_rebase_);
-
-  Result result = {};
-  if (state_ == State::kEnd || state_ == State::kFailed) {
+  const Call call = {this, in, in_len, out, out_len, history, {}};
+  FastCursor c = Begin(call);
+  if (over()) {
+    Result result = {};
     result.event = Event::kError;
     result.status = Status::At(Code::kMisuse, 0);
     return result;
   }
   Step step = Step::kGoOn;
-  while (step == Step::kGoOn) {
-    if (state_ == State::kEnd) {
-      result.event = Event::kStreamEnd;
-      break;
-    }
+  while (step == Step::kGoOn && state_ != State::kEnd) {
     if (state_ == State::kBoundary) {
       state_ = State::kBlockHeader;
-      result.event = Event::kBlockStart;
       if (stop_at_blocks) break;
     }
     step = Advance(&c);
   }
+  return End(call, c, step, Event::kBlockStart);
+}
+
+FastCursor FastInflater::Begin(const Call& call) {
+  far_.base = call.out - std::min<uint64_t>(call.history, since_rebase_);
+  return {call.in,  call.in + call.in_len,
+          call.out, call.out + call.out_len,
+          hold_,    bits_};
+}
+
+// `stopped`: the event if neither an end nor an error is one.
+Inflater::Result FastInflater::End(const Call& call, FastCursor c, Step step,
+                                   Event stopped) {
+  Result result = {};
   switch (step) {
     case Step::kGoOn:
+      result.event = state_ == State::kEnd ? Event::kStreamEnd : stopped;
       break;
     case Step::kNeedInput:
     case Step::kNeedRoom:
@@ -161,14 +121,14 @@ Inflater::Result FastInflater::Run(const uint8_t* in, size_t in_len,
 
   if (step == Step::kInvalid) {
     // The invalid element may have begun in an earlier Run.
-    c.in -= std::min<size_t>(c.bits >> 3, static_cast<size_t>(c.in - in));
+    c.in -= std::min<size_t>(c.bits >> 3, static_cast<size_t>(c.in - call.in));
   } else if (step != Step::kNeedInput) {
     c.GiveBack();
   }
   hold_ = c.hold;
   bits_ = c.bits;
-  result.consumed = static_cast<size_t>(c.in - in);
-  result.produced = static_cast<size_t>(c.out - out);
+  result.consumed = static_cast<size_t>(c.in - call.in);
+  result.produced = static_cast<size_t>(c.out - call.out);
   result.bits = static_cast<uint8_t>(c.bits & 7);
   if (result.event == Event::kError)
     result.status = Status::At(Code::kDeflateData, result.consumed);
@@ -177,7 +137,7 @@ Inflater::Result FastInflater::Run(const uint8_t* in, size_t in_len,
   return result;
 }
 
-FastInflater::Step FastInflater::Advance(Cursor* c) {
+FastInflater::Step FastInflater::Advance(FastCursor* c) {
   switch (state_) {
     case State::kBlockHeader:
       return ReadBlockHeader(c);
@@ -203,7 +163,7 @@ FastInflater::Step FastInflater::Advance(Cursor* c) {
 }
 
 // RFC 1951 §3.2.3.
-FastInflater::Step FastInflater::ReadBlockHeader(Cursor* c) {
+FastInflater::Step FastInflater::ReadBlockHeader(FastCursor* c) {
   if (!c->Need(3)) return Step::kNeedInput;
   final_block_ = c->Take(1) != 0;
   switch (c->Take(2)) {
@@ -226,7 +186,7 @@ FastInflater::Step FastInflater::ReadBlockHeader(Cursor* c) {
 }
 
 // RFC 1951 §3.2.4.
-FastInflater::Step FastInflater::ReadStoredLength(Cursor* c) {
+FastInflater::Step FastInflater::ReadStoredLength(FastCursor* c) {
   if (!c->Need(32)) return Step::kNeedInput;
   remaining_ = c->Take(16);
   const unsigned complement = c->Take(16);
@@ -236,7 +196,7 @@ FastInflater::Step FastInflater::ReadStoredLength(Cursor* c) {
   return Step::kGoOn;
 }
 
-FastInflater::Step FastInflater::CopyStoredBytes(Cursor* c) {
+FastInflater::Step FastInflater::CopyStoredBytes(FastCursor* c) {
   const size_t n = std::min({size_t{remaining_}, c->in_left(), c->out_left()});
   if (n > 0) std::memcpy(c->out, c->in, n);
   c->in += n;
@@ -250,7 +210,7 @@ FastInflater::Step FastInflater::CopyStoredBytes(Cursor* c) {
 
 // RFC 1951 §3.2.7, with zlib's limits: 286 and 30 symbols, as §3.2.5 has no
 // meaning for more.
-FastInflater::Step FastInflater::ReadCodeCounts(Cursor* c) {
+FastInflater::Step FastInflater::ReadCodeCounts(FastCursor* c) {
   if (!c->Need(14)) return Step::kNeedInput;
   litlen_count_ = c->Take(5) + 257;
   distance_count_ = c->Take(5) + 1;
@@ -262,7 +222,7 @@ FastInflater::Step FastInflater::ReadCodeCounts(Cursor* c) {
   return Step::kGoOn;
 }
 
-FastInflater::Step FastInflater::ReadPrecode(Cursor* c) {
+FastInflater::Step FastInflater::ReadPrecode(FastCursor* c) {
   static constexpr uint8_t kOrder[kPrecodeSymbols] = {
       16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15};
   while (lengths_read_ < precode_count_) {
@@ -275,8 +235,9 @@ FastInflater::Step FastInflater::ReadPrecode(Cursor* c) {
   return Step::kGoOn;
 }
 
-FastInflater::Step FastInflater::ReadCodeLengths(Cursor* c) {
-  Cursor local = *c;  // stays in registers: its address is not known elsewhere
+FastInflater::Step FastInflater::ReadCodeLengths(FastCursor* c) {
+  FastCursor local =
+      *c;  // stays in registers: its address is not known elsewhere
   const Step step = TakeCodeLengths(&local);
   *c = local;
   if (step != Step::kGoOn) return step;
@@ -290,7 +251,7 @@ FastInflater::Step FastInflater::ReadCodeLengths(Cursor* c) {
   return Step::kGoOn;
 }
 
-inline FastInflater::Step FastInflater::TakeCodeLengths(Cursor* c) {
+inline FastInflater::Step FastInflater::TakeCodeLengths(FastCursor* c) {
   const unsigned total = litlen_count_ + distance_count_;
   unsigned read = lengths_read_;
   while (read < total) {
@@ -319,28 +280,23 @@ inline FastInflater::Step FastInflater::TakeCodeLengths(Cursor* c) {
   return Step::kGoOn;
 }
 
-FastInflater::Step FastInflater::DecodeSymbols(Cursor* c) {
-  if (c->in_left() >= kFastInputMargin && c->out_left() >= kFastOutputMargin) {
-    FastLoopState fast = {c->in, c->out, c->hold, c->bits};
-    const FastLoopExit exit =
-        loop_(&fast, c->in_end, c->out_end, far_, *tables_);
-    c->in = fast.in;
-    c->out = fast.out;
-    c->hold = fast.hold;
-    c->bits = fast.bits;
-    if (exit == FastLoopExit::kInvalid) return Step::kInvalid;
-    if (exit == FastLoopExit::kEndOfBlock) {
-      EndBlock();
-      return Step::kGoOn;
-    }
-  }
+FastInflater::Step FastInflater::DecodeSymbols(FastCursor* c) {
+  if (!c->HasMargins()) return DecodeOneSymbol(c);
+  FastLoopState fast = c->Enter();
+  const FastLoopExit exit = loop_(&fast, c->in_end, c->out_end, far_, *tables_);
+  c->Leave(fast);
+  return exit == FastLoopExit::kMargin ? DecodeOneSymbol(c) : EndLoop(exit);
+}
 
-  return DecodeOneSymbol(c);
+FastInflater::Step FastInflater::EndLoop(FastLoopExit exit) {
+  if (exit == FastLoopExit::kInvalid) return Step::kInvalid;
+  if (exit == FastLoopExit::kEndOfBlock) EndBlock();
+  return Step::kGoOn;
 }
 
 // Where bits are missing the lookups see zeros. An entry that wants no more
 // bits than there are is right nevertheless: no other code word begins so.
-FastInflater::Step FastInflater::DecodeOneSymbol(Cursor* c) {
+FastInflater::Step FastInflater::DecodeOneSymbol(FastCursor* c) {
   c->Refill();
   const Symbol symbol = Lookup(tables_->litlen, tables_->litlen_root, c->hold);
   if (c->bits < symbol.word) return Step::kNeedInput;
@@ -370,14 +326,14 @@ FastInflater::Step FastInflater::DecodeOneSymbol(Cursor* c) {
   return WriteMatch(c);
 }
 
-FastInflater::Step FastInflater::WriteLiteral(Cursor* c) {
+FastInflater::Step FastInflater::WriteLiteral(FastCursor* c) {
   if (c->out_left() == 0) return Step::kNeedRoom;
   *c->out++ = literal_;
   state_ = State::kSymbols;
   return Step::kGoOn;
 }
 
-FastInflater::Step FastInflater::WriteMatch(Cursor* c) {
+FastInflater::Step FastInflater::WriteMatch(FastCursor* c) {
   if (c->out_left() == 0) return Step::kNeedRoom;
   while (remaining_ > 0 && c->out_left() > 0) {
     size_t n = std::min(size_t{remaining_}, c->out_left());

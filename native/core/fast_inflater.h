@@ -5,7 +5,9 @@
 // bytes of input were taken at every event.
 #pragma once
 
+#include "fast_cursor.h"
 #include "fast_loop.h"
+#include "fast_pair_loop.h"
 #include "fast_tables.h"
 #include "inflater.h"
 
@@ -13,12 +15,16 @@ namespace soci {
 
 class FastInflater final : public Inflater {
  public:
-  FastInflater() : loop_(ChooseFastLoop()) {}
+  FastInflater()
+      : loop_(ChooseFastLoop()), pair_loops_(ChooseFastPairLoops()) {}
 
   Status Start(uint8_t bits, uint8_t partial, const uint8_t* window) override;
   void Rebase(const uint8_t* window) override;
   Result Run(const uint8_t* in, size_t in_len, uint8_t* out, size_t out_len,
              size_t history, bool stop_at_blocks) override;
+
+  // See RunFastPair.
+  static void RunPair(Call* a, Call* b);
 
  private:
   // What the next bits of the stream are, or what is still to be written.
@@ -43,23 +49,31 @@ class FastInflater final : public Inflater {
     kNeedRoom,   // the output is full, an element waits for room
     kInvalid,    // not a DEFLATE stream
   };
-  struct Cursor;
+  class Lane;
 
-  Step ReadBlockHeader(Cursor* c);
-  Step ReadStoredLength(Cursor* c);
-  Step CopyStoredBytes(Cursor* c);
-  Step ReadCodeCounts(Cursor* c);
-  Step ReadPrecode(Cursor* c);
-  Step ReadCodeLengths(Cursor* c);
-  Step TakeCodeLengths(Cursor* c);
-  Step DecodeSymbols(Cursor* c);
-  Step DecodeOneSymbol(Cursor* c);
-  Step WriteLiteral(Cursor* c);
-  Step WriteMatch(Cursor* c);
-  Step Advance(Cursor* c);
+  bool over() const {
+    return state_ == State::kEnd || state_ == State::kFailed;
+  }
+  FastCursor Begin(const Call& call);
+  Result End(const Call& call, FastCursor c, Step step, Event stopped);
+
+  Step ReadBlockHeader(FastCursor* c);
+  Step ReadStoredLength(FastCursor* c);
+  Step CopyStoredBytes(FastCursor* c);
+  Step ReadCodeCounts(FastCursor* c);
+  Step ReadPrecode(FastCursor* c);
+  Step ReadCodeLengths(FastCursor* c);
+  Step TakeCodeLengths(FastCursor* c);
+  Step DecodeSymbols(FastCursor* c);
+  Step DecodeOneSymbol(FastCursor* c);
+  Step WriteLiteral(FastCursor* c);
+  Step WriteMatch(FastCursor* c);
+  Step Advance(FastCursor* c);
   void EndBlock();
+  Step EndLoop(FastLoopExit exit);
 
   const FastLoop loop_;
+  const FastPairLoops pair_loops_;
 
   State state_ = State::kFailed;
   bool final_block_ = false;
@@ -83,7 +97,7 @@ class FastInflater final : public Inflater {
   // other. The precode uses the front before.
   uint8_t lengths_[kLitLenSymbols + kDistanceSymbols];
   HuffmanEntry precode_[kPrecodeEntries];
-  const HuffmanTables* tables_ = nullptr;  // of the current block
+  HuffmanTables* tables_ = nullptr;  // of the current block
   HuffmanTables dynamic_;
   HuffmanTables fixed_;  // built when the first block asks for it
   bool fixed_built_ = false;

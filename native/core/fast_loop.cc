@@ -34,123 +34,10 @@
 // bytes at a time.
 #include "fast_loop.h"
 
-#include <cstring>
-
-#include "bytes.h"
+#include "symbol_loop.h"
 
 namespace soci {
-namespace {
 
-#define SOCI_ALWAYS_INLINE inline __attribute__((always_inline))
-
-SOCI_ALWAYS_INLINE void Copy8(uint8_t* to, const uint8_t* from) {
-  uint64_t v;
-  std::memcpy(&v, from, sizeof(v));
-  std::memcpy(to, &v, sizeof(v));
-}
-
-SOCI_ALWAYS_INLINE void Copy16(uint8_t* to, const uint8_t* from) {
-  struct Block {
-    uint64_t low, high;
-  } v;
-  std::memcpy(&v, from, sizeof(v));
-  std::memcpy(to, &v, sizeof(v));
-}
-
-// Bits of a distance whose code word is found in the primary table, and of any.
-constexpr unsigned kShortDistanceBits = kDistanceRoot + kMaxDistanceExtra;
-constexpr unsigned kLongDistanceBits = kMaxCodeLength + kMaxDistanceExtra;
-
-// The bit budget. After a refill the buffer has at least so many bits: it takes
-// whole bytes while they fit, and 63 bits are as many as it may hold.
-constexpr unsigned kRefilledBits = 56;
-// A turn of the loop begins with a refilled buffer. What is taken before the
-// next refill, and what must still be there to look up the symbol behind it:
-constexpr unsigned kLookahead = kLitLenRoot;
-static_assert(3 * kLitLenRoot + kLookahead <= kRefilledBits,
-              "three literals of the primary table");
-static_assert(2 * kLitLenRoot + kMaxCodeLength + kLookahead <= kRefilledBits,
-              "two literals, then one of a subtable");
-static_assert(2 * kLitLenRoot + kMaxCodeLength + kMaxLengthExtra +
-                      kDistanceRoot <=
-                  kRefilledBits,
-              "two literals, any length, and the lookup of a distance");
-// The distance is taken after a refill, unless enough is left for it.
-static_assert(kLongDistanceBits + kLookahead <= kRefilledBits, "any distance");
-static_assert(kShortDistanceBits <= kLongDistanceBits, "the shorter of two");
-
-// The margins. A refill reads 8 bytes and takes at most 7. There is one before
-// the loop, and at most two in a turn; the margins are looked at between turns.
-static_assert(2 * 7 + 8 <= kFastInputMargin, "before the loop, and one turn");
-// A turn writes two literals and a match, whose last copy of 32 bytes may begin
-// just before its end.
-static_assert(2 + 258 + 31 <= kFastOutputMargin, "one turn");
-
-SOCI_ALWAYS_INLINE uint64_t LowBits(uint64_t v, unsigned n) {
-  return v & ((uint64_t{1} << n) - 1);
-}
-
-// The value that an entry stands for: its base plus the extra bits, which
-// follow the code word in `hold` (as it was before the entry was taken).
-SOCI_ALWAYS_INLINE size_t EntryValue(HuffmanEntry entry, uint64_t hold) {
-  // The flags above the length of the code word are 0: the shift is by it.
-  return (entry >> 16) + (LowBits(hold, entry & 255) >> (entry >> 8 & 63));
-}
-
-// How the last 1..7 bytes of output are repeated a word at a time.
-struct Period {
-  uint64_t mask;    // of one period in the low end of a word
-  uint64_t repeat;  // a product with this fills the word with periods
-  size_t step;      // bytes of the whole periods in a word
-};
-struct Periods {
-  Period of[8];  // by the length of the period, from 1
-};
-constexpr Periods MakePeriods() {
-  Periods periods{};
-  for (unsigned length = 1; length < 8; length++) {
-    Period& period = periods.of[length];
-    period.mask = (uint64_t{1} << 8 * length) - 1;
-    for (unsigned at = 0; at < 8; at += length)
-      period.repeat |= uint64_t{1} << 8 * at;
-    period.step = 8 - 8 % length;
-  }
-  return periods;
-}
-constexpr Periods kPeriods = MakePeriods();
-
-// Copies a match inside the output; may write up to 31 bytes past its end.
-SOCI_ALWAYS_INLINE void CopyMatch(uint8_t* out, const uint8_t* from,
-                                  size_t length, size_t distance) {
-  uint8_t* const end = out + length;
-  if (__builtin_expect(distance >= 16, 1)) {
-    Copy16(out, from);
-    Copy16(out + 16, from + 16);
-    while (__builtin_expect(out + 32 < end, 0)) {
-      out += 32;
-      from += 32;
-      Copy16(out, from);
-      Copy16(out + 16, from + 16);
-    }
-  } else if (distance >= 8) {
-    do {
-      Copy8(out, from);
-      out += 8;
-      from += 8;
-    } while (out < end);
-  } else {
-    const Period& period = kPeriods.of[distance];
-    const uint64_t word = (LoadLe64(from) & period.mask) * period.repeat;
-    do {
-      StoreLe64(out, word);
-      out += period.step;
-    } while (out < end);
-  }
-}
-
-// A match that begins before the contiguous output. Returns its end, or nullptr
-// if the distance reaches before the window. Rare, and only in the first
-// 32 KiB after a start.
 __attribute__((noinline)) uint8_t* CopyFarMatch(uint8_t* out, size_t length,
                                                 size_t distance,
                                                 const FarHistory& far) {
@@ -170,152 +57,39 @@ __attribute__((noinline)) uint8_t* CopyFarMatch(uint8_t* out, size_t length,
   return out;
 }
 
-SOCI_ALWAYS_INLINE FastLoopExit Loop(FastLoopState* state,
-                                     const uint8_t* in_end, uint8_t* out_end,
-                                     const FarHistory& far,
-                                     const HuffmanTables& tables) {
-  const uint8_t* in = state->in;
-  uint8_t* out = state->out;
-  uint64_t hold = state->hold;
-  // Only the low 8 bits count: subtracting a whole entry leaves rubbish above.
-  uint32_t bits = state->bits;
-  const uint8_t* const in_stop = in_end - kFastInputMargin;
-  uint8_t* const out_stop = out_end - kFastOutputMargin;
-  const uintptr_t base = reinterpret_cast<uintptr_t>(far.base);
-  const HuffmanEntry* const litlen = tables.litlen;
-  const HuffmanEntry* const distances = tables.distance;
-  const unsigned litlen_root = tables.litlen_root;
-  FastLoopExit exit = FastLoopExit::kMargin;
+namespace {
 
-  const auto refill = [&]() __attribute__((always_inline)) {
-    hold |= LoadLe64(in) << (bits & 63);
-    in += 7;
-    in -= bits >> 3 & 7;
-    bits |= kRefilledBits;
-  };
-  const auto take = [&](HuffmanEntry entry) __attribute__((always_inline)) {
-    hold >>= entry & 63;
-    bits -= entry;
-  };
+struct ByteOutput {
+  using Element = uint8_t;
 
-  const auto bits_left = [&]() __attribute__((always_inline)) {
-    return static_cast<uint8_t>(bits);
-  };
-
-  refill();
-  HuffmanEntry entry = litlen[LowBits(hold, litlen_root)];
-  do {
-    uint64_t before = hold;
-    take(entry);
-    if (entry & kLiteralFlag) {
-      const HuffmanEntry first = entry;
-      entry = litlen[LowBits(hold, litlen_root)];
-      *out++ = static_cast<uint8_t>(first >> 16);
-      before = hold;
-      take(entry);
-      if (entry & kLiteralFlag) {
-        const HuffmanEntry second = entry;
-        entry = litlen[LowBits(hold, litlen_root)];
-        *out++ = static_cast<uint8_t>(second >> 16);
-        before = hold;
-        take(entry);
-        if (entry & kLiteralFlag) {
-          *out++ = static_cast<uint8_t>(entry >> 16);
-          entry = litlen[LowBits(hold, litlen_root)];
-          refill();
-          continue;
-        }
-      }
-    }
-
-    if (__builtin_expect(entry & kExceptionFlag, 0)) {
-      if (entry & kSubtableFlag) {
-        entry = litlen[(entry >> 16) + LowBits(hold, entry >> 8 & 15)];
-        before = hold;
-        take(entry);
-        if (entry & kLiteralFlag) {
-          *out++ = static_cast<uint8_t>(entry >> 16);
-          entry = litlen[LowBits(hold, litlen_root)];
-          refill();
-          continue;
-        }
-      }
-      if (entry & kExceptionFlag) {
-        exit = entry & kEndOfBlockFlag ? FastLoopExit::kEndOfBlock
-                                       : FastLoopExit::kInvalid;
-        break;
-      }
-    }
-
-    const size_t length = EntryValue(entry, before);
-    // What is left after literals and a length may not suffice for a distance
-    // and the lookup behind it; but it nearly always does, so look first.
-    entry = distances[LowBits(hold, kDistanceRoot)];
-    if (__builtin_expect(entry & kExceptionFlag, 0)) {
-      if (!(entry & kSubtableFlag)) {
-        exit = FastLoopExit::kInvalid;
-        break;
-      }
-      if (bits_left() < kLongDistanceBits + kLitLenRoot) refill();
-      take(entry);
-      entry = distances[(entry >> 16) + LowBits(hold, entry >> 8 & 15)];
-      if (entry & kExceptionFlag) {
-        exit = FastLoopExit::kInvalid;
-        break;
-      }
-    } else if (__builtin_expect(bits_left() < kShortDistanceBits + kLitLenRoot,
-                                0)) {
-      refill();
-    }
-    before = hold;
-    take(entry);
-    const size_t distance = EntryValue(entry, before);
-    entry = litlen[LowBits(hold, litlen_root)];
-    refill();
-
+  SOCI_ALWAYS_INLINE uint8_t* Copy(uint8_t* out, size_t length,
+                                   size_t distance) const {
     // As integers, since there may be nothing at that place. It cannot wrap: no
     // object lies in the first 32 KiB of an address space.
     const uintptr_t from = reinterpret_cast<uintptr_t>(out) - distance;
     if (__builtin_expect(from < base, 0)) {
-      uint8_t* const end = CopyFarMatch(out, length, distance, far);
-      if (end == nullptr) {
-        exit = FastLoopExit::kInvalid;
-        break;
-      }
-      out = end;
-    } else {
-      CopyMatch(out, reinterpret_cast<const uint8_t*>(from), length, distance);
-      out += length;
+      return CopyFarMatch(out, length, distance, far);
     }
-  } while (in <= in_stop && out <= out_stop);
+    CopyMatch(out, reinterpret_cast<const uint8_t*>(from), length, distance);
+    return out + length;
+  }
 
-  state->in = in;
-  state->out = out;
-  state->hold = hold;
-  state->bits = bits_left();
-  return exit;
-}
+  const FarHistory& far;
+  const uintptr_t base = reinterpret_cast<uintptr_t>(far.base);
+};
 
 FastLoopExit LoopPortable(FastLoopState* state, const uint8_t* in_end,
                           uint8_t* out_end, const FarHistory& far,
                           const HuffmanTables& tables) {
-  return Loop(state, in_end, out_end, far, tables);
+  return SymbolLoop(state, in_end, out_end, ByteOutput{far}, tables);
 }
 
 #if defined(__x86_64__)
-// Left alone, GCC moves the constants of LowBits out of the loop, where they
-// take registers, and then no longer sees that its mask is one BZHI.
-#if defined(__clang__)
-#define SOCI_KEEP_CONSTANTS
-#else
-#define SOCI_KEEP_CONSTANTS __attribute__((optimize("no-move-loop-invariants")))
-#endif
-
-__attribute__((target("bmi,bmi2"), aligned(64)))
-SOCI_KEEP_CONSTANTS FastLoopExit
-LoopBmi2(FastLoopState* state, const uint8_t* in_end, uint8_t* out_end,
-         const FarHistory& far, const HuffmanTables& tables) {
-  return Loop(state, in_end, out_end, far, tables);
+SOCI_BMI2_LOOP FastLoopExit LoopBmi2(FastLoopState* state,
+                                     const uint8_t* in_end, uint8_t* out_end,
+                                     const FarHistory& far,
+                                     const HuffmanTables& tables) {
+  return SymbolLoop(state, in_end, out_end, ByteOutput{far}, tables);
 }
 #endif
 

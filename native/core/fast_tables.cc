@@ -7,7 +7,7 @@ namespace {
 
 // Entries without their code word lengths; MakeEntry adds those.
 constexpr HuffmanEntry Literal(unsigned byte) {
-  return kLiteralFlag | byte << 16;
+  return kLiteralFlag | 1u << (kLiteralBitsShift - 1) | byte << 16;
 }
 constexpr HuffmanEntry Value(unsigned base, unsigned extra_bits) {
   return base << 16 | extra_bits;
@@ -16,7 +16,8 @@ constexpr HuffmanEntry kInvalid = kExceptionFlag;
 constexpr HuffmanEntry kBlockEnd = kExceptionFlag | kEndOfBlockFlag;
 
 constexpr HuffmanEntry MakeEntry(HuffmanEntry meaning, unsigned length) {
-  return meaning + (length << 8 | length);
+  const HuffmanEntry literal = meaning & kLiteralFlag;  // moved to bits 28..
+  return meaning + length * (0x101 + (literal << (kLiteralBitsShift - 15)));
 }
 
 struct Meanings {
@@ -145,8 +146,8 @@ unsigned BuildTable(const uint8_t* lengths, unsigned symbol_count,
         }
         size = 1u << bits;
         next += size;
-        table[prefix] =
-            kExceptionFlag | kSubtableFlag | start << 16 | bits << 8 | root;
+        table[prefix] = kExceptionFlag | kSubtableFlag |
+                        (start - (1u << root)) << 16 | bits << 8 | root;
       }
       const HuffmanEntry entry = MakeEntry(meanings[*symbol], len - root);
       for (unsigned i = code >> root; i < size; i += 1u << (len - root))
@@ -179,6 +180,7 @@ bool BuildLitLenTable(const uint8_t* lengths, unsigned count,
                       HuffmanTables* tables) {
   tables->litlen_root = BuildTable(lengths, count, kMeanings.litlen,
                                    kLitLenRoot, true, kInvalid, tables->litlen);
+  tables->literal_share = kUncounted;
   return tables->litlen_root != 0;
 }
 
@@ -190,6 +192,18 @@ bool BuildDistanceTable(const uint8_t* lengths, unsigned count,
   if (root == 0) return false;
   Widen(tables->distance, root, kDistanceRoot);
   return true;
+}
+
+void WidenLitLenTable(HuffmanTables* tables) {
+  Widen(tables->litlen, tables->litlen_root, kLitLenRoot);
+  tables->litlen_root = kLitLenRoot;
+  // Any 256 entries in a row stand for all values of the next 8 bits.
+  static_assert(kLitLenRoot >= 8);
+  unsigned count = 0;
+  for (unsigned i = 0; i < 256; i++) {
+    count += (tables->litlen[i] & kLiteralFlag) / kLiteralFlag;
+  }
+  tables->literal_share = count;
 }
 
 void BuildFixedTables(HuffmanTables* tables) {

@@ -13,8 +13,12 @@ namespace soci {
 //    0..7   bits to take: the code word and the extra bits
 //    8..11  bits of the code word alone
 //   12..15  flags, below
-//   16..31  literal, base of a length or of a distance, or the index of a
-//           subtable
+//   16..31  literal, base of a length or of a distance, or where in the table
+//           a subtable begins, counted from the end of the primary one
+//   27      of a literal: set
+//   28..31  of a literal: bits of the code word once more, so that what a
+//           symbol takes if it is a literal, and otherwise nothing, is one
+//           shift
 // The flags of an entry with a base are 0, so that (entry >> 8) modulo 64 is
 // the length of its code word. In a subtable both bit counts are without the
 // `root` bits of the primary table. The entry that points to a subtable takes
@@ -23,6 +27,7 @@ namespace soci {
 using HuffmanEntry = uint32_t;
 
 constexpr HuffmanEntry kLiteralFlag = 1u << 15;
+constexpr unsigned kLiteralBitsShift = 28;
 constexpr HuffmanEntry kExceptionFlag = 1u << 14;  // one of the next two, or
                                                    // no symbol at all
 constexpr HuffmanEntry kSubtableFlag = 1u << 13;
@@ -59,8 +64,9 @@ constexpr unsigned kMaxDistanceExtra = 13;
 static_assert(kMaxCodeLength + kMaxDistanceExtra < 64,
               "one shift of a 64-bit buffer takes a symbol");
 static_assert(kMaxCodeLength < 16, "bits 8..11 count a code word");
-static_assert(kLitLenEntries <= 65536 && kDistanceEntries <= 65536,
-              "bits 16..31 index a subtable");
+static_assert(kLitLenEntries - (1u << kLitLenRoot) < 1u << 11,
+              "bit 27 of what is no literal is 0");
+static_assert(kDistanceEntries <= 65536, "bits 16..31 index a subtable");
 static_assert(kMaxCodeLength - kDistanceRoot < 16,
               "bits 8..11 count the index of a subtable");
 
@@ -71,7 +77,11 @@ struct HuffmanTables {
   HuffmanEntry litlen[kLitLenEntries];
   HuffmanEntry distance[kDistanceEntries];
   unsigned litlen_root;
+  // Of 256 symbols of the literal code, drawn by their probability, how many
+  // are literals; WidenLitLenTable counts.
+  unsigned literal_share;
 };
+constexpr unsigned kUncounted = ~0u;
 
 // The builders take `count` code lengths and return false for the codes that
 // zlib refuses: over-subscribed ones, and incomplete ones except a single code
@@ -86,6 +96,11 @@ bool BuildLitLenTable(const uint8_t* lengths, unsigned count,
                       HuffmanTables* tables);
 bool BuildDistanceTable(const uint8_t* lengths, unsigned count,
                         HuffmanTables* tables);
+
+// Prepares tables for the loop that decodes two streams: the primary table of
+// the literals gets the size that it has at most, for no register is left there
+// to say which, and literal_share is counted.
+void WidenLitLenTable(HuffmanTables* tables);
 
 // RFC 1951 §3.2.6.
 void BuildFixedTables(HuffmanTables* tables);

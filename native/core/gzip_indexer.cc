@@ -163,6 +163,7 @@ Status GzipIndexer::TakeDeflate(const uint8_t* in, size_t len, uint64_t max_out,
   switch (result.event) {
     case Inflater::Event::kNeedInput:
     case Inflater::Event::kOutputFull:
+    case Inflater::Event::kPaused:  // of pairs only
       return Status::Ok();
     case Inflater::Event::kBlockStart: {
       // What follows may need no more input to begin with.

@@ -26,6 +26,7 @@ class Inflater {
                   // stop_at_blocks). Reported once per block, the first
                   // included
     kStreamEnd,   // the final block ended; `consumed` includes its last byte
+    kPaused,      // of RunPair: the other one met an event; Run goes on
     kError,       // `status` says why; only Start may follow
   };
   struct Result {
@@ -64,6 +65,17 @@ class Inflater {
   // of its own output.
   virtual Result Run(const uint8_t* in, size_t in_len, uint8_t* out,
                      size_t out_len, size_t history, bool stop_at_blocks) = 0;
+
+  // The arguments of a Run that does not stop at blocks, and what came of it.
+  struct Call {
+    Inflater* inflater;
+    const uint8_t* in;
+    size_t in_len;
+    uint8_t* out;
+    size_t out_len;
+    size_t history;
+    Result result;
+  };
 };
 
 // kFast is the package's own decoder, kZlib the reference that it must equal.
@@ -71,5 +83,11 @@ enum class Engine : uint8_t { kZlib = 0, kFast = 1 };
 
 // nullptr when memory is short.
 std::unique_ptr<Inflater> MakeInflater(Engine engine);
+
+// Runs two inflaters of the fast engine, not the same, in turns on this thread,
+// which is faster than one after the other. Ends with the first event that one
+// of them meets: it is what Run would have reported. The other is kPaused, or
+// met an event of its own.
+void RunFastPair(Inflater::Call* a, Inflater::Call* b);
 
 }  // namespace soci

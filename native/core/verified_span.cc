@@ -49,39 +49,117 @@ Status StoredBytes::Load(uint8_t* room, const std::atomic<bool>* abort,
   return Status::Ok();
 }
 
-Status VerifiedSpan::Decode(uint8_t* room, uint8_t* out, size_t out_len,
-                            const std::atomic<bool>* abort) const {
+namespace {
+
+// A span on its way: its stored bytes once they are there, and how much of them
+// was hashed.
+struct Passage {
+  VerifiedSpan::Call* call;
   const uint8_t* bytes = nullptr;
-  Status status = stored.Load(room, abort, &bytes);
-  if (status.ok() && checked) status = Check(bytes, abort);
-  if (!status.ok()) return status;
-  if (codec == SpanCodec::kGzip) {
-    return DecodeSpan(start, bytes, stored.size(), out, out_len, abort);
+  Sha256 hash;
+  size_t hashed = 0;
+
+  explicit Passage(VerifiedSpan::Call* decode) : call(decode) {
+    const VerifiedSpan& span = *call->span;
+    call->status = span.stored.Load(call->room, call->abort, &bytes);
+    if (call->status.ok() && span.checked &&
+        span.digest_offset > span.stored.size()) {
+      call->status = Status::At(Code::kMisuse, span.stored.size());
+    }
+    hashed = span.checked ? span.digest_offset : span.stored.size();
   }
-  if (stored.size() < out_len) {
-    return Status::At(Code::kOutputLength, stored.size());
+
+  bool ok() const { return call->status.ok(); }
+  bool gzip() const { return call->span->codec == SpanCodec::kGzip; }
+
+  // The next bytes to be hashed; false if there are none, or no longer.
+  bool NextPiece(Sha256::Piece* piece) {
+    const size_t size = call->span->stored.size();
+    if (!ok() || hashed == size) return false;
+    if (Raised(call->abort)) {
+      call->status = Status::At(Code::kAborted, hashed);
+      return false;
+    }
+    *piece = {&hash, bytes + hashed, std::min(kHashStep, size - hashed)};
+    hashed += piece->len;
+    return true;
   }
-  if (out_len > 0) std::memcpy(out, bytes, out_len);
-  return Status::Ok();
+
+  void Compare() {
+    const VerifiedSpan& span = *call->span;
+    if (!ok() || !span.checked) return;
+    uint8_t found[Sha256::kDigestSize];
+    hash.Final(found);
+    if (std::memcmp(found, span.digest, sizeof found) != 0) {
+      call->status = Status::At(Code::kDigest, span.digest_offset);
+    }
+  }
+
+  SpanCall Decoding() const {
+    return {&call->span->start,
+            bytes,
+            call->span->stored.size(),
+            call->out,
+            call->out_len,
+            call->abort,
+            {}};
+  }
+  void Decode() {
+    const VerifiedSpan& span = *call->span;
+    const size_t size = span.stored.size();
+    if (gzip()) {
+      call->status = DecodeSpan(span.start, bytes, size, call->out,
+                                call->out_len, call->abort);
+    } else if (size < call->out_len) {
+      call->status = Status::At(Code::kOutputLength, size);
+    } else if (call->out_len > 0) {
+      std::memcpy(call->out, bytes, call->out_len);
+    }
+  }
+};
+
+// Of one or two.
+void HashAll(Passage* const* passages, size_t count) {
+  for (;;) {
+    Sha256::Piece pieces[2];
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++) {
+      found += passages[i]->NextPiece(&pieces[found]) ? 1 : 0;
+    }
+    if (found == 0) break;
+    Sha256::UpdateEach(pieces, found);
+  }
+  for (size_t i = 0; i < count; i++) passages[i]->Compare();
 }
 
-Status VerifiedSpan::Check(const uint8_t* bytes,
-                           const std::atomic<bool>* abort) const {
-  if (digest_offset > stored.size()) {
-    return Status::At(Code::kMisuse, stored.size());
+}  // namespace
+
+Status VerifiedSpan::Decode(uint8_t* room, uint8_t* out, size_t out_len,
+                            const std::atomic<bool>* abort) const {
+  Call call = {this, room, out, out_len, abort, {}};
+  Passage passage(&call);
+  Passage* const alone = &passage;
+  HashAll(&alone, 1);
+  if (passage.ok()) passage.Decode();
+  return call.status;
+}
+
+void VerifiedSpan::DecodePair(Call* a, Call* b) {
+  Passage first(a);
+  Passage second(b);
+  Passage* const both[] = {&first, &second};
+  HashAll(both, 2);
+  if (first.ok() && second.ok() && first.gzip() && second.gzip()) {
+    SpanCall one = first.Decoding();
+    SpanCall other = second.Decoding();
+    DecodeSpanPair(&one, &other);
+    a->status = one.status;
+    b->status = other.status;
+    return;
   }
-  Sha256 hash;
-  for (size_t at = digest_offset; at < stored.size();) {
-    if (Raised(abort)) return Status::At(Code::kAborted, at);
-    const size_t step = std::min(kHashStep, stored.size() - at);
-    hash.Update(bytes + at, step);
-    at += step;
+  for (Passage* passage : both) {
+    if (passage->ok()) passage->Decode();
   }
-  uint8_t found[Sha256::kDigestSize];
-  hash.Final(found);
-  return std::memcmp(found, digest, sizeof found) == 0
-             ? Status::Ok()
-             : Status::At(Code::kDigest, digest_offset);
 }
 
 }  // namespace soci

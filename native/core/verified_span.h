@@ -64,8 +64,21 @@ struct VerifiedSpan {
   Status Decode(uint8_t* room, uint8_t* out, size_t out_len,
                 const std::atomic<bool>* abort) const;
 
- private:
-  Status Check(const uint8_t* bytes, const std::atomic<bool>* abort) const;
+  // The arguments of Decode, and what came of it.
+  struct Call {
+    const VerifiedSpan* span;
+    uint8_t* room;
+    uint8_t* out;
+    size_t out_len;
+    const std::atomic<bool>* abort;
+    Status status;
+  };
+  // Decodes two spans at once on this thread, which takes less time than one
+  // after the other: both are hashed in turns, and both are decoded in turns.
+  // Each gets what Decode says of it alone; what becomes of one does not touch
+  // the other. Neither is there before both are. Rooms and outputs do not
+  // overlap.
+  static void DecodePair(Call* a, Call* b);
 };
 
 }  // namespace soci

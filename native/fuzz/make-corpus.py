@@ -111,6 +111,20 @@ old = bytearray(512)
 old[:4], old[124:135], old[148] = b'old/', b'00000001000', ord('C')
 seed('tar_scanner', 'old-directory', b'\x00\x90\x7f' + bytes(old) + bytes(1536))
 
+# Two spans in one input, the length of the first in front of them.
+pairs = {
+    'texts': (16, raw(text(3000)), raw(text(2500), level=9)),
+    'literals': (16, raw(text(2500), strategy=zlib.Z_HUFFMAN_ONLY), raw(text(3000))),
+    'fixed': (16, raw(text(2000), strategy=zlib.Z_FIXED), raw(bytes(60000))),
+    'stored': (16, raw(text(1500), level=0), raw(text(2000), flush_every=200)),
+    'layers': (1, layers['members'], layers['fields']),
+    'short': (16, raw(b'x'), raw(text(3000))),
+}
+for name, (choices, first, second) in pairs.items():
+    for wanted in (7, 255):
+        head = bytes([choices, choices, 7, 9, wanted, wanted]) + struct.pack('<H', len(first))
+        seed('span_pair', f'{name}-{wanted}', head + first + second)
+
 # Without a header: the target begins with one, and with a block of its own.
 noise = bytes(rng.randrange(256) for _ in range(3000))
 for name, options in [('dynamic', {}), ('fast', {'level': 1}), ('flushed', {'flush_every': 700}),

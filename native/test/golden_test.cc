@@ -134,14 +134,38 @@ void CompareWithZtoc(const LayerIndexer& indexer, const std::string& ztoc) {
   }
 }
 
+struct Span {
+  VerifiedSpan stored;
+  Bytes plain;
+};
+
+// Two of them at once, `distance` apart.
+void DecodeInPairs(const std::vector<Span>& spans, size_t distance) {
+  for (size_t i = 0; i < spans.size(); i++) {
+    const Span& a = spans[i];
+    const Span& b = spans[(i + distance) % spans.size()];
+    Bytes first(a.plain.size()), second(b.plain.size());
+    VerifiedSpan::Call one = {&a.stored,    nullptr, first.data(),
+                              first.size(), nullptr, {}};
+    VerifiedSpan::Call other = {&b.stored,     nullptr, second.data(),
+                                second.size(), nullptr, {}};
+    VerifiedSpan::DecodePair(&one, &other);
+    CHECK(one.status.ok());
+    CHECK(other.status.ok());
+    CHECK(first == a.plain);
+    CHECK(second == b.plain);
+  }
+}
+
 // Each span alone, checked, from memory and from the file: together they are
-// the tar stream.
+// the tar stream. Then with a near and a far neighbour, in either order.
 void DecodeEverySpan(const LayerIndexer& indexer, const std::string& layer,
                      const std::string& path, Engine engine) {
   const CheckpointList& points = indexer.checkpoints();
   std::FILE* const file = std::fopen(path.c_str(), "rb");
   const auto* const bytes = reinterpret_cast<const uint8_t*>(layer.data());
   Sha256 plain;
+  std::vector<Span> spans;
   for (size_t i = 0; i < points.size(); i++) {
     const Checkpoint point = points[i];
     const bool last = i + 1 == points.size();
@@ -164,6 +188,12 @@ void DecodeEverySpan(const LayerIndexer& indexer, const std::string& layer,
     CHECK(span.Decode(room.data(), again.data(), again.size(), nullptr).ok());
     CHECK(out == again);
     plain.Update(out.data(), out.size());
+    span.stored = StoredBytes::InMemory(bytes + from, to - from);
+    spans.push_back({span, std::move(out)});
+  }
+  for (const size_t distance : {size_t{1}, spans.size() / 2}) {
+    DecodeInPairs(spans, distance);
+    DecodeInPairs(spans, spans.size() - distance);
   }
   std::fclose(file);
   uint8_t digest[Sha256::kDigestSize];

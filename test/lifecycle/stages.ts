@@ -99,6 +99,7 @@ function startEverything(): Promise<unknown>[] {
     decodeSpan(spanJob(LAYER, allocatePinned(BODY.length)?.subarray(0, BODY.length))),
     decodeSpan({ ...spanJob(), input: { fd: LAYER_FD, offset: 0, length: LAYER.length } }),
     decodeSpan({ ...RAW, input: Buffer.alloc(4 * MIB), output: new Uint8Array(4 * MIB) }),
+    ...[0, 1, 2, 3].map(() => decodeSpan({ ...spanJob(), engine: 'fast', bulk: true })),
     finishing.finish(),
     scan(createIndexer(GZIP)),
     ...scanAhead(),
@@ -237,7 +238,7 @@ const stages: Record<string, () => unknown> = {
     const pending = [
       ...indexers.map(indexer => scan(indexer)),
       ...decoders.map(decoder => decoder.run(LAYER, new Uint8Array(4 * MIB), 0)),
-      ...controllers.map(({ signal }) => decodeSpan(spanJob(), { signal })),
+      ...controllers.map(({ signal }, i) => decodeSpan({ ...spanJob(), bulk: i % 3 > 0 }, { signal })),
     ];
     for (const object of [...indexers, ...decoders, ...controllers]) object.abort();
     const outcomes = await Promise.allSettled<unknown>(pending);

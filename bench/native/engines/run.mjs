@@ -64,7 +64,7 @@ function compile(folder) {
   for (const name of ['adler32', 'crc32', 'inffast', 'inflate', 'inftrees', 'zutil'])
     build('cc', join(zlib, `${name}.c`), ['-w']);
   const cxx = ['-std=c++17', `-I${core}`, ...optional.map(({ define }) => `-D${define}`)];
-  for (const name of ['fast_inflater', 'fast_loop', 'fast_tables'])
+  for (const name of ['fast_inflater', 'fast_inflater_pair', 'fast_loop', 'fast_pair_loop', 'fast_tables'])
     build('c++', join(core, `${name}.cc`), cxx);
   const engines = ['engine_zlib', 'engine_fast', ...optional.map(({ name }) => `engine_${name}`)];
   for (const name of ['stream', 'main', ...engines]) build('c++', join(here, `${name}.cc`), cxx);
