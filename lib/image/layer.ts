@@ -222,12 +222,12 @@ export class Layer {
     checkOptions('createTarStream', options, RANGE);
     return new FileStream(() => {
       this.#checkOpen();
-      const { tar, threads } = this.#entries;
+      const { tar, pace } = this.#entries;
       const { start, end } = clampRange(tar.size, options);
       return {
         start,
         end,
-        threads,
+        ...pace,
         read: (from, to, signal) => tar.take(from, to, { signal }),
         pieceEnd: (from, bytes) => tar.pieceEnd(from, end, bytes),
       };
@@ -245,13 +245,13 @@ export class Layer {
     checkOptions('tarChunks', options, RANGE);
     return lentChunks(() => {
       this.#checkOpen();
-      const { tar, threads } = this.#entries;
+      const { tar, pace } = this.#entries;
       const { start, end } = clampRange(tar.size, options);
       const memory = new PassMemory();
       return {
         start,
         end,
-        threads,
+        ...pace,
         read: (from, to, signal) => tar.lend(from, to, memory, { signal }),
         pieceEnd: (from, bytes) => tar.pieceEnd(from, end, bytes),
       };

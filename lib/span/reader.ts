@@ -9,6 +9,7 @@ import { checkChoice, checkOptions, type OptionNames } from '../arguments.js';
 import { AbortScope } from '../async/abort-scope.js';
 import type { SharedWork } from '../async/shared-work.js';
 import { invalidValues, SociError } from '../errors.js';
+import { BufferSource } from '../source/buffer-source.js';
 import { completeSource, type GivenSource } from '../source/given-source.js';
 import type { Lane, ReadOptions } from '../source/range-source.js';
 import { Chain } from './chain.js';
@@ -68,6 +69,7 @@ export class SpanReader {
   readonly #planner: Planner;
   readonly #planned: PlannedReadOptions;
   readonly #reads = new AbortScope();
+  readonly #requested: boolean;
   /** Set once the ztoc has been caught lying: nothing it says is used after that. */
   #forged: SociError | undefined;
   #closing: Promise<void> | undefined;
@@ -89,6 +91,7 @@ export class SpanReader {
     this.#record = record;
     this.#layer = new LayerSpans({ name: source.name, table, context, record, proven });
     const fetcher = new Fetcher(source, record);
+    this.#requested = fetcher.lend === undefined && !(source instanceof BufferSource);
     this.#huge = new HugeSpans(this.#layer, fetcher);
     this.#loader = new SpanLoader(this.#layer, fetcher);
     this.#planner = new Planner(this.#layer, this.#loader, this.#huge);
@@ -109,6 +112,11 @@ export class SpanReader {
     // A last span that begins beyond the end of the archive is empty, but the one before it reaches up to there.
     const { spanCount } = this.#table;
     return spanCount === 0 ? 0 : this.#table.span(spanCount - 1).uncompressedEnd;
+  }
+
+  /** Whether the layer's bytes have to be asked for, as against: lie in a file or in memory. */
+  get requested(): boolean {
+    return this.#requested;
   }
 
   /** A snapshot of what reading has cost so far. */

@@ -61,34 +61,35 @@ export class PassMemory {
   }
 }
 
-/** Neighbouring spans in one piece of memory, which is given back when all of them are. */
+/**
+ * Neighbouring spans in one piece of memory, which is taken when the first of them is decoded and given back when
+ * all of them are.
+ */
 export class SpanBlock {
   readonly #memory: ReusedMemory;
-  readonly #bytes: Uint8Array | undefined;
-  readonly #parts: readonly (Uint8Array | undefined)[];
+  /** Where each span begins, and where the last one ends. */
+  readonly #bounds: readonly number[];
+  #taken: { readonly bytes: Uint8Array | undefined } | undefined;
   #lent: number;
 
   constructor(memory: ReusedMemory, lengths: readonly number[]) {
-    const bytes = memory.take(lengths.reduce((sum, length) => sum + length, 0));
-    let end = 0;
-    const part = (length: number): Uint8Array | undefined => {
-      end += length;
-      return bytes?.subarray(end - length, end);
-    };
+    const bounds = [0];
+    for (const length of lengths) bounds.push((bounds.at(-1) as number) + length);
     this.#memory = memory;
-    this.#bytes = bytes;
-    this.#parts = lengths.map(part);
+    this.#bounds = bounds;
     this.#lent = lengths.length;
   }
 
   /** Where a span goes; undefined: wherever there is room for it. */
   part(index: number): Uint8Array | undefined {
-    return this.#parts[index];
+    this.#taken ??= { bytes: this.#memory.take(this.#bounds.at(-1) as number) };
+    return this.#taken.bytes?.subarray(this.#bounds[index], this.#bounds[index + 1]);
   }
 
   /** A span is done with. One that never is, since it failed or somebody else has it too, keeps the whole block. */
   release(): void {
     this.#lent--;
-    if (this.#lent === 0 && this.#bytes !== undefined) this.#memory.giveBack(this.#bytes);
+    const bytes = this.#taken?.bytes;
+    if (this.#lent === 0 && bytes !== undefined) this.#memory.giveBack(bytes);
   }
 }

@@ -46,12 +46,14 @@ class DecodeJob final : public PoolJob, private OutputProgress {
 };
 
 // decodeSpan(job, abortFlag | undefined): Promise<undefined>. `job` has codec,
-// input or (fd, offset, length), digest, digestOffset, output, and how the span
-// starts, for 'gzip'. With pinnedInput or pinnedOutput the job works on that
-// array in place: script must not be able to detach its buffer before the
-// promise is settled (see pool_job.h). Any other output is copied to, most of
-// it while the job runs; with resizableOutput only in the end, since a buffer
-// that shrank and grew again would have lost what was copied before.
+// input or (fd, offset, length) and what the
+// file was (fileSize, fileInode, fileModified) or undefined, digest,
+// digestOffset, output, and how the span starts, for 'gzip'. With pinnedInput
+// or pinnedOutput the job works on that array in place: script must not be able
+// to detach its buffer before the promise is settled (see pool_job.h). Any
+// other output is copied to, most of it while the job runs; with
+// resizableOutput only in the end, since a buffer that shrank and grew again
+// would have lost what was copied before.
 Napi::Value DecodeSpan(const Napi::CallbackInfo& info);
 
 // setDecodeConcurrency(threads): undefined. For decodeSpan and SpanDecoder.
