@@ -1,7 +1,10 @@
 /** The tar of a layer in chunks that are lent: the same bytes, in memory that is used again and that nobody can take away. */
+import { appendFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { type Layer, type OpenLayerOptions, openLayer } from '../../lib/image/layer.js';
+import { FileSource } from '../../lib/source/file-source.js';
 import { configure, settings } from '../../lib/span/read-context.js';
 import { CountingSource, forgetSpans, gate } from '../span/counting-source.js';
 import {
@@ -93,6 +96,64 @@ t.test('the memory of spans and of requests is used again', async t => {
   t.ok(seen.size <= 7, `in ${seen.size} buffers`);
   t.ok(source.filled.size < source.reads.length, `${source.reads.length} reads into ${source.filled.size}`);
   await layer.close();
+});
+
+t.test('a layer in a file', async t => {
+  const path = join(t.testdir(), 'layer');
+  const opened = async (): Promise<{ file: FileSource; layer: Layer }> => {
+    forgetSpans();
+    writeFileSync(path, large.layer);
+    const file = await FileSource.open(path);
+    return { file, layer: await openLayer(file, large.ztoc) };
+  };
+
+  t.test('one span at a time, in a few buffers, and never its stored bytes', async t => {
+    configure({ decodeConcurrency: 2 });
+    const { file, layer } = await opened();
+    let reads = 0;
+    for (const name of ['read', 'readInto'] as const) {
+      file[name] = async () => {
+        reads++;
+        throw new Error('read by script');
+      };
+    }
+    const seen = new Set<ArrayBufferLike>();
+    let at = 0;
+    for await (const chunk of layer.tarChunks()) {
+      t.ok(large.tar.subarray(at, at + chunk.length).equals(chunk), `chunk at ${at}`);
+      at += chunk.length;
+      seen.add(chunk.buffer);
+    }
+    t.equal(at, large.tar.length);
+    t.ok(seen.size <= 6, `in ${seen.size} buffers: one is used, two are filled, two come next`);
+    t.equal(reads, 0);
+    t.equal(layer.stats.requests, large.ztoc.spanCount);
+    await layer.close();
+    await file.close();
+  });
+
+  t.test('that is closed, written to or cut during a pass ends it', async t => {
+    const ends: [string, (file: FileSource) => unknown, string][] = [
+      ['closed', file => void file.close(), 'ERR_SOCI_CLOSED'],
+      ['written to', () => appendFileSync(path, 'more'), 'ERR_SOCI_SOURCE_CHANGED'],
+      ['cut', () => truncateSync(path, large.layer.length >> 1), 'ERR_SOCI_SOURCE_CHANGED'],
+    ];
+    for (const [how, end, code] of ends) {
+      const { file, layer } = await opened();
+      let at = 0;
+      const loop = (async () => {
+        for await (const chunk of layer.tarChunks()) {
+          t.ok(large.tar.subarray(at, at + chunk.length).equals(chunk), `${how}, chunk at ${at}`);
+          at += chunk.length;
+          if (at === chunk.length) end(file);
+        }
+      })();
+      await t.rejects(loop, { code }, how);
+      t.ok(at < large.tar.length, how);
+      await layer.close();
+      await file.close();
+    }
+  });
 });
 
 t.test('short spans share their memory', async t => {
