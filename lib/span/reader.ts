@@ -25,7 +25,7 @@ import { ProvenBlocks } from './proven-blocks.js';
 import { defaultContext, type ReadContext } from './read-context.js';
 import type { ReadPart } from './read-part.js';
 import { ReadRecord, type ReadStats } from './read-record.js';
-import type { PassMemory } from './reused-memory.js';
+import { PassMemory } from './reused-memory.js';
 import { SpanLoader } from './span-loader.js';
 import { decodedLength, type SpanTable } from './span-table.js';
 
@@ -45,7 +45,7 @@ export interface SpanReaderOptions {
 
 const READER_OPTIONS: OptionNames<SpanReaderOptions> = { context: true, verifyWindows: true };
 
-/** Bytes that are the caller's until it releases them, which it does at most once. */
+/** Bytes that are the caller's until it releases them, which it does at most once. They may be empty after that. */
 export interface LentBytes {
   readonly bytes: Uint8Array;
   readonly release: () => void;
@@ -182,6 +182,11 @@ export class SpanReader {
    */
   take(start: number, end: number, options: ReadOptions = {}): Promise<Uint8Array>[] {
     return this.#pass(start, end, 'hand on', options).map(async part => (await part).bytes);
+  }
+
+  /** Memory for one pass with `lend`. */
+  passMemory(): PassMemory {
+    return new PassMemory(this.#layer.context.lent);
   }
 
   /** As `take`, but of `memory`, to which each part goes back when it is released. */

@@ -11,7 +11,6 @@ import { FileSource } from '../../lib/source/file-source.js';
 import type { RangeSource } from '../../lib/source/range-source.js';
 import { ReadContext } from '../../lib/span/read-context.js';
 import { SpanReader } from '../../lib/span/reader.js';
-import { PassMemory } from '../../lib/span/reused-memory.js';
 import fc from '../property.js';
 import {
   asVersion1,
@@ -70,7 +69,7 @@ const WAYS: Readonly<
   read: async (reader, start, end, signal) => Buffer.from(await reader.read(start, end, { signal })),
   take: async (reader, start, end, signal) => Buffer.concat(await ended(reader.take(start, end, { signal }))),
   lend: async (reader, start, end, signal) => {
-    const parts = await ended(reader.lend(start, end, new PassMemory(), { signal }));
+    const parts = await ended(reader.lend(start, end, reader.passMemory(), { signal }));
     return Buffer.concat(parts.map(({ bytes }) => bytes));
   },
 };
@@ -273,7 +272,7 @@ t.test('spans that are under way are shared', async t => {
   const left = reader.read(0, tar.length, { signal: controller.signal });
   const all = await Promise.all([
     reader.read(0, tar.length),
-    ...reader.lend(0, tar.length, new PassMemory()),
+    ...reader.lend(0, tar.length, reader.passMemory()),
     t.rejects(left, { name: 'AbortError' }),
     Promise.resolve().then(() => controller.abort()),
   ]);
