@@ -123,12 +123,22 @@ export interface NativeSpanDecoder {
   abort(): void;
 }
 
+/** What a file was when it was opened, as fstat(2) says it. */
+export interface FileIdentity {
+  readonly size: bigint;
+  readonly ino: bigint;
+  /** Undefined where it means something else. */
+  readonly mtimeNs: bigint | undefined;
+}
+
 /** A part of an open file. The descriptor may be closed as soon as the call was made. */
 export interface FileBytes {
   readonly fd: number;
   /** In bytes. */
   readonly offset: number;
   readonly length: number;
+  /** What the file must still be after it was read; undefined: not checked. */
+  readonly identity?: FileIdentity | undefined;
 }
 
 /** One whole span to be read, checked and decoded. */
@@ -174,13 +184,19 @@ interface AddonSpan {
   readonly window: Uint8Array | undefined;
 }
 
-interface AddonSpanJob extends Partial<AddonSpan> {
-  readonly raw: boolean;
+interface AddonStoredBytes {
   readonly input: Uint8Array | undefined;
   readonly fd?: number;
   readonly offset?: number;
   readonly length?: number;
+  readonly fileSize?: bigint | undefined;
+  readonly fileInode?: bigint | undefined;
+  readonly fileModified?: bigint | undefined;
   readonly pinnedInput: boolean;
+}
+
+interface AddonSpanJob extends Partial<AddonSpan>, AddonStoredBytes {
+  readonly raw: boolean;
   readonly digest: Uint8Array | undefined;
   readonly digestOffset: number;
   readonly output: Uint8Array;
@@ -381,8 +397,8 @@ class SpanDecoder implements NativeSpanDecoder {
  * belong to a span decoder. Resolves to the output.
  *
  * @throws SociError ERR_SOCI_SPAN_DIGEST, ERR_SOCI_SPAN_LENGTH, ERR_SOCI_DEFLATE_DATA, ERR_SOCI_GZIP_HEADER,
- * ERR_SOCI_GZIP_CHECKSUM, ERR_SOCI_LAYER_TRAILING_DATA; ERR_SOCI_SOURCE_SHORT, ERR_SOCI_SOURCE_IO of a file;
- * the signal's reason
+ * ERR_SOCI_GZIP_CHECKSUM, ERR_SOCI_LAYER_TRAILING_DATA; ERR_SOCI_SOURCE_SHORT, ERR_SOCI_SOURCE_CHANGED,
+ * ERR_SOCI_SOURCE_IO of a file; the signal's reason
  */
 export async function decodeSpan(job: SpanJob, options: { signal?: AbortSignal } = {}): Promise<Uint8Array> {
   const site = callSite(decodeSpan);
@@ -437,16 +453,23 @@ function addonSpanJob(job: SpanJob): AddonSpanJob {
   };
 }
 
-function storedBytes(
-  input: Uint8Array | FileBytes,
-): Pick<AddonSpanJob, 'input' | 'fd' | 'offset' | 'length' | 'pinnedInput'> {
+function storedBytes(input: Uint8Array | FileBytes): AddonStoredBytes {
   if (isUint8Array(input)) return { input, pinnedInput: isPinned(input) };
-  const { fd, offset, length } = input;
+  const { fd, offset, length, identity } = input;
   if (fd === undefined) throw invalidArgument('input', 'a Uint8Array or a part of a file', input);
   checkInteger('fd', fd, 0, 2 ** 31 - 1);
   checkInteger('offset', offset, 0);
   checkInteger('length', length, 0);
-  return { input: undefined, fd, offset, length, pinnedInput: false };
+  return {
+    input: undefined,
+    fd,
+    offset,
+    length,
+    fileSize: identity?.size,
+    fileInode: identity?.ino,
+    fileModified: identity?.mtimeNs,
+    pinnedInput: false,
+  };
 }
 
 function allocate(length: number): Uint8Array {

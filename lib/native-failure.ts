@@ -22,6 +22,7 @@ export type NativeCode =
   | 'DIGEST'
   | 'INPUT_SHORT'
   | 'INPUT_READ'
+  | 'INPUT_CHANGED'
   | 'NO_MEMORY'
   | 'MISUSE';
 
@@ -90,6 +91,10 @@ export const NATIVE_FAILURES: Readonly<Record<Exclude<NativeCode, 'ABORTED'>, Fa
   INPUT_READ: {
     code: 'ERR_SOCI_SOURCE_IO',
     message: at => `cannot read the file at ${at}`,
+  },
+  INPUT_CHANGED: {
+    code: 'ERR_SOCI_SOURCE_CHANGED',
+    message: at => `expected the file as it was when it was opened, found it changed, noticed at ${at}`,
   },
   NO_MEMORY: {
     code: 'ERR_SOCI_NO_MEMORY',

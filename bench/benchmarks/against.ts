@@ -13,7 +13,7 @@ import { openRelay } from '../delayed-relay.js';
 import { INDEXED, layoutImage } from '../layout-image.js';
 import type { LinkSpeed } from '../link.js';
 import { type Contest, type Interval, inPairs, intervalOf, type Pair, signTestRank } from '../paired.js';
-import { run, trial } from '../process.js';
+import { type Launcher, ON_ONE_CORE, run, trial } from '../process.js';
 import { type Report, type Row, times } from '../report.js';
 import { median, value } from '../rounds.js';
 import { spanLoop } from '../span-loop.js';
@@ -47,8 +47,8 @@ export async function against({ baseline, pairs, required }: AgainstOptions): Pr
   const remote = await remoteFile(layer);
   try {
     const tasks = { ...(await localTasks(layer)), [remote.name]: remote.parameters };
-    const contests = Object.entries(tasks).map(([name, parameters]): Contest => {
-      const of = (folder: string) => () => trial('against', { ...parameters, package: folder });
+    const contests = Object.entries(tasks).map(([name, { launcher, ...parameters }]): Contest => {
+      const of = (folder: string) => () => trial('against', { ...parameters, package: folder }, launcher);
       return { name, ours: of(ours), theirs: of(theirs) };
     });
     const results = await inPairs(pairs, [...contests, await givenContest(layer)]);
@@ -69,15 +69,20 @@ export async function against({ baseline, pairs, required }: AgainstOptions): Pr
   }
 }
 
-type Parameters = Omit<AgainstParameters, 'package'>;
+interface Parameters extends Omit<AgainstParameters, 'package'> {
+  readonly launcher?: Launcher;
+}
 
 async function localTasks({ path: layer, ztocPath: ztoc }: Layer): Promise<Record<string, Parameters>> {
+  const chunksOfFile: Parameters = { task: 'chunks', from: 'file', layer, ztoc };
   const names = await layoutImage(`names-${MANY_NAMES}`, await manyNamesLayers());
   return {
     'cold single spans': { task: 'spans', layer, ztoc },
     buildZtoc: { task: 'build', layer },
     createTarStream: { task: 'stream', layer, ztoc },
     tarChunks: { task: 'chunks', layer, ztoc },
+    'tarChunks of a file': chunksOfFile,
+    'tarChunks of a file, one core': { ...chunksOfFile, launcher: ON_ONE_CORE },
     [`merging ${MANY_NAMES.toLocaleString('en')} names`]: {
       task: 'image',
       reference: `oci:${names}:${INDEXED}`,

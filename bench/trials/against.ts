@@ -16,6 +16,8 @@ export interface AgainstParameters {
   /** A gzip layer and its ztoc; of 'image' no such thing. */
   readonly layer?: string;
   readonly ztoc?: string;
+  /** Of 'stream' and 'chunks': where the layer is read from. Default: memory. */
+  readonly from?: 'memory' | 'file';
   /** Of 'image': where it is, and the file to read. */
   readonly reference?: string;
   readonly path?: string;
@@ -83,7 +85,7 @@ const TASKS: Readonly<Record<AgainstParameters['task'], Task>> = {
   stream: {
     passes: 2,
     run: async (library, parameters) => {
-      const layer = await layerInMemory(library, parameters);
+      const layer = await opened(library, parameters);
       return () => bytesOf(layer.createTarStream());
     },
   },
@@ -91,7 +93,7 @@ const TASKS: Readonly<Record<AgainstParameters['task'], Task>> = {
   chunks: {
     passes: 2,
     run: async (library, parameters) => {
-      const layer = await layerInMemory(library, parameters);
+      const layer = await opened(library, parameters);
       return () => bytesOf(layer.tarChunks());
     },
   },
@@ -111,8 +113,10 @@ const TASKS: Readonly<Record<AgainstParameters['task'], Task>> = {
   },
 };
 
-function layerInMemory({ BufferSource, openLayer }: Library, { layer = '', ztoc = '' }: AgainstParameters) {
-  return openLayer(new BufferSource(readFileSync(layer)), readFileSync(ztoc));
+async function opened(library: Library, { layer = '', ztoc = '', from }: AgainstParameters) {
+  const { BufferSource, FileSource, openLayer } = library;
+  const source = from === 'file' ? await FileSource.open(layer) : new BufferSource(readFileSync(layer));
+  return await openLayer(source, readFileSync(ztoc), { closeSource: true });
 }
 
 async function bytesOf(chunks: AsyncIterable<Uint8Array>): Promise<number> {

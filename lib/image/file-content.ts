@@ -101,7 +101,7 @@ export class FileContent {
     return {
       start,
       end,
-      threads: this.#layer.threads,
+      ...this.#layer.pace,
       read: (from, to, signal) => this.readRange({ start: from, endExclusive: to, signal }),
       pieceEnd: (from, bytes) => this.#layer.pieceEnd(this.#entry, { start: from, end }, bytes),
     };

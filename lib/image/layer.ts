@@ -14,7 +14,6 @@ import type { AbortableOptions, RangeSource } from '../source/range-source.js';
 import { defaultContext, type ReadContext } from '../span/read-context.js';
 import type { ReadStats } from '../span/read-record.js';
 import type { ReadPlan, WindowVerification } from '../span/reader.js';
-import { PassMemory } from '../span/reused-memory.js';
 import type { TocEntry } from '../tar/entry.js';
 import { buildTreeSync, DEFAULT_MAX_NAMES } from '../tree/build-tree.js';
 import type { FileTree } from '../tree/file-tree.js';
@@ -222,12 +221,12 @@ export class Layer {
     checkOptions('createTarStream', options, RANGE);
     return new FileStream(() => {
       this.#checkOpen();
-      const { tar, threads } = this.#entries;
+      const { tar, pace } = this.#entries;
       const { start, end } = clampRange(tar.size, options);
       return {
         start,
         end,
-        threads,
+        ...pace,
         read: (from, to, signal) => tar.take(from, to, { signal }),
         pieceEnd: (from, bytes) => tar.pieceEnd(from, end, bytes),
       };
@@ -236,8 +235,8 @@ export class Layer {
 
   /**
    * The same bytes in chunks of about a span, the fastest way through a layer:
-   * each chunk is lent, and valid only until the next one is asked for. Its
-   * memory cannot be transferred. Leaving the loop ends what is under way.
+   * each chunk is lent, and valid only until the next one is asked for: then it
+   * may become empty. Its memory cannot be transferred. Leaving the loop ends what is under way.
    *
    * @throws what reading spans throws (see SpanReader); the signal's reason
    */
@@ -245,13 +244,13 @@ export class Layer {
     checkOptions('tarChunks', options, RANGE);
     return lentChunks(() => {
       this.#checkOpen();
-      const { tar, threads } = this.#entries;
+      const { tar, pace } = this.#entries;
       const { start, end } = clampRange(tar.size, options);
-      const memory = new PassMemory();
+      const memory = tar.passMemory();
       return {
         start,
         end,
-        threads,
+        ...pace,
         read: (from, to, signal) => tar.lend(from, to, memory, { signal }),
         pieceEnd: (from, bytes) => tar.pieceEnd(from, end, bytes),
       };

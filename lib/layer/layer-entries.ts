@@ -13,6 +13,7 @@ import type { TocEntry } from '../tar/entry.js';
 import type { Ztoc } from '../ztoc/ztoc.js';
 import type { FileRange } from './file-range.js';
 import { HeaderCheck } from './header-check.js';
+import type { PiecewiseFile } from './read-ahead.js';
 import type { SparseMap } from './sparse-map.js';
 
 /** What a layer is read from. */
@@ -60,9 +61,9 @@ export class LayerEntries {
     return this.tar.stats;
   }
 
-  /** Threads that decode: so many pieces of a stream are under way beside the one that is used. */
-  get threads(): number {
-    return this.#context.settings.decodeConcurrency;
+  /** What reading ahead goes by. */
+  get pace(): Pick<PiecewiseFile<unknown>, 'threads' | 'requested'> {
+    return { threads: this.#context.settings.decodeConcurrency, requested: this.tar.requested };
   }
 
   /** Bytes of a file. */

@@ -3,15 +3,28 @@
  * time, the next ones being fetched and decoded on all threads that decode
  * while these are used, in a few pieces of bounded size however long it is.
  */
-/** Decoded bytes of a piece after the first: two spans of the usual 4 MiB and a bit. A single span may be more. */
-const PIECE_BYTES = 10 * 1024 * 1024;
+const MIB = 1024 * 1024;
+
+/** Decoded bytes of a piece after the first, of which a single span may have more, and the pieces for each thread. */
+interface Pieces {
+  readonly bytes: number;
+  readonly perThread: number;
+}
+
+/** A span of the usual 4 MiB and a bit: one for a thread to work on, and one that it begins at once after that. */
+const SMALL: Pieces = { bytes: 5 * MIB, perThread: 2 };
+
+/** Two such spans, which one request asks for. */
+const JOINED: Pieces = { bytes: 10 * MIB, perThread: 1 };
 
 /** What is read ahead. Offsets are its own. */
 export interface PiecewiseFile<T> {
   readonly start: number;
   readonly end: number;
-  /** Threads that decode: so many pieces are under way beside the one that is used. */
+  /** Threads that decode: for each of them, two spans are under way beside what is used. */
   readonly threads: number;
+  /** Whether a piece costs a request, so that fewer are better. */
+  readonly requested: boolean;
   /** All of a piece, or parts of it that follow each other: each is used as soon as it and those before it are there. */
   read(start: number, end: number, signal: AbortSignal): Promise<T> | readonly Promise<T>[];
   /** Where a piece from `start` of about `bytes` bytes ends, so that no span is divided. */
@@ -45,12 +58,12 @@ export class ReadAhead<T> {
   }
 
   #fetchAhead(): void {
-    const { start, end, threads } = this.#file;
-    // One that is being used, and one for each thread: two spans, the second of which follows at once.
-    const most = 1 + threads;
+    const { start, end, threads, requested } = this.#file;
+    const { bytes, perThread } = requested ? JOINED : SMALL;
+    const most = 1 + perThread * threads;
     while (this.#next < end && this.#pieces.length < most) {
       // The first piece is one span, so that the first byte does not wait for more than it needs.
-      const pieceEnd = this.#file.pieceEnd(this.#next, this.#next === start ? 0 : PIECE_BYTES);
+      const pieceEnd = this.#file.pieceEnd(this.#next, this.#next === start ? 0 : bytes);
       const parts = [this.#file.read(this.#next, pieceEnd, this.#signal)].flat();
       // Whoever comes to a part gets its error; when reading ends before, nobody does.
       for (const part of parts) part.catch(() => {});

@@ -39,6 +39,7 @@ export interface SpanFetchEvent {
   readonly offset: number;
   /** Bytes asked for. */
   readonly bytes: number;
+  /** Of a file, which is read by the jobs that decode: until the last of them has ended. */
   readonly ms: number;
   /** Whether they arrived; an aborted read has not. */
   readonly outcome: 'fetched' | 'failed';

@@ -1,11 +1,14 @@
 /** A part of another source as a source of its own: a blob inside an archive. */
 import { checkByteRange, closedError } from '../source/byte-range.js';
+import { type FileLender, LEND_FILE } from '../source/lent-file.js';
 import { FilledSource, type RangeSource, type ReadOptions } from '../source/range-source.js';
 
 export class SliceSource extends FilledSource {
   readonly size: number;
   readonly name: string;
   readonly ownMemory: boolean;
+  /** @internal */
+  readonly [LEND_FILE]: FileLender | undefined;
   readonly #source: RangeSource;
   readonly #start: number;
   #closed = false;
@@ -18,6 +21,13 @@ export class SliceSource extends FilledSource {
     this.#start = start;
     this.name = name;
     this.size = size;
+    const lend = source[LEND_FILE];
+    this[LEND_FILE] =
+      lend &&
+      (async (offset, length, read, options) => {
+        this.#check(offset, length);
+        return await lend(start + offset, length, read, options);
+      });
   }
 
   override async read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array> {

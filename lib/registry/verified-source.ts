@@ -3,6 +3,7 @@
  * blob: the end is only reported if the digest is right. Range reads pass
  * through; their reader has span digests for that.
  */
+import { type FileLender, LEND_FILE } from '../source/lent-file.js';
 import type { RangeSource, ReadOptions } from '../source/range-source.js';
 import type { Descriptor } from './descriptor.js';
 import { ContentVerifier, hashFor } from './digest.js';
@@ -11,6 +12,8 @@ export class VerifiedSource implements RangeSource {
   readonly size: number;
   readonly name: string;
   readonly ownMemory: boolean;
+  /** @internal */
+  readonly [LEND_FILE]: FileLender | undefined;
   readonly #source: RangeSource;
   readonly #digest: string;
 
@@ -23,6 +26,7 @@ export class VerifiedSource implements RangeSource {
     this.name = source.name;
     this.size = descriptor.size;
     this.ownMemory = source.ownMemory === true;
+    this[LEND_FILE] = source[LEND_FILE];
   }
 
   readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {

@@ -2,30 +2,28 @@
  * A regular file, read with positioned reads on one handle. The handle pins the
  * inode, so a file that is replaced by rename stays readable; one that is
  * written in place is noticed by its size and modification time after every
- * read, before the bytes are handed on.
+ * read, before the bytes are handed on. Whoever reads by the descriptor itself
+ * is held to the same.
  */
 import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { getSystemErrorMap } from 'node:util';
 import { checkOptions } from '../arguments.js';
 import { SociError } from '../errors.js';
 import { checkByteRange, closedError } from './byte-range.js';
+import { type FileIdentity, type FileLender, type FilePart, LEND_FILE } from './lent-file.js';
 import { ABORTABLE_NAMES, type AbortableOptions, FilledSource, type ReadOptions } from './range-source.js';
 
 /** One pread at most: bounds how long an aborted read goes on. */
 const READ_SLICE = 4 * 1024 * 1024;
-
-interface FileIdentity {
-  readonly size: bigint;
-  /** Undefined where it means something else. */
-  readonly mtimeNs: bigint | undefined;
-  readonly ino: bigint;
-}
 
 export class FileSource extends FilledSource {
   readonly size: number;
   readonly name: string;
   readonly #handle: FileHandle;
   readonly #identity: FileIdentity;
+  /** Those who read by the descriptor. */
+  readonly #borrowers = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
   private constructor(path: string, handle: FileHandle, identity: FileIdentity) {
@@ -92,19 +90,53 @@ export class FileSource extends FilledSource {
     }
     await this.#checkUnchanged();
     this.#check(options.signal);
-    if (filled < length) {
-      throw new SociError(
-        'ERR_SOCI_SOURCE_SHORT',
-        `${this.name}: expected ${length} bytes at offset ${offset}, the file gave ${filled}`,
-        { data: { name: this.name, offset, length, received: filled } },
-      );
-    }
+    if (filled < length) throw this.#shortError(offset, length, filled);
   }
+
+  /** @internal */
+  readonly [LEND_FILE]: FileLender = async (offset, length, read, { signal } = {}) => {
+    this.#check(signal);
+    checkByteRange(this.name, this.size, offset, length);
+    const part = { fd: this.#handle.fd, offset, length, identity: this.#identity };
+    const reading = read(part);
+    this.#borrowers.add(reading);
+    try {
+      const result = await reading;
+      this.#check(signal);
+      return result;
+    } catch (error) {
+      this.#check(signal);
+      throw await this.#borrowersError(error, part);
+    } finally {
+      this.#borrowers.delete(reading);
+    }
+  };
 
   /** Resolves when reads under way, which reject with ERR_SOCI_CLOSED, have let go of the handle. */
   close(): Promise<void> {
-    this.#closing ??= this.#handle.close();
+    this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await Promise.allSettled(this.#borrowers);
+    await this.#handle.close();
+  }
+
+  /** What is to be said of a failure of one who read by the descriptor. */
+  async #borrowersError(error: unknown, { offset, length }: FilePart): Promise<unknown> {
+    if (!(error instanceof SociError)) return error;
+    switch (error.code) {
+      case 'ERR_SOCI_SOURCE_CHANGED':
+        await this.#checkUnchanged();
+        return this.#changedError('it was written to while it was read', this.size);
+      case 'ERR_SOCI_SOURCE_SHORT':
+        return this.#shortError(offset, length, Number(error.data['offset']));
+      case 'ERR_SOCI_SOURCE_IO':
+        return ioError(this.name, 'read', systemError(String(error.data['reason']), 'read'));
+      default:
+        return error;
+    }
   }
 
   #check(signal: AbortSignal | undefined): void {
@@ -135,14 +167,30 @@ export class FileSource extends FilledSource {
     if (now.size === was.size && sameTime && now.ino === was.ino) return;
     const what =
       now.size === was.size ? 'its modification time differs' : `it had ${was.size} bytes, now ${now.size}`;
-    throw new SociError(
+    throw this.#changedError(what, Number(now.size));
+  }
+
+  #changedError(what: string, size: number): SociError {
+    return new SociError(
       'ERR_SOCI_SOURCE_CHANGED',
       `${this.name}: the file changed since it was opened: ${what}`,
-      {
-        data: { name: this.name, expectedSize: Number(was.size), size: Number(now.size) },
-      },
+      { data: { name: this.name, expectedSize: this.size, size } },
     );
   }
+
+  #shortError(offset: number, length: number, received: number): SociError {
+    return new SociError(
+      'ERR_SOCI_SOURCE_SHORT',
+      `${this.name}: expected ${length} bytes at offset ${offset}, the file gave ${received}`,
+      { data: { name: this.name, offset, length, received } },
+    );
+  }
+}
+
+/** What Node would throw for a system call that failed with the error of this name. */
+function systemError(code: string, syscall: string): NodeJS.ErrnoException {
+  const [, text = ''] = [...getSystemErrorMap().values()].find(([name]) => name === code) ?? [];
+  return Object.assign(new Error(`${code}: ${text}, ${syscall}`), { code, syscall });
 }
 
 function ioError(path: string, syscall: string, cause: unknown): SociError {

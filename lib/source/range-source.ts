@@ -4,6 +4,7 @@
  */
 import type { OptionNames } from '../arguments.js';
 import { allocateExactly, checkByteRange } from './byte-range.js';
+import type { FileLender, LEND_FILE } from './lent-file.js';
 
 export interface AbortableOptions {
   readonly signal?: AbortSignal | undefined;
@@ -32,6 +33,9 @@ export interface RangeSource {
 
   /** Whether `read` gives memory that the source has anyway, which `readInto` could only copy. Default: no. */
   readonly ownMemory?: boolean;
+
+  /** @internal Only where reading the file itself is as good as `readInto`. */
+  readonly [LEND_FILE]?: FileLender | undefined;
 
   /**
    * Fills all of `target` from `offset` (in bytes of the stored, i.e. compressed, object). Once it has settled

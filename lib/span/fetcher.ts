@@ -4,6 +4,7 @@
  */
 import { abortable } from '../async/abortable.js';
 import { SociError } from '../errors.js';
+import { type FileLender, LEND_FILE } from '../source/lent-file.js';
 import type { Lane, RangeSource } from '../source/range-source.js';
 import type { ReadRecord } from './read-record.js';
 import type { ReusedMemory } from './reused-memory.js';
@@ -27,12 +28,26 @@ export class Fetcher {
     this.#record = record;
   }
 
+  /** Lends the layer to jobs that read it themselves; undefined where they cannot. */
+  get lend(): FileLender | undefined {
+    return this.#source[LEND_FILE];
+  }
+
+  /** Begins to count what jobs read of [start, end) by themselves; call what is returned when it is over. */
+  countRead(start: number, end: number, lane: Lane): (outcome: 'fetched' | 'failed') => void {
+    this.#record.requested();
+    const began = performance.now();
+    return outcome => {
+      const ms = performance.now() - began;
+      this.#record.fetched({ lane, offset: start, bytes: end - start, ms, outcome });
+    };
+  }
+
   /** The bytes [start, end) of the layer. */
   async fetch(start: number, end: number, options: FetchOptions): Promise<Uint8Array> {
     const { signal, lane } = options;
     signal.throwIfAborted();
-    this.#record.requested();
-    const began = performance.now();
+    const over = this.countRead(start, end, lane);
     let outcome: 'fetched' | 'failed' = 'failed';
     try {
       const bytes = await abortable(this.#read(start, end, options), signal);
@@ -46,8 +61,7 @@ export class Fetcher {
       outcome = 'fetched';
       return bytes;
     } finally {
-      const ms = performance.now() - began;
-      this.#record.fetched({ lane, offset: start, bytes: end - start, ms, outcome });
+      over(outcome);
     }
   }
 

@@ -9,6 +9,7 @@ import { setDecodeConcurrency } from '../binding.js';
 import { TemporarySpace } from '../files/temporary-file.js';
 import { DecodePool } from './decode-pool.js';
 import { MemoryBudget } from './memory-budget.js';
+import { ReusedMemory } from './reused-memory.js';
 import { changedSettings, DEFAULT_SETTINGS, type Settings } from './settings.js';
 import { SpanCache } from './span-cache.js';
 
@@ -22,6 +23,8 @@ export class ReadContext {
   readonly cache: SpanCache;
   /** @internal */
   readonly memory: MemoryBudget;
+  /** @internal Of passes, one after the other and side by side. */
+  readonly lent: ReusedMemory = ReusedMemory.pinned(() => this.#settings.memoryBytes);
   /** @internal */
   readonly temporary = new TemporarySpace(() => this.#settings);
   readonly #parts = new Map<new () => object, object>();
@@ -77,6 +80,7 @@ export class ReadContext {
     const parts: Partial<{ close(): Promise<void> }>[] = [...this.#parts.values()];
     this.#parts.clear();
     this.cache.clear();
+    this.lent.clear();
     await Promise.all(parts.map(part => part.close?.()));
   }
 

@@ -9,6 +9,7 @@ import { checkChoice, checkOptions, type OptionNames } from '../arguments.js';
 import { AbortScope } from '../async/abort-scope.js';
 import type { SharedWork } from '../async/shared-work.js';
 import { invalidValues, SociError } from '../errors.js';
+import { BufferSource } from '../source/buffer-source.js';
 import { completeSource, type GivenSource } from '../source/given-source.js';
 import type { Lane, ReadOptions } from '../source/range-source.js';
 import { Chain } from './chain.js';
@@ -24,7 +25,7 @@ import { ProvenBlocks } from './proven-blocks.js';
 import { defaultContext, type ReadContext } from './read-context.js';
 import type { ReadPart } from './read-part.js';
 import { ReadRecord, type ReadStats } from './read-record.js';
-import type { PassMemory } from './reused-memory.js';
+import { PassMemory } from './reused-memory.js';
 import { SpanLoader } from './span-loader.js';
 import { decodedLength, type SpanTable } from './span-table.js';
 
@@ -44,7 +45,7 @@ export interface SpanReaderOptions {
 
 const READER_OPTIONS: OptionNames<SpanReaderOptions> = { context: true, verifyWindows: true };
 
-/** Bytes that are the caller's until it releases them, which it does at most once. */
+/** Bytes that are the caller's until it releases them, which it does at most once. They may be empty after that. */
 export interface LentBytes {
   readonly bytes: Uint8Array;
   readonly release: () => void;
@@ -68,6 +69,7 @@ export class SpanReader {
   readonly #planner: Planner;
   readonly #planned: PlannedReadOptions;
   readonly #reads = new AbortScope();
+  readonly #requested: boolean;
   /** Set once the ztoc has been caught lying: nothing it says is used after that. */
   #forged: SociError | undefined;
   #closing: Promise<void> | undefined;
@@ -89,6 +91,7 @@ export class SpanReader {
     this.#record = record;
     this.#layer = new LayerSpans({ name: source.name, table, context, record, proven });
     const fetcher = new Fetcher(source, record);
+    this.#requested = fetcher.lend === undefined && !(source instanceof BufferSource);
     this.#huge = new HugeSpans(this.#layer, fetcher);
     this.#loader = new SpanLoader(this.#layer, fetcher);
     this.#planner = new Planner(this.#layer, this.#loader, this.#huge);
@@ -109,6 +112,11 @@ export class SpanReader {
     // A last span that begins beyond the end of the archive is empty, but the one before it reaches up to there.
     const { spanCount } = this.#table;
     return spanCount === 0 ? 0 : this.#table.span(spanCount - 1).uncompressedEnd;
+  }
+
+  /** Whether the layer's bytes have to be asked for, as against: lie in a file or in memory. */
+  get requested(): boolean {
+    return this.#requested;
   }
 
   /** A snapshot of what reading has cost so far. */
@@ -174,6 +182,11 @@ export class SpanReader {
    */
   take(start: number, end: number, options: ReadOptions = {}): Promise<Uint8Array>[] {
     return this.#pass(start, end, 'hand on', options).map(async part => (await part).bytes);
+  }
+
+  /** Memory for one pass with `lend`. */
+  passMemory(): PassMemory {
+    return new PassMemory(this.#layer.context.lent);
   }
 
   /** As `take`, but of `memory`, to which each part goes back when it is released. */

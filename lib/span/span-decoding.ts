@@ -4,6 +4,7 @@
  * where it is not.
  */
 import { SociError, type SociErrorOptions } from '../errors.js';
+import type { FileLender, FilePart } from '../source/lent-file.js';
 import type { Work } from './lanes.js';
 import type { LayerSpans } from './layer-spans.js';
 import { memoryFeed, SlicedDecoder } from './sliced-decoder.js';
@@ -14,14 +15,16 @@ import { checkSpanDigest } from './verified-fetch.js';
 /** A span of up to this many bytes, compressed and decoded, is one job: about 20 ms. */
 const ONE_JOB_BYTES = 8 * 1024 * 1024;
 
-/** Whether the addon copies all of a span's input when it is asked to decode it. */
+/** Whether a span is decoded in one job, which has a copy of its own of all of the span's input. */
 export function isOneJob(span: Span): boolean {
   return Math.max(compressedLength(span), decodedLength(span)) <= ONE_JOB_BYTES;
 }
 
 export interface SpanDecodingOptions extends Work {
-  /** What to decode into, of the span's length; long spans that are only copied do without. */
-  readonly memory?: Uint8Array | undefined;
+  /**
+   * Gives what to decode into, of the span's length, when decoding begins; long spans that are only copied do without.
+   */
+  readonly memory?: (() => Uint8Array | undefined) | undefined;
   /** Whether it is one of many that nobody waits for in particular. */
   readonly bulk?: boolean | undefined;
 }
@@ -39,14 +42,10 @@ export async function decodeWholeSpan(
   const length = decodedLength(span);
   try {
     if (input.length <= ONE_JOB_BYTES && length <= ONE_JOB_BYTES) {
-      const job = {
-        input,
-        digest: digestBytes(span.digest),
-        digestOffset,
-        output: memory ?? length,
-        bulk,
-      };
-      return await context.decoding.run(() => start.decode(job, { signal }), { signal, urgency });
+      const digest = digestBytes(span.digest);
+      const job = (): Promise<Uint8Array> =>
+        start.decode({ input, digest, digestOffset, output: memory?.() ?? length, bulk }, { signal });
+      return await context.decoding.run(job, { signal, urgency });
     }
     if (start.open === undefined) {
       // A copy (a Buffer's slice is none), checked itself: the source may have lent its own memory.
@@ -55,7 +54,7 @@ export async function decodeWholeSpan(
       return copy.subarray(0, length);
     }
     await checkSpanDigest(name, span, input.subarray(digestOffset));
-    const output = memory ?? new Uint8Array(length);
+    const output = memory?.() ?? new Uint8Array(length);
     const decoder = new SlicedDecoder(context.decoding, start.open(), memoryFeed(input));
     await decoder.fill(output, { signal, urgency });
     signal.throwIfAborted();
@@ -66,6 +65,34 @@ export async function decodeWholeSpan(
     }
     throw signal.aborted ? signal.reason : inSpan(name, span, error);
   }
+}
+
+/**
+ * As `decodeWholeSpan`, of one job, which reads the span's bytes itself.
+ *
+ * @throws SociError ERR_SOCI_SPAN_DIGEST, without what was found instead
+ */
+export async function decodeSpanInFile(
+  layer: LayerSpans,
+  span: Span,
+  lend: FileLender,
+  { signal, urgency, memory, bulk }: SpanDecodingOptions,
+): Promise<Uint8Array> {
+  const { table, name, context } = layer;
+  const from = table.fetchStart(span.index);
+  const start = table.spanStart(span.index, context.settings.engine);
+  const digest = digestBytes(span.digest);
+  const digestOffset = span.compressedStart - from;
+  const decode = async (input: FilePart): Promise<Uint8Array> => {
+    try {
+      const output = memory?.() ?? decodedLength(span);
+      return await start.decode({ input, digest, digestOffset, output, bulk }, { signal });
+    } catch (error) {
+      throw signal.aborted ? signal.reason : inSpan(name, span, error);
+    }
+  };
+  const job = () => lend(from, span.compressedEnd - from, decode, { signal });
+  return await context.decoding.run(job, { signal, urgency });
 }
 
 /** `error` with the span it happened in; what is not about decoding is passed on as it is. */

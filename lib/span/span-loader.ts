@@ -9,10 +9,10 @@ import type { Fetcher } from './fetcher.js';
 import { Urgency } from './lanes.js';
 import type { LayerSpans } from './layer-spans.js';
 import type { Lease } from './memory-budget.js';
-import { runRange } from './plan.js';
 import type { ReusedMemory, SpanBlock } from './reused-memory.js';
-import { decodeWholeSpan, isOneJob, type SpanDecodingOptions } from './span-decoding.js';
+import { decodeWholeSpan, type SpanDecodingOptions } from './span-decoding.js';
 import { decodedLength, type Span } from './span-table.js';
+import { type StoredRun, storedRun } from './stored-run.js';
 import { UrgentWork } from './urgent-work.js';
 import { verifiedFetch } from './verified-fetch.js';
 import { checkNextWindow } from './windows.js';
@@ -59,30 +59,25 @@ export class SpanLoader {
   /** Fetches neighbouring spans, none of which is under way, in one request and decodes each. */
   load(first: number, end: number, { use, lane }: LoadOptions): SharedWork<Uint8Array>[] {
     const { table, context } = this.#layer;
-    const range = runRange(table, first, end);
-    const spans = Array.from({ length: end - first }, (_, i) => table.span(first + i));
+    const spans: [Span, ...Span[]] = [table.span(first)];
+    while (spans.length < end - first) spans.push(table.span(first + spans.length));
     const decoded = spans.reduce((sum, span) => sum + decodedLength(span), 0);
     const lent = typeof use === 'object' ? use : undefined;
-    // A longer span is read again after its digest was checked, when a source that writes late could change it.
-    const memory = spans.every(isOneJob) ? lent?.requests : undefined;
+    const run = storedRun(this.#layer, this.#fetcher, spans, lent?.requests);
     const urgency = new Urgency(lane);
     let lease: Lease | undefined;
-    const fetched = new SharedWork(async signal => {
-      lease = await context.memory.acquire(range.end - range.start + decoded, { signal, urgency });
-      return this.#fetcher.fetch(range.start, range.end, { signal, lane: urgency.lane, memory });
+    const begun = new SharedWork(async signal => {
+      lease = await context.memory.acquire(run.length + decoded, { signal, urgency });
+      await run.begin({ signal, urgency });
     });
     const works = spans.map(span =>
       this.#inFlight.start(span.index, urgency, async work => {
         try {
-          const run = await fetched.wait(work.signal);
-          const input = run.subarray(
-            table.fetchStart(span.index) - range.start,
-            span.compressedEnd - range.start,
-          );
-          const room = lent?.block.part(span.index - first);
+          await begun.wait(work.signal);
+          const memory = lent && (() => lent.block.part(span.index - first));
           // A pass over the layer, or what nobody waits for yet.
           const bulk = use !== 'keep' || urgency.lane !== 'demand';
-          const output = await this.#decode(span, input, { ...work, memory: room, bulk });
+          const output = await this.#decode(span, run, { ...work, memory, bulk });
           if (use === 'keep') context.cache.set(this.#layer.key(span.index), output);
           return output;
         } finally {
@@ -91,20 +86,20 @@ export class SpanLoader {
       }),
     );
     this.#inFlight.track(
-      Promise.all([fetched, ...works].map(work => work.finished())).then(([run]) => {
+      Promise.all([begun, ...works].map(work => work.finished())).then(() => {
         lease?.release();
-        if (run !== undefined) memory?.giveBack(run);
+        run.end();
       }),
     );
     return works;
   }
 
-  async #decode(span: Span, input: Uint8Array, options: SpanDecodingOptions): Promise<Uint8Array> {
+  async #decode(span: Span, run: StoredRun, options: SpanDecodingOptions): Promise<Uint8Array> {
     const { name, table, record, proven } = this.#layer;
     const began = performance.now();
     const output = await verifiedFetch(record, async which => {
       const { signal, urgency } = options;
-      if (which === 'first') return decodeWholeSpan(this.#layer, span, input, options);
+      if (which === 'first') return run.decode(span, options);
       const from = table.fetchStart(span.index);
       const again = { signal, lane: urgency.lane };
       const bytes = await this.#fetcher.fetch(from, span.compressedEnd, again);

@@ -72,6 +72,24 @@ bool Arguments::ReadBool(Napi::Value value, const char* name) {
   return false;
 }
 
+uint64_t Arguments::ReadUint64(Napi::Value value, const char* name) {
+  if (!ok_) return 0;
+  bool fits = false;
+  const uint64_t number =
+      value.IsBigInt() ? value.As<Napi::BigInt>().Uint64Value(&fits) : 0;
+  if (!fits) Expected("a bigint of 0 to 2^64-1", name);
+  return number;
+}
+
+int64_t Arguments::ReadInt64(Napi::Value value, const char* name) {
+  if (!ok_) return 0;
+  bool fits = false;
+  const int64_t number =
+      value.IsBigInt() ? value.As<Napi::BigInt>().Int64Value(&fits) : 0;
+  if (!fits) Expected("a bigint of -2^63 to 2^63-1", name);
+  return number;
+}
+
 Engine Arguments::ReadEngine(Napi::Value value) {
   if (!ok_) return Engine::kFast;
   const std::string name =

@@ -37,6 +37,9 @@ class Arguments {
   // An integer of 0..2^53-1.
   uint64_t ReadOffset(Napi::Value value, const char* name);
   bool ReadBool(Napi::Value value, const char* name);
+  // Bigints that fit.
+  uint64_t ReadUint64(Napi::Value value, const char* name);
+  int64_t ReadInt64(Napi::Value value, const char* name);
   Engine ReadEngine(Napi::Value value);
 
   static bool IsOffset(double number);

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <optional>
 #include <utility>
 
 #include "addon/abort_flag.h"
@@ -34,6 +35,7 @@ struct SpanArguments {
   int fd = -1;
   uint64_t offset = 0;
   size_t length = 0;
+  std::optional<FileIdentity> was;
   bool pinned_input = false;
   bool pinned_output = false;
   bool resizable_output = false;
@@ -55,6 +57,9 @@ struct SpanArguments {
     const Napi::Value file = get("fd");
     const Napi::Value at = get("offset");
     const Napi::Value size = get("length");
+    const Napi::Value file_size = get("fileSize");
+    const Napi::Value inode = get("fileInode");
+    const Napi::Value modified = get("fileModified");
     const Napi::Value pinned_in = get("pinnedInput");
     const Napi::Value target = get("output");
     const Napi::Value pinned_out = get("pinnedOutput");
@@ -76,6 +81,14 @@ struct SpanArguments {
       fd = static_cast<int>(number);
       offset = read->ReadOffset(at, "offset");
       length = static_cast<size_t>(read->ReadOffset(size, "length"));
+      if (!file_size.IsUndefined()) {
+        was.emplace();
+        was->size = read->ReadUint64(file_size, "fileSize");
+        was->inode = read->ReadUint64(inode, "fileInode");
+        if (!modified.IsUndefined()) {
+          was->modified_ns = read->ReadInt64(modified, "fileModified");
+        }
+      }
     }
     pinned_input = read->ReadBool(pinned_in, "pinnedInput");
     output = read->ReadBytes(target, "output");
@@ -130,7 +143,8 @@ Status DecodeJob::Own(const SpanArguments& arguments) {
     // number.
     fd_ = fcntl(arguments.fd, F_DUPFD_CLOEXEC, 0);
     if (fd_ < 0) return Status::System(Code::kInputRead, errno, 0);
-    span_.stored = StoredBytes::InFile(fd_, arguments.offset, stored);
+    span_.stored =
+        StoredBytes::InFile(fd_, arguments.offset, stored, arguments.was);
   } else if (in_place) {
     span_.stored =
         StoredBytes::InMemory(arguments.input.data, arguments.input.size);

@@ -51,7 +51,8 @@ class DecodeJob final : public PoolJob, private OutputProgress {
 };
 
 // decodeSpan(job, abortFlag | undefined): Promise<undefined>. `job` has codec,
-// input or (fd, offset, length), digest, digestOffset, output, and how the span
+// input or (fd, offset, length) and what the file was (fileSize, fileInode,
+// fileModified) or undefined, digest, digestOffset, output, and how the span
 // starts, for 'gzip'. With pinnedInput or pinnedOutput the job works on that
 // array in place: script must not be able to detach its buffer before the
 // promise is settled (see pool_job.h). Any other output is copied to, most of

@@ -38,6 +38,8 @@ const char* CodeName(Code code) {
       return "INPUT_SHORT";
     case Code::kInputRead:
       return "INPUT_READ";
+    case Code::kInputChanged:
+      return "INPUT_CHANGED";
     case Code::kNoMemory:
       return "NO_MEMORY";
     case Code::kMisuse:

@@ -25,6 +25,7 @@ enum class Code : uint8_t {
   kDigest,          // SHA-256 differs from the expected digest
   kInputShort,      // the file that holds the input ends too early
   kInputRead,       // the file that holds the input cannot be read
+  kInputChanged,    // the file that holds the input is not as it was opened
   kNoMemory,        // an allocation failed
   kMisuse,          // a call in the wrong state
 };

@@ -1,5 +1,6 @@
 #include "verified_span.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,11 +10,21 @@
 namespace soci {
 namespace {
 
-constexpr size_t kHashStep = 65536;            // between two looks at the flag
-constexpr size_t kReadStep = size_t{1} << 20;  // of one pread
+// Between two looks at the flag, and of one pread: bytes are hashed while they
+// are still in the processor's cache.
+constexpr size_t kStep = size_t{256} << 10;
 
 bool Raised(const std::atomic<bool>* abort) {
   return abort != nullptr && abort->load(std::memory_order_relaxed);
+}
+
+int64_t ModifiedNs(const struct stat& file) {
+#ifdef __APPLE__
+  const timespec& modified = file.st_mtimespec;
+#else
+  const timespec& modified = file.st_mtim;
+#endif
+  return int64_t{modified.tv_sec} * 1000000000 + modified.tv_nsec;
 }
 
 }  // namespace
@@ -25,27 +36,51 @@ StoredBytes StoredBytes::InMemory(const uint8_t* data, size_t size) {
   return stored;
 }
 
-StoredBytes StoredBytes::InFile(int fd, uint64_t offset, size_t size) {
+StoredBytes StoredBytes::InFile(int fd, uint64_t offset, size_t size,
+                                const std::optional<FileIdentity>& was) {
   StoredBytes stored;
   stored.fd_ = fd;
   stored.offset_ = offset;
   stored.size_ = size;
+  stored.was_ = was;
   return stored;
 }
 
-Status StoredBytes::Load(uint8_t* room, const std::atomic<bool>* abort,
+Status StoredBytes::Load(uint8_t* room, const StoredHash& hash,
+                         const std::atomic<bool>* abort,
                          const uint8_t** bytes) const {
   *bytes = data_ == nullptr ? room : data_;
-  if (data_ != nullptr) return Status::Ok();
-  for (size_t at = 0; at < size_;) {
+  if (data_ != nullptr && hash.hash == nullptr) return Status::Ok();
+  size_t at = 0;
+  while (at < size_) {
     if (Raised(abort)) return Status::At(Code::kAborted, at);
-    const ssize_t count = pread(fd_, room + at, std::min(kReadStep, size_ - at),
-                                static_cast<off_t>(offset_ + at));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return Status::System(Code::kInputRead, errno, at);
-    if (count == 0) return Status::At(Code::kInputShort, at);
-    at += static_cast<size_t>(count);
+    size_t count = std::min(kStep, size_ - at);
+    if (data_ == nullptr) {
+      const Status status = Read(room, count, at, &count);
+      if (!status.ok()) return status;
+      if (count == 0) break;
+    }
+    const size_t end = at + count;
+    const size_t from = std::max(at, hash.offset);
+    if (hash.hash != nullptr && from < end) {
+      hash.hash->Update(*bytes + from, end - from);
+    }
+    at = end;
   }
+  const Status unchanged = CheckUnchanged(at);
+  if (!unchanged.ok() || at == size_) return unchanged;
+  return Status::At(Code::kInputShort, at);
+}
+
+// At most `size` bytes from `at` on; *count is 0 at the end of the file.
+Status StoredBytes::Read(uint8_t* room, size_t size, size_t at,
+                         size_t* count) const {
+  ssize_t got = 0;
+  do {
+    got = pread(fd_, room + at, size, static_cast<off_t>(offset_ + at));
+  } while (got < 0 && errno == EINTR);
+  if (got < 0) return Status::System(Code::kInputRead, errno, at);
+  *count = static_cast<size_t>(got);
   return Status::Ok();
 }
 
@@ -57,16 +92,19 @@ struct Passage {
   VerifiedSpan::Call* call;
   const uint8_t* bytes = nullptr;
   Sha256 hash;
-  size_t hashed = 0;
+  size_t hashed;
 
-  explicit Passage(VerifiedSpan::Call* decode) : call(decode) {
+  // Bytes are hashed as they are read, or are left to HashBoth.
+  Passage(VerifiedSpan::Call* decode, bool hash_now) : call(decode) {
     const VerifiedSpan& span = *call->span;
-    call->status = span.stored.Load(call->room, call->abort, &bytes);
-    if (call->status.ok() && span.checked &&
-        span.digest_offset > span.stored.size()) {
-      call->status = Status::At(Code::kMisuse, span.stored.size());
-    }
     hashed = span.checked ? span.digest_offset : span.stored.size();
+    if (hashed > span.stored.size()) {
+      call->status = Status::At(Code::kMisuse, span.stored.size());
+      return;
+    }
+    const StoredHash now{hash_now && span.checked ? &hash : nullptr, hashed};
+    call->status = span.stored.Load(call->room, now, call->abort, &bytes);
+    if (hash_now) hashed = span.stored.size();
   }
 
   bool ok() const { return call->status.ok(); }
@@ -80,7 +118,7 @@ struct Passage {
       call->status = Status::At(Code::kAborted, hashed);
       return false;
     }
-    *piece = {&hash, bytes + hashed, std::min(kHashStep, size - hashed)};
+    *piece = {&hash, bytes + hashed, std::min(kStep, size - hashed)};
     hashed += piece->len;
     return true;
   }
@@ -118,18 +156,16 @@ struct Passage {
   }
 };
 
-// Of one or two.
-void HashAll(Passage* const* passages, size_t count) {
+void HashBoth(Passage* a, Passage* b) {
   for (;;) {
     Sha256::Piece pieces[2];
     size_t found = 0;
-    for (size_t i = 0; i < count; i++) {
-      found += passages[i]->NextPiece(&pieces[found]) ? 1 : 0;
+    for (Passage* passage : {a, b}) {
+      found += passage->NextPiece(&pieces[found]) ? 1 : 0;
     }
-    if (found == 0) break;
+    if (found == 0) return;
     Sha256::UpdateEach(pieces, found);
   }
-  for (size_t i = 0; i < count; i++) passages[i]->Compare();
 }
 
 }  // namespace
@@ -137,18 +173,18 @@ void HashAll(Passage* const* passages, size_t count) {
 Status VerifiedSpan::Decode(uint8_t* room, uint8_t* out, size_t out_len,
                             const std::atomic<bool>* abort) const {
   Call call = {this, room, out, out_len, abort, {}};
-  Passage passage(&call);
-  Passage* const alone = &passage;
-  HashAll(&alone, 1);
+  Passage passage(&call, true);
+  passage.Compare();
   if (passage.ok()) passage.Decode();
   return call.status;
 }
 
 void VerifiedSpan::DecodePair(Call* a, Call* b) {
-  Passage first(a);
-  Passage second(b);
-  Passage* const both[] = {&first, &second};
-  HashAll(both, 2);
+  Passage first(a, false);
+  Passage second(b, false);
+  HashBoth(&first, &second);
+  first.Compare();
+  second.Compare();
   if (first.ok() && second.ok() && first.gzip() && second.gzip()) {
     SpanCall one = first.Decoding();
     SpanCall other = second.Decoding();
@@ -157,7 +193,7 @@ void VerifiedSpan::DecodePair(Call* a, Call* b) {
     b->status = other.status;
     return;
   }
-  for (Passage* passage : both) {
+  for (Passage* passage : {&first, &second}) {
     if (passage->ok()) passage->Decode();
   }
 }

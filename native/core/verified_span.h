@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "sha256.h"
 #include "span_decoder.h"
@@ -15,29 +16,50 @@
 
 namespace soci {
 
+// What a file was when it was opened. One that is written in place has another
+// size or time of modification afterwards.
+struct FileIdentity {
+  uint64_t size = 0;
+  uint64_t inode = 0;
+  std::optional<int64_t> modified_ns;  // unset where it means something else
+};
+
+// The hash that stored bytes from an offset on are to go through.
+struct StoredHash {
+  Sha256* hash = nullptr;  // nullptr: none
+  size_t offset = 0;
+};
+
 // Where the stored bytes are: in memory, or in a file that pread can read.
 class StoredBytes {
  public:
   // `data` must not change while it is used: what was hashed is decoded.
   static StoredBytes InMemory(const uint8_t* data, size_t size);
-  // Reading past the end of the file is kInputShort.
-  static StoredBytes InFile(int fd, uint64_t offset, size_t size);
+  // Reading past the end of the file is kInputShort. A file that is not `was`
+  // any more when it was read is kInputChanged.
+  static StoredBytes InFile(int fd, uint64_t offset, size_t size,
+                            const std::optional<FileIdentity>& was = {});
 
   size_t size() const { return size_; }
   // How much room `Load` needs.
   size_t room() const { return data_ == nullptr ? size_ : 0; }
 
   // Afterwards *bytes points to size() bytes: the memory itself, or `room`
-  // filled from the file. kInputShort with how much there was, kInputRead with
-  // the error of pread; kAborted.
-  Status Load(uint8_t* room, const std::atomic<bool>* abort,
-              const uint8_t** bytes) const;
+  // filled from the file, and went through `hash`. kInputShort with how much
+  // there was, kInputRead with the error of the system, kInputChanged;
+  // kAborted.
+  Status Load(uint8_t* room, const StoredHash& hash,
+              const std::atomic<bool>* abort, const uint8_t** bytes) const;
 
  private:
+  Status Read(uint8_t* room, size_t size, size_t at, size_t* count) const;
+  Status CheckUnchanged(size_t at) const;
+
   const uint8_t* data_ = nullptr;
   int fd_ = -1;
   uint64_t offset_ = 0;
   size_t size_ = 0;
+  std::optional<FileIdentity> was_;
 };
 
 enum class SpanCodec : uint8_t {
@@ -57,7 +79,7 @@ struct VerifiedSpan {
   size_t digest_offset = 0;  // at most stored.size()
 
   // Fills `out` exactly. `room` has stored.room() bytes, and does not overlap
-  // `out`. `abort` may be nullptr and is polled every 64 KiB.
+  // `out`. `abort` may be nullptr and is polled every 256 KiB.
   //
   // As StoredBytes::Load, then kDigest, then as DecodeSpan; with kRaw,
   // kOutputLength if there are fewer stored bytes than `out_len`.

@@ -2,11 +2,13 @@
 // at the exact ends of all buffers, and nothing comes out of what is damaged.
 #include "../core/verified_span.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <memory>
+#include <optional>
 
 #include "gzip_data.h"
 
@@ -170,6 +172,58 @@ void TestFileErrors() {
   CHECK(Untouched(out));
 }
 
+FileIdentity IdentityOf(const TemporaryFile& file) {
+  struct stat now;
+  CHECK_EQ(fstat(file.fd(), &now), 0);
+#ifdef __APPLE__
+  const timespec& modified = now.st_mtimespec;
+#else
+  const timespec& modified = now.st_mtim;
+#endif
+  FileIdentity identity;
+  identity.size = static_cast<uint64_t>(now.st_size);
+  identity.inode = now.st_ino;
+  identity.modified_ns =
+      int64_t{modified.tv_sec} * 1000000000 + modified.tv_nsec;
+  return identity;
+}
+
+void TestChangedFile() {
+  const Bytes data = SampleData(600000, 4);
+  const TemporaryFile file(data);
+  const FileIdentity was = IdentityOf(file);
+  Bytes out(data.size());
+  const auto read = [&](const FileIdentity& identity, size_t size) {
+    std::fill(out.begin(), out.end(), uint8_t{0xa5});
+    const auto stored = StoredBytes::InFile(file.fd(), 0, size, identity);
+    return Decode(Whole(stored, SpanCodec::kRaw, data), &out);
+  };
+  CHECK(read(was, data.size()).ok());
+  CHECK(out == data);
+  FileIdentity touched = was;
+  touched.modified_ns.reset();
+  CHECK(read(touched, data.size()).ok());
+  for (int what = 0; what < 3; what++) {
+    FileIdentity other = was;
+    if (what == 0) other.size++;
+    if (what == 1) other.inode++;
+    if (what == 2) (*other.modified_ns)--;
+    const Status status = read(other, data.size());
+    CHECK(status.code == Code::kInputChanged);
+    CHECK_EQ(status.offset, data.size());
+    CHECK(Untouched(out));
+  }
+  // Short as it always was, and short because it was cut.
+  CHECK(read(was, data.size() + 1).code == Code::kInputShort);
+  CHECK_EQ(ftruncate(file.fd(), 300000), 0);
+  for (const FileIdentity& identity : {was, touched}) {
+    const Status status = read(identity, data.size());
+    CHECK(status.code == Code::kInputChanged);
+    CHECK_EQ(status.offset, 300000u);
+    CHECK(Untouched(out));
+  }
+}
+
 void TestAbort() {
   const Bytes data = SampleData(1000, 3);
   const Bytes gzip = Gzip(data);
@@ -198,6 +252,7 @@ int main() {
   TestPrefix();
   TestWrongDigest();
   TestFileErrors();
+  TestChangedFile();
   TestAbort();
   return Report("verified_span");
 }

@@ -2,7 +2,7 @@
  * Decoding of single spans behind lib/binding.ts: whole in one job and piece by
  * piece, from a checkpoint and from a member's header.
  */
-import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
@@ -12,6 +12,7 @@ import {
   createSpanDecoder,
   decodeSpan,
   type EngineName,
+  type FileBytes,
   type GzipSpanJob,
   type NativeSpanDecoder,
   type SpanDecoderOptions,
@@ -162,6 +163,34 @@ t.test('a span is read from a file by the job, whatever becomes of the descripto
   });
   t.ok(output.every(byte => byte === 0));
   await t.rejects(fromFile(777, { digestOffset: length + 1 }), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
+  const { size, ino, mtimeNs } = fstatSync(fd, { bigint: true });
+  for (const identity of [
+    { size, ino, mtimeNs },
+    { size, ino, mtimeNs: undefined },
+  ]) {
+    const input = { fd, offset: 777, length, identity };
+    t.ok(span.expected.equals(await decodeSpan({ ...jobOf(span), input })));
+    for (const changed of [{ size: size + 1n }, { ino: ino + 1n }, { mtimeNs: mtimeNs - 1n }]) {
+      const other = { ...input, identity: { ...identity, ...changed } };
+      await t.rejects(decodeSpan({ ...jobOf(span), output, input: other }), {
+        code: 'ERR_SOCI_SOURCE_CHANGED',
+        data: { offset: length },
+      });
+      // What is wrong with the bytes is not said of a file that is another.
+      const damaged = { ...other, offset: 776 };
+      await t.rejects(decodeSpan({ ...jobOf(span), output, input: damaged }), {
+        code: 'ERR_SOCI_SOURCE_CHANGED',
+      });
+    }
+    for (const wrong of [{ size: 1 }, { ino: -1n }, { mtimeNs: 2n ** 63n }, { size: 2n ** 64n }]) {
+      const refused = { ...input, identity: { ...identity, ...wrong } } as FileBytes;
+      await t.rejects(decodeSpan({ ...jobOf(span), input: refused }), {
+        code: 'ERR_SOCI_INVALID_ARGUMENT',
+        message: /bigint/,
+      });
+    }
+  }
+  t.ok(output.every(byte => byte === 0));
   const started = fromFile(777);
   closeSync(fd);
   t.ok(span.expected.equals(await started), 'closed after the call');

@@ -1,8 +1,11 @@
 /** The tar of a layer in chunks that are lent: the same bytes, in memory that is used again and that nobody can take away. */
+import { appendFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { type Layer, type OpenLayerOptions, openLayer } from '../../lib/image/layer.js';
-import { configure, settings } from '../../lib/span/read-context.js';
+import { FileSource } from '../../lib/source/file-source.js';
+import { configure, ReadContext, settings } from '../../lib/span/read-context.js';
 import { CountingSource, forgetSpans, gate } from '../span/counting-source.js';
 import {
   forgeDigest,
@@ -54,6 +57,25 @@ async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(copies);
 }
 
+/** How many memories are allocated from now on. */
+function countMemories(test: Test): () => number {
+  const { WebAssembly: real } = globalThis as unknown as {
+    WebAssembly: { Memory: new (size: object) => object };
+  };
+  const { Memory } = real;
+  let count = 0;
+  real.Memory = class extends Memory {
+    constructor(size: object) {
+      super(size);
+      count++;
+    }
+  };
+  test.teardown(() => {
+    real.Memory = Memory;
+  });
+  return () => count;
+}
+
 t.test('gives the tar, or a range of it', async t => {
   const plain = await sample(standard.tar, { compression: 'uncompressed' });
   const cut = await sample(standard.tar, { layer: members(standard.tar, 300_000) });
@@ -80,32 +102,102 @@ t.test('gives the tar, or a range of it', async t => {
 });
 
 t.test('the memory of spans and of requests is used again', async t => {
-  configure({ decodeConcurrency: 2 });
-  const { layer, source } = await open(large, new FillingSource(large.layer));
-  const seen = new Set<ArrayBufferLike>();
+  await using context = new ReadContext({ decodeConcurrency: 2 });
+  const { layer, source } = await open(large, new FillingSource(large.layer), { context });
+  const memories = countMemories(t);
   let chunks = 0;
-  for await (const chunk of layer.tarChunks()) {
-    seen.add(chunk.buffer);
-    chunks++;
-  }
+  for await (const _ of layer.tarChunks()) chunks++;
   t.equal(chunks, large.ztoc.spanCount);
   t.ok(chunks >= 9, `${chunks} chunks`);
-  t.ok(seen.size <= 7, `in ${seen.size} buffers`);
+  const taken = memories();
+  t.ok(taken >= 1 && taken <= 7, `in ${taken} memories`);
   t.ok(source.filled.size < source.reads.length, `${source.reads.length} reads into ${source.filled.size}`);
+  t.ok(large.tar.equals(await collect(layer.tarChunks())), 'the next pass');
+  t.ok(memories() <= taken + 1, `${memories() - taken} more: who writes to what he had, spoils nothing`);
   await layer.close();
 });
 
+t.test('a layer in a file', async t => {
+  const path = join(t.testdir(), 'layer');
+  const opened = async (options: OpenLayerOptions = {}): Promise<{ file: FileSource; layer: Layer }> => {
+    forgetSpans();
+    writeFileSync(path, large.layer);
+    const file = await FileSource.open(path);
+    return { file, layer: await openLayer(file, large.ztoc, options) };
+  };
+
+  t.test('one span at a time, in a few buffers, and never its stored bytes', async t => {
+    await using context = new ReadContext({ decodeConcurrency: 2 });
+    const { file, layer } = await opened({ context });
+    let reads = 0;
+    for (const name of ['read', 'readInto'] as const) {
+      file[name] = async () => {
+        reads++;
+        throw new Error('read by script');
+      };
+    }
+    const memories = countMemories(t);
+    let at = 0;
+    for await (const chunk of layer.tarChunks()) {
+      t.ok(large.tar.subarray(at, at + chunk.length).equals(chunk), `chunk at ${at}`);
+      at += chunk.length;
+    }
+    t.equal(at, large.tar.length);
+    t.ok(memories() <= 6, `${memories()}: one is used, two are filled, two come next`);
+    t.equal(reads, 0);
+    t.equal(layer.stats.requests, large.ztoc.spanCount);
+    await layer.close();
+    await file.close();
+  });
+
+  t.test('that is closed, written to or cut during a pass ends it', async t => {
+    const ends: [string, (file: FileSource) => unknown, string][] = [
+      ['closed', file => void file.close(), 'ERR_SOCI_CLOSED'],
+      ['written to', () => appendFileSync(path, 'more'), 'ERR_SOCI_SOURCE_CHANGED'],
+      ['cut', () => truncateSync(path, large.layer.length >> 1), 'ERR_SOCI_SOURCE_CHANGED'],
+    ];
+    for (const [how, end, code] of ends) {
+      const { file, layer } = await opened();
+      let at = 0;
+      const loop = (async () => {
+        for await (const chunk of layer.tarChunks()) {
+          t.ok(large.tar.subarray(at, at + chunk.length).equals(chunk), `${how}, chunk at ${at}`);
+          at += chunk.length;
+          if (at === chunk.length) end(file);
+        }
+      })();
+      await t.rejects(loop, { code }, how);
+      t.ok(at < large.tar.length, how);
+      await layer.close();
+      await file.close();
+    }
+  });
+});
+
 t.test('short spans share their memory', async t => {
-  const { layer } = await open(standard, new CountingSource(standard.layer));
-  const seen = new Set<ArrayBufferLike>();
+  await using context = new ReadContext();
+  const { layer } = await open(standard, new CountingSource(standard.layer), { context });
+  const memories = countMemories(t);
   let chunks = 0;
-  for await (const chunk of layer.tarChunks()) {
-    seen.add(chunk.buffer);
-    chunks++;
-  }
+  for await (const _ of layer.tarChunks()) chunks++;
   t.equal(chunks, standard.ztoc.spanCount);
   t.ok(chunks > 30, `${chunks} chunks`);
-  t.ok(seen.size <= 3, `in ${seen.size} buffers`);
+  t.ok(memories() >= 1 && memories() <= 3, `in ${memories()} memories`);
+  await layer.close();
+});
+
+t.test('a chunk that is kept is empty when its memory is used again', async t => {
+  const { layer } = await open(large, new CountingSource(large.layer));
+  const kept: Uint8Array[] = [];
+  for await (const chunk of layer.tarChunks()) {
+    t.ok(chunk.length > 0);
+    t.ok((kept.at(-3)?.length ?? 0) === 0);
+    kept.push(chunk);
+  }
+  t.equal(
+    kept.reduce((sum, { length }) => sum + length, 0),
+    0,
+  );
   await layer.close();
 });
 

@@ -6,7 +6,7 @@
  */
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { copyFileSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { copyFileSync, fstatSync, mkdtempSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -60,6 +60,16 @@ function spanJob(input: Uint8Array = LAYER, output: Uint8Array | number = BODY.l
   return { ...START, codec: 'gzip', input, digest: undefined, digestOffset: 0, output };
 }
 
+/** Read from the file that LAYER_FD is, and held against it. */
+function fileJob(): GzipSpanJob {
+  const identity = fstatSync(LAYER_FD, { bigint: true });
+  return { ...spanJob(), input: { fd: LAYER_FD, offset: 0, length: LAYER.length, identity } };
+}
+
+function openDescriptors(): number {
+  return process.platform === 'linux' ? readdirSync('/proc/self/fd').length : 0;
+}
+
 async function scan(indexer: NativeIndexer, chunk: Uint8Array = LAYER): Promise<ScanResult> {
   indexer.push(chunk);
   return await indexer.run();
@@ -97,7 +107,7 @@ function startEverything(): Promise<unknown>[] {
     decodeSpan(spanJob(), { signal: new AbortController().signal }),
     decodeSpan(spanJob(LAYER, new Uint8Array(BODY.length))),
     decodeSpan(spanJob(LAYER, allocatePinned(BODY.length)?.subarray(0, BODY.length))),
-    decodeSpan({ ...spanJob(), input: { fd: LAYER_FD, offset: 0, length: LAYER.length } }),
+    decodeSpan(fileJob()),
     decodeSpan({ ...RAW, input: Buffer.alloc(4 * MIB), output: new Uint8Array(4 * MIB) }),
     ...[0, 1, 2, 3].map(() => decodeSpan({ ...spanJob(), engine: 'fast', bulk: true })),
     finishing.finish(),
@@ -191,6 +201,16 @@ const stages: Record<string, () => unknown> = {
     for (let delay = 0; delay < 60; delay += 15) {
       await inWorker('worker: work for ever', worker => setTimeout(() => worker.terminate(), delay));
     }
+  },
+
+  async 'worker-terminated-while-it-reads-a-file'() {
+    const open = openDescriptors();
+    for (let delay = 0; delay < 40; delay += 8) {
+      await inWorker('worker: read a file for ever', worker => setTimeout(() => worker.terminate(), delay));
+    }
+    // Of the thread itself a few are closed a little later.
+    for (let turns = 0; openDescriptors() > open && turns < 1000; turns++) await nextTurn();
+    assert.equal(openDescriptors(), open);
   },
 
   async 'worker-exits-mid-work'() {
@@ -450,6 +470,11 @@ const stages: Record<string, () => unknown> = {
   async 'worker: work for ever'() {
     parentPort?.postMessage('started');
     for (;;) await Promise.all(startEverything());
+  },
+
+  async 'worker: read a file for ever'() {
+    parentPort?.postMessage('started');
+    for (;;) await Promise.all(Array.from({ length: 8 }, () => decodeSpan(fileJob())));
   },
 
   async 'worker: finish everything'() {

@@ -52,6 +52,7 @@ survives('uncaught-mid-work');
 survives('worker-terminated-mid-work');
 survives('worker-terminated-with-async-hooks');
 survives('worker-terminated-in-a-loop-of-work');
+survives('worker-terminated-while-it-reads-a-file');
 survives('worker-exits-mid-work');
 survives('worker-throws-mid-work');
 survives('parent-exits-while-workers-work');

@@ -8,7 +8,6 @@ import type { Lane } from '../../lib/source/range-source.js';
 import { LANES } from '../../lib/span/lanes.js';
 import { ReadContext } from '../../lib/span/read-context.js';
 import { SpanReader } from '../../lib/span/reader.js';
-import { PassMemory } from '../../lib/span/reused-memory.js';
 import fc from '../property.js';
 import { CountingSource } from './counting-source.js';
 import { asVersion1, noise, type Sample, sample, standardSample, tarOf, textLike } from './sample-layers.js';
@@ -91,7 +90,7 @@ async function perform(reader: SpanReader, one: Operation, signal: AbortSignal):
   const options = { signal, lane: one.lane };
   if (one.how === 'read') return Buffer.from(await reader.read(start, end, options));
   if (one.how === 'take') return Buffer.concat(await ended(reader.take(start, end, options)));
-  const lent = await ended(reader.lend(start, end, new PassMemory(), options));
+  const lent = await ended(reader.lend(start, end, reader.passMemory(), options));
   const bytes = Buffer.concat(lent.map(part => part.bytes));
   for (const part of lent) part.release();
   return bytes;

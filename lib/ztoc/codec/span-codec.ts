@@ -44,9 +44,7 @@ export interface SpanStart {
 }
 
 /** What is decoded, and into what. */
-export type WholeSpan = Pick<SpanJob, 'digest' | 'digestOffset' | 'output' | 'bulk'> & {
-  readonly input: Uint8Array;
-};
+export type WholeSpan = Pick<SpanJob, 'input' | 'digest' | 'digestOffset' | 'output' | 'bulk'>;
 
 /** What a ztoc says about where decoding can start: its checkpoints, parsed. */
 export interface Checkpoints {
