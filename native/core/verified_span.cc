@@ -84,6 +84,17 @@ Status StoredBytes::Read(uint8_t* room, size_t size, size_t at,
   return Status::Ok();
 }
 
+Status StoredBytes::CheckUnchanged(size_t at) const {
+  if (!was_.has_value()) return Status::Ok();
+  struct stat now;
+  if (fstat(fd_, &now) != 0) return Status::System(Code::kInputRead, errno, at);
+  const bool same =
+      static_cast<uint64_t>(now.st_size) == was_->size &&
+      static_cast<uint64_t>(now.st_ino) == was_->inode &&
+      was_->modified_ns.value_or(ModifiedNs(now)) == ModifiedNs(now);
+  return same ? Status::Ok() : Status::At(Code::kInputChanged, at);
+}
+
 namespace {
 
 // A span on its way: its stored bytes once they are there, and how much of them
