@@ -46,7 +46,7 @@ export async function decodeWholeSpan(
         output: memory ?? length,
         bulk,
       };
-      return await context.decoding.run(() => start.decode(job, { signal }), { signal, urgency });
+      return await context.decoding.run(() => start.decode(job, { signal }), { signal, urgency, bulk });
     }
     if (start.open === undefined) {
       // A copy (a Buffer's slice is none), checked itself: the source may have lent its own memory.
