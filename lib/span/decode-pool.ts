@@ -7,6 +7,12 @@
  */
 import { LaneGate, type Waiting } from './lanes.js';
 
+/** How one waits for a place. */
+export interface Decoding extends Waiting {
+  /** Whether a thread may take the job together with another such: the two share a place. */
+  readonly bulk?: boolean | undefined;
+}
+
 export class DecodePool extends LaneGate {
   #running = 0;
   readonly #width: () => number;
@@ -18,21 +24,22 @@ export class DecodePool extends LaneGate {
   }
 
   /** Runs `job` when a place is free. A job that has begun is not interrupted here; one that waits is dropped. */
-  async run<T>(job: () => Promise<T>, waiting: Waiting = {}): Promise<T> {
-    await this.enter(1, waiting);
+  async run<T>(job: () => Promise<T>, { bulk = false, ...waiting }: Decoding = {}): Promise<T> {
+    const places = bulk ? 0.5 : 1;
+    await this.enter(places, waiting);
     try {
       return await job();
     } finally {
-      this.#running--;
+      this.#running -= places;
       this.admit();
     }
   }
 
-  protected override fits(): boolean {
-    return this.#running < this.#width();
+  protected override fits(places: number): boolean {
+    return this.#running + places <= this.#width();
   }
 
-  protected override take(): void {
-    this.#running++;
+  protected override take(places: number): void {
+    this.#running += places;
   }
 }

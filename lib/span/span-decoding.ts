@@ -45,7 +45,7 @@ export async function decodeWholeSpan(
       const digest = digestBytes(span.digest);
       const job = (): Promise<Uint8Array> =>
         start.decode({ input, digest, digestOffset, output: memory?.() ?? length, bulk }, { signal });
-      return await context.decoding.run(job, { signal, urgency });
+      return await context.decoding.run(job, { signal, urgency, bulk });
     }
     if (start.open === undefined) {
       // A copy (a Buffer's slice is none), checked itself: the source may have lent its own memory.
@@ -92,7 +92,7 @@ export async function decodeSpanInFile(
     }
   };
   const job = () => lend(from, span.compressedEnd - from, decode, { signal });
-  return await context.decoding.run(job, { signal, urgency });
+  return await context.decoding.run(job, { signal, urgency, bulk });
 }
 
 /** `error` with the span it happened in; what is not about decoding is passed on as it is. */

@@ -243,6 +243,58 @@ void TestAbort() {
   CHECK(Untouched(out));
 }
 
+// Each of two gets what it would get alone: of either codec, from memory or a
+// file, right or wrong in any way.
+void TestPairs() {
+  const Bytes data = SampleData(150000, 21);
+  const Bytes other = SampleData(400000, 22);
+  const Bytes gzip = Gzip(data);
+  const Bytes longer = Gzip(other);
+  const TemporaryFile file(longer);
+  const auto stored = StoredBytes::InMemory(gzip.data(), gzip.size());
+  std::vector<VerifiedSpan> spans = {
+      Whole(stored, SpanCodec::kGzip, gzip),
+      Whole(StoredBytes::InFile(file.fd(), 0, longer.size()), SpanCodec::kGzip,
+            longer),
+      Whole(StoredBytes::InMemory(data.data(), data.size()), SpanCodec::kRaw,
+            data),
+      Whole(StoredBytes::InFile(file.fd(), 1, longer.size()), SpanCodec::kGzip,
+            longer)};
+  VerifiedSpan wrong = spans[0];
+  wrong.digest[31] ^= 1;
+  VerifiedSpan unchecked = wrong;
+  unchecked.checked = false;
+  VerifiedSpan outside = spans[0];
+  outside.digest_offset = gzip.size() + 1;
+  spans.insert(spans.end(), {wrong, unchecked, outside});
+  const std::atomic<bool> raised{true};
+  for (const VerifiedSpan& a : spans) {
+    for (const VerifiedSpan& b : spans) {
+      for (const bool abort : {false, true}) {
+        Bytes out_a(data.size()), out_b(data.size() + 1);
+        Bytes room_a(a.stored.room()), room_b(b.stored.room());
+        Bytes alone_a(out_a.size()), alone_b(out_b.size());
+        const std::atomic<bool>* const flag = abort ? &raised : nullptr;
+        VerifiedSpan::Call one = {&a,           room_a.data(), out_a.data(),
+                                  out_a.size(), flag,          {}};
+        VerifiedSpan::Call two = {&b,           room_b.data(), out_b.data(),
+                                  out_b.size(), nullptr,       {}};
+        VerifiedSpan::DecodePair(&one, &two);
+        const Status first =
+            a.Decode(room_a.data(), alone_a.data(), alone_a.size(), flag);
+        const Status second =
+            b.Decode(room_b.data(), alone_b.data(), alone_b.size(), nullptr);
+        CHECK(one.status.code == first.code);
+        CHECK_EQ(one.status.offset, first.offset);
+        CHECK(two.status.code == second.code);
+        CHECK_EQ(two.status.offset, second.offset);
+        if (first.ok()) CHECK(out_a == alone_a);
+        if (second.ok()) CHECK(out_b == alone_b);
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace soci::test
 
@@ -254,5 +306,6 @@ int main() {
   TestFileErrors();
   TestChangedFile();
   TestAbort();
+  TestPairs();
   return Report("verified_span");
 }

@@ -38,6 +38,26 @@ t.test('configure', async t => {
   }
 });
 
+t.test('two jobs that a thread may take together share a place', async t => {
+  const pool = new DecodePool(() => 2);
+  const begun: string[] = [];
+  const { opened, open } = gate();
+  const jobs = [true, true, true, false, true, false].map((bulk, i) =>
+    pool.run(
+      async () => {
+        begun.push(`${i}`);
+        await opened;
+      },
+      { bulk },
+    ),
+  );
+  await turn();
+  t.same(begun, ['0', '1', '2'], 'the fourth does not fit, and nobody passes it');
+  open();
+  await Promise.all(jobs);
+  t.equal(begun.length, 6);
+});
+
 t.test('the pool runs so many jobs at once, in order', async t => {
   let width = 2;
   const pool = new DecodePool(() => width);

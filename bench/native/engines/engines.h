@@ -19,4 +19,7 @@ bool ZlibSpan(const Stream& stream, const Span& span, uint8_t* out);
 bool IsalSpan(const Stream& stream, const Span& span, uint8_t* out);
 bool FastSpan(const Stream& stream, const Span& span, uint8_t* out);
 
+// Two spans at once, each to its place in the decoded stream.
+bool FastPair(const Stream& stream, const Span& a, const Span& b, uint8_t* out);
+
 }  // namespace bench

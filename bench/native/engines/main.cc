@@ -43,6 +43,22 @@ Trial BySpans(std::string name, SpanDecoder decode, const Stream& stream,
           {}};
 }
 
+Trial ByPairs(std::string name, const Stream& stream,
+              const std::vector<Span>& spans) {
+  return {std::move(name),
+          [&stream, &spans](uint8_t* out) {
+            for (size_t i = 0; i < spans.size(); i += 2) {
+              const bool ok =
+                  i + 1 < spans.size()
+                      ? bench::FastPair(stream, spans[i], spans[i + 1], out)
+                      : bench::FastSpan(stream, spans[i], out + spans[i].out);
+              if (!ok) return false;
+            }
+            return true;
+          },
+          {}};
+}
+
 void Measure(const char* path, int rounds) {
   const Stream stream = bench::LoadStream(path);
   const std::vector<Span> small = bench::CutSpans(stream, 256 << 10);
@@ -65,6 +81,7 @@ void Measure(const char* path, int rounds) {
       {"fast", [&](uint8_t* out) { return FastWhole(stream, out); }, {}});
   trials.push_back(BySpans("zlib 4M", bench::ZlibSpan, stream, large));
   trials.push_back(BySpans("fast 4M", FastSpan, stream, large));
+  trials.push_back(ByPairs("fast 4M pairs", stream, large));
   trials.push_back(BySpans("fast 1M", FastSpan, stream, middle));
   trials.push_back(BySpans("fast 256K", FastSpan, stream, small));
 

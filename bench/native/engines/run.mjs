@@ -138,7 +138,7 @@ try {
       console.log(
         `${row.file.padEnd(18)} x${(row.out / row.in).toFixed(1)}  ours 4M ${ours.toFixed(0)} MB/s` +
           `  /zlib ${ratio('zlib')}  /node ${ratio('node')}  /libdeflate ${ratio('libdeflate')}` +
-          `  /isal 4M ${ratio('isal 4M')}  256K/4M ${(row['fast 256K'] / ours).toFixed(2)}` +
+          `  /isal 4M ${ratio('isal 4M')}  pairs ${(row['fast 4M pairs'] / ours).toFixed(2)}  256K/4M ${(row['fast 256K'] / ours).toFixed(2)}` +
           `  per span ${resumeMicroseconds(row)} us`,
       );
       rmSync(path);
