@@ -1,5 +1,6 @@
-/** Building a ztoc against bare inflate passes of zlib and ISA-L, and against gzip(1). */
+/** Building a ztoc on one thread and on those of the machine, against bare inflate passes of zlib and ISA-L, and against gzip(1) and igzip(1). */
 import { statSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { compile, compileIsal } from '../compile.js';
 import { realLayer, SPAN_SIZE } from '../corpus.js';
 import { type Measures, run, trial, yardstick } from '../process.js';
@@ -10,25 +11,34 @@ const ROUNDS = 5;
 
 const PASS = 'bare inflate pass, zlib';
 const ISAL = 'bare inflate pass, ISA-L';
+const ONE_THREAD = 'buildZtoc, one thread decodes';
 
 export async function build(): Promise<Report> {
   const layer = await realLayer();
   const program = await compile('inflate-pass');
   const isal = await compileIsal();
-  const gzip = async (): Promise<Measures> => {
+  const command = (name: string) => async (): Promise<Measures> => {
     const start = performance.now();
-    await run('sh', ['-c', 'gzip -dc "$0" > /dev/null', layer.path]);
+    await run('sh', ['-c', `${name} -dc "$0" > /dev/null`, layer.path]);
     return { milliseconds: performance.now() - start };
   };
-  const building = (diffId: boolean, engine: string) => () =>
-    trial('buildTrial', { layer: layer.path, spanSize: SPAN_SIZE, diffId, engine });
+  const building = (options: object) => () =>
+    trial('buildTrial', {
+      layer: layer.path,
+      spanSize: SPAN_SIZE,
+      diffId: false,
+      engine: 'fast',
+      ...options,
+    });
+  const igzip = isal === undefined ? [] : ['igzip'];
   const results = await inRounds(ROUNDS, [
     { name: PASS, run: () => yardstick(program, [layer.path]) },
     ...(isal === undefined ? [] : [{ name: ISAL, run: () => yardstick(isal, [layer.path]) }]),
-    { name: 'gzip -dc', run: gzip },
-    { name: 'buildZtoc', run: building(false, 'fast') },
-    { name: 'buildZtoc with diffID', run: building(true, 'fast') },
-    { name: "buildZtoc, engine 'zlib'", run: building(false, 'zlib') },
+    ...['gzip', ...igzip].map(name => ({ name: `${name} -dc`, run: command(name) })),
+    { name: 'buildZtoc', run: building({}) },
+    { name: ONE_THREAD, run: building({ threads: 1 }) },
+    { name: 'buildZtoc with diffID', run: building({ diffId: true }) },
+    { name: "buildZtoc, engine 'zlib'", run: building({ engine: 'zlib' }) },
   ]);
   const output = value(results.of(PASS), 'bytes');
   const input = statSync(layer.path).size;
@@ -37,19 +47,21 @@ export async function build(): Promise<Report> {
   const row = (name: string, base?: string, aim = ''): Row => {
     const rates = `${megabytesPerSecond(output, time(name))} out, ${megabytesPerSecond(input, time(name))} in`;
     if (base === undefined) return { name, value: rates };
-    const byCpu = base === 'gzip -dc' ? '' : `; by CPU time ${times(cpu(base) / cpu(name))}`;
+    const byCpu = base.endsWith('-dc') ? '' : `; by CPU time ${times(cpu(base) / cpu(name))}`;
     return { name, value: rates, ratio: `${times(time(base) / time(name))} of: ${base}${aim}${byCpu}` };
   };
   return {
     title: 'build',
-    conditions: `${layer.description}; span size 4 MiB; one thread decoding and hashing; file in the page cache (warm); medians of ${ROUNDS} processes`,
+    conditions: `${layer.description}; span size 4 MiB; ${availableParallelism()} cores; file in the page cache (warm); medians of ${ROUNDS} processes`,
     rows: [
       row(PASS),
-      row('buildZtoc', PASS, ' (aim ≥ 1.80×)'),
+      row('buildZtoc', PASS),
+      row(ONE_THREAD, PASS, ' (aim ≥ 1.80×)'),
+      row('buildZtoc', ONE_THREAD),
       row('buildZtoc with diffID', PASS),
       row("buildZtoc, engine 'zlib'", PASS),
       ...(isal === undefined ? [] : [row(ISAL, PASS), row('buildZtoc', ISAL)]),
-      row('buildZtoc', 'gzip -dc'),
+      ...['gzip', ...igzip].map(name => row('buildZtoc', `${name} -dc`)),
     ],
     raw: results.raw,
   };

@@ -9,14 +9,16 @@ interface BuildParameters {
   readonly spanSize: number;
   readonly diffId: boolean;
   readonly engine: EngineName;
+  /** Default: those of the machine. */
+  readonly threads?: number;
 }
 
 export async function buildTrial(parameters: BuildParameters): Promise<Record<string, number>> {
-  const { layer, spanSize, diffId, engine } = parameters;
+  const { layer, ...options } = parameters;
   const source = await FileSource.open(layer);
   const start = performance.now();
   const cpu = process.cpuUsage();
-  const { ztoc } = await buildZtoc(source, { spanSize, diffId, engine });
+  const { ztoc } = await buildZtoc(source, options);
   const size = ztoc.bytes.length;
   const milliseconds = performance.now() - start;
   const { user, system } = process.cpuUsage(cpu);
