@@ -17,7 +17,7 @@ const STRINGS = ['name', 'linkname', 'uname', 'gname', 'modTime'] as const;
 const FIXED_SIZE = 8 * NUMBERS.length + 4 + 4;
 
 const EMPTY = new Uint8Array(0);
-const NO_PAX: WrittenEntry['pax'] = [];
+const NO_PAX: readonly [] = [];
 
 export class EntryStore {
   readonly #limits: ZtocLimits;

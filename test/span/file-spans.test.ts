@@ -272,10 +272,10 @@ t.test('spans that are under way are shared', async t => {
   const left = reader.read(0, tar.length, { signal: controller.signal });
   const all = await Promise.all([
     reader.read(0, tar.length),
-    ...reader.lend(0, tar.length, reader.passMemory()),
+    reader.read(0, tar.length),
     t.rejects(left, { name: 'AbortError' }),
     Promise.resolve().then(() => controller.abort()),
   ]);
-  t.ok(tar.equals(all[0]));
+  t.ok(tar.equals(all[0]) && tar.equals(all[1]));
   t.equal(reader.stats.decodedSpans, ztoc.spanCount);
 });
