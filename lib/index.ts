@@ -49,6 +49,16 @@ export {
 export type { LoadPlan, LoadStep, OmittedLoad } from './image/load-plan.js';
 export { type ImageInRepository, openImage } from './image/open-image.js';
 export type { Recording, Trace, TraceRead } from './image/recording.js';
+export {
+  type DerivedLoadOrder,
+  type DeriveLoadOrderOptions,
+  deriveLoadOrder,
+} from './load-order/derive-load-order.js';
+export {
+  type ImportedTrace,
+  type ImportTraceOptions,
+  importTrace,
+} from './load-order/import-trace.js';
 export { mergeTraces, traceOf } from './load-order/merge-traces.js';
 export {
   CHANNEL_NAMES,

@@ -12,7 +12,7 @@ import { parseFile, parseText, ROOT, sourceFiles, specifiersOf } from './library
 const STRATA: Readonly<Record<string, readonly string[]>> = {
   cli: ['index.ts', 'load-order', 'image', 'soci', 'registry', 'ztoc', 'source', 'async', 'files', 'observe'],
   testing: ['registry'],
-  'load-order': ['image', 'soci', 'registry', 'source', 'async'],
+  'load-order': ['image', 'tree', 'soci', 'source', 'async'],
   image: [
     'tree',
     'layer',
