@@ -60,6 +60,7 @@ export {
   importTrace,
 } from './load-order/import-trace.js';
 export { mergeTraces, traceOf } from './load-order/merge-traces.js';
+export { prefetchArtifacts } from './load-order/prefetch-export.js';
 export {
   CHANNEL_NAMES,
   type ChannelEvents,
