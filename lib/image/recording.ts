@@ -1,10 +1,11 @@
 /**
  * What is read of an image's files while somebody records: which bytes of which
  * file, and when. Reads that go on where the last one of the file ended are one;
- * files whose names are no text are left out, since no load order could name them.
+ * files that no load order could name, as their names are no text, are left out.
  */
 import { isUtf8 } from 'node:buffer';
 import { SociError } from '../errors.js';
+import { isLoadPath } from '../soci/load-order.js';
 import type { FileTree } from '../tree/file-tree.js';
 import { encodeName } from '../tree/path-lookup.js';
 
@@ -45,6 +46,7 @@ export class Recording {
   /** By inode, to go on with. */
   readonly #last = new Map<number, Read>();
   readonly #end: () => void;
+  #hasMore = false;
 
   /** @internal Use `Image.record`. */
   constructor(image: string, tree: FileTree) {
@@ -60,21 +62,31 @@ export class Recording {
    */
   stop(): Trace {
     this.#end();
-    if (this.#reads.length >= MAX_TRACE_READS) {
+    if (this.#hasMore) {
       throw new SociError('ERR_SOCI_LIMIT', `more than ${MAX_TRACE_READS} separate reads were recorded`, {
         data: { limit: MAX_TRACE_READS },
       });
     }
-    const { table } = this.#tree;
-    const reads = this.#reads.flatMap(({ ino, start, end, ms }) => {
-      const path = encodeName(table.path(table.nameOf(ino)), 'buffer');
-      return isUtf8(path) ? [{ path: path.toString(), size: table.size(ino), start, end, ms }] : [];
-    });
+    const paths = new Map<number, string | undefined>();
+    const reads: TraceRead[] = [];
+    for (const { ino, start, end, ms } of this.#reads) {
+      if (!paths.has(ino)) paths.set(ino, this.#pathOf(ino));
+      const path = paths.get(ino);
+      if (path !== undefined) reads.push({ path, size: this.#tree.table.size(ino), start, end, ms });
+    }
     return { image: this.#image, reads };
   }
 
   [Symbol.dispose](): void {
     this.#end();
+  }
+
+  /** One of its paths; undefined for one that a load order cannot have. */
+  #pathOf(ino: number): string | undefined {
+    const { table } = this.#tree;
+    const name = encodeName(table.path(table.nameOf(ino)), 'buffer');
+    const path = name.toString();
+    return isUtf8(name) && isLoadPath(path) ? path : undefined;
   }
 
   #note(ino: number, start: number, end: number): void {
@@ -83,7 +95,10 @@ export class Recording {
       last.end = end;
       return;
     }
-    if (this.#reads.length >= MAX_TRACE_READS) return;
+    if (this.#reads.length === MAX_TRACE_READS) {
+      this.#hasMore = true;
+      return;
+    }
     const read = { ino, start, end, ms: Math.floor(performance.now() - this.#began) };
     this.#reads.push(read);
     this.#last.set(ino, read);

@@ -28,6 +28,8 @@ export interface Executed {
   readonly kind: 'program' | 'script';
   /** Of a program, without its name. */
   readonly args: readonly string[];
+  /** Where it is run: a shell may have gone elsewhere before. */
+  readonly directory: string;
 }
 
 export interface CommandChain {
@@ -67,12 +69,14 @@ class Chain implements CommandChain {
   readonly executed: Executed[] = [];
   readonly missing: string[] = [];
   readonly #files: ImageFiles;
-  readonly #surroundings: Surroundings;
+  readonly #env: Surroundings['env'];
+  #directory: string;
   #steps = 0;
 
-  constructor(files: ImageFiles, surroundings: Surroundings) {
+  constructor(files: ImageFiles, { env, directory }: Surroundings) {
     this.#files = files;
-    this.#surroundings = surroundings;
+    this.#env = env;
+    this.#directory = directory;
   }
 
   async follow([name = '', ...args]: readonly string[]): Promise<void> {
@@ -85,11 +89,11 @@ class Chain implements CommandChain {
     }
     const shebang = shebangOf(await this.#files.read(file, 0, HEAD_BYTES));
     if (shebang !== undefined) {
-      this.#add({ file, kind: 'script', args: [] });
+      this.#add(file, 'script');
       await this.follow([...shebang, file.asked, ...args]);
       return;
     }
-    this.#add({ file, kind: 'program', args });
+    this.#add(file, 'program', args);
     const names = [posix.basename(file.asked), posix.basename(file.path)];
     const wrapper = names.map(each => WRAPPERS.get(each)).find(each => each !== undefined);
     if (wrapper !== undefined) await this.follow(wrapped(args, wrapper));
@@ -104,9 +108,9 @@ class Chain implements CommandChain {
       await this.followText(rest[0] ?? '');
       return;
     }
-    const script = first === '' ? undefined : await this.#files.find(first, this.#surroundings.directory);
+    const script = first === '' ? undefined : await this.#files.find(first, this.#directory);
     if (script === undefined) return;
-    this.#add({ file: script, kind: 'script', args: [] });
+    this.#add(script, 'script');
     const text = await this.#files.readWhole(script, MAX_SCRIPT_BYTES);
     for (const [line] of text?.toString().matchAll(/^[ \t]*exec[ \t].*$/gm) ?? [])
       await this.followText(line);
@@ -118,27 +122,28 @@ class Chain implements CommandChain {
 
   /** Commands as a shell reads them. */
   async followText(text: string): Promise<void> {
-    for (const words of simpleCommands(text, this.#surroundings.env)) {
-      const command = words[0] === 'exec' ? words.slice(1) : words;
+    for (const words of simpleCommands(text, this.#env)) {
+      const [first = '', second = ''] = words;
+      const command = first === 'exec' ? words.slice(1) : words;
+      if (first === 'cd') this.#directory = posix.resolve('/', this.#directory, second);
       // A word of the shell itself is in no file.
-      if (command[0] !== undefined && (await this.#program(command[0])) !== undefined)
-        await this.follow(command);
+      else if ((await this.#program(command[0] ?? '')) !== undefined) await this.follow(command);
     }
   }
 
-  #add(executed: Executed): void {
+  #add(file: FoundFile, kind: Executed['kind'], args: readonly string[] = []): void {
     const isThere = this.executed.some(
-      ({ file, args }) => file.path === executed.file.path && args.join('\0') === executed.args.join('\0'),
+      each => each.file.path === file.path && each.args.join('\0') === args.join('\0'),
     );
-    if (!isThere) this.executed.push(executed);
+    if (!isThere) this.executed.push({ file, kind, args, directory: this.#directory });
   }
 
   /** As execvp(3) looks for it. */
   async #program(name: string): Promise<FoundFile | undefined> {
-    const { env, directory } = this.#surroundings;
-    if (name.includes('/')) return await this.#files.find(name, directory);
-    for (const place of (env.get('PATH') ?? DEFAULT_PATH).split(':')) {
-      const file = await this.#files.find(posix.join(place === '' ? '.' : place, name), directory);
+    if (name === '') return undefined;
+    if (name.includes('/')) return await this.#files.find(name, this.#directory);
+    for (const place of (this.#env.get('PATH') ?? DEFAULT_PATH).split(':')) {
+      const file = await this.#files.find(`${place === '' ? '.' : place}/${name}`, this.#directory);
       if (file?.isExecutable) return file;
     }
     return undefined;

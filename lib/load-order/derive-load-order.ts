@@ -80,7 +80,7 @@ class Derivation {
     for (const file of linker.configuration) this.#addFile(file, PROGRAM_URGENCY);
     for (const object of others) this.#addObject(object, PROGRAM_URGENCY);
     const startup = isPython(executed) ? pythonStartup : isNode(executed) ? nodeStartup : undefined;
-    const read = (await startup?.(files, executed, surroundings)) ?? [];
+    const read = (await startup?.(files, executed, surroundings.env)) ?? [];
     for (const file of read) {
       const objects = LIBRARY.test(file.path) ? await linker.open(file) : [];
       for (const object of objects) this.#addObject(object, STARTUP_URGENCY);

@@ -32,8 +32,8 @@ export function isNode({ file }: Executed): boolean {
 
 export async function nodeStartup(
   files: ImageFiles,
-  { args }: Executed,
-  { env, directory }: Surroundings,
+  { args, directory }: Executed,
+  env: Surroundings['env'],
 ): Promise<FoundFile[]> {
   const named = env.get('OPENSSL_CONF');
   const found = [await files.first(named === undefined ? OPENSSL_CONF : [named], directory)];

@@ -43,10 +43,10 @@ export async function pythonHome(
     for (const prefix of prefixesAbove(start)) {
       const library = await libraryIn(files, prefix, program);
       if (library === undefined) continue;
-      const version = `python3.${library.minor}`;
+      const version = posix.basename(library.library);
       const environment =
         configuration && posix.join(posix.dirname(configuration.path), 'lib', version, 'site-packages');
-      const systems = systemSites(prefix, version);
+      const systems = systemSites(prefix, library.library);
       const isolated = settings.get('include-system-site-packages') !== 'true';
       const sites = environment === undefined ? systems : [environment, ...(isolated ? [] : systems)];
       return { ...library, sites, configuration, tags: await tagsIn(files, library) };
@@ -86,11 +86,13 @@ async function libraryIn(
   return undefined;
 }
 
-function systemSites(prefix: string, version: string): string[] {
-  const own = posix.join(prefix, 'lib', version);
+function systemSites(prefix: string, library: string): string[] {
+  const version = posix.basename(library);
+  // Beside the library, which may be in lib64, and where what is for any machine is.
+  const own = [posix.join(library, 'site-packages'), posix.join(prefix, 'lib', version, 'site-packages')];
   // Debian's, where what the distribution packs is in one directory for all versions.
   const debian = [`/usr/local/lib/${version}/dist-packages`, '/usr/lib/python3/dist-packages'];
-  return [posix.join(own, 'site-packages'), ...(prefix === '/usr' ? debian : [])];
+  return [...new Set([...own, ...(prefix === '/usr' ? debian : [])])];
 }
 
 /** `key = value` lines, keys in lower case. */

@@ -14,6 +14,8 @@ const MAX_MODULES = 20_000;
 /** Dots in a name. */
 const MAX_DEPTH = 32;
 const MAX_SOURCE_BYTES = 2 ** 20;
+/** Of all sources together. Modules beyond are named, but what they import is not looked for. */
+const MAX_SOURCES_BYTES = 32 * 2 ** 20;
 const NAME = /^[\p{L}\p{N}_]+$/u;
 /** Part of the program since 3.11 (Python/frozen.c). */
 const FROZEN: ReadonlySet<string> = new Set([
@@ -34,6 +36,7 @@ export class PythonModules {
   readonly #home: PythonHome;
   readonly #directories: readonly string[];
   readonly #modules = new Map<string, Module | undefined>();
+  #sourceBytes = 0;
   readonly #listings = new Map<string, Promise<ReadonlySet<string>>>();
 
   /** @param directories The search path. */
@@ -128,6 +131,8 @@ export class PythonModules {
     const compiled = `__pycache__/${posix.basename(stem)}.cpython-3${this.#home.minor}.pyc`;
     const isFrozen = this.#home.minor >= 11 && FROZEN.has(full);
     if (!isFrozen) this.read.push((await this.#files.find(compiled, posix.dirname(stem))) ?? source);
+    this.#sourceBytes += source.size;
+    if (this.#sourceBytes > MAX_SOURCES_BYTES) return [];
     const bytes = await this.#files.readWhole(source, MAX_SOURCE_BYTES);
     return pythonImports(bytes?.toString() ?? '', 'imported').flatMap(each => namesOf(each, around));
   }

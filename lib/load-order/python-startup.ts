@@ -21,6 +21,7 @@ const LOCALE_FILES: readonly string[] = [
   '/usr/lib/locale/C.UTF-8/LC_CTYPE',
 ];
 const MAX_PTH_FILES = 100;
+const MAX_PTH_LINES = 100;
 const MAX_SCRIPT_BYTES = 2 ** 20;
 /** Options that take the next word as their value. */
 const VALUED: ReadonlySet<string> = new Set(['-W', '-X', '--check-hash-based-pycs']);
@@ -31,35 +32,36 @@ export function isPython({ file }: Executed): boolean {
 
 export async function pythonStartup(
   files: ImageFiles,
-  executed: Executed,
-  surroundings: Surroundings,
+  { file: program, args, directory }: Executed,
+  env: Surroundings['env'],
 ): Promise<FoundFile[]> {
-  const home = await pythonHome(files, executed.file, surroundings.env);
+  const home = await pythonHome(files, program, env);
   if (home === undefined) return [];
-  const { directory } = surroundings;
-  const words = wordsOf(executed.args);
+  const words = wordsOf(args);
   const script = words.script === undefined ? undefined : await mainFile(files, words.script, directory);
   const first = script === undefined ? directory : posix.dirname(script.path);
   const sites = words.isolated === 'no site' ? [] : home.sites;
-  const searched = [
-    first,
-    ...listed(surroundings),
-    home.library,
-    posix.join(home.library, EXTENSIONS),
-    ...sites,
-  ];
-  const modules = new PythonModules(files, home, searched);
-  const lists = (await Promise.all(sites.map(site => pathLists(files, site)))).flat();
+  const lists: PathList[] = [];
+  for (const site of sites) lists.push(...(await pathLists(files, site)));
+  const modules = new PythonModules(files, home, [
+    ...[first, ...listed(env, directory), home.library, posix.join(home.library, EXTENSIONS), ...sites],
+    ...lists.flatMap(({ directories }) => directories),
+  ]);
   for (const name of [...STARTUP, ...(home.minor < 11 ? STARTUP_EARLIER : [])]) await modules.import(name);
-  for (const list of lists) await modules.importAllOf(await textOf(files, list));
+  for (const { statements } of lists) await modules.importAllOf(statements);
   for (const name of sites.length === 0 ? [] : CUSTOMIZE) await modules.import(name);
   if (words.module !== undefined) {
     for (const name of ['runpy', words.module, `${words.module}.__main__`]) await modules.import(name);
   }
   if (words.text !== undefined) await modules.importAllOf(words.text);
   if (script !== undefined) await modules.importAllOf(await textOf(files, script));
-  const found = [await files.first(LOCALE_FILES), home.configuration, ...lists, script, ...modules.read];
-  return found.filter(file => file !== undefined);
+  const before = [
+    await files.first(LOCALE_FILES),
+    home.configuration,
+    ...lists.map(({ file }) => file),
+    script,
+  ];
+  return [...before, ...modules.read].filter(file => file !== undefined);
 }
 
 /** A script, or what runs a directory or an archive of them. */
@@ -68,18 +70,36 @@ async function mainFile(files: ImageFiles, path: string, directory: string): Pro
   return file ?? (await files.find('__main__.py', posix.resolve('/', directory, path)));
 }
 
-/** The `.pth` files of a site directory. */
-async function pathLists(files: ImageFiles, site: string): Promise<FoundFile[]> {
+/** A `.pth` file: directories, one in each line, and lines that are executed since they begin with `import`. */
+interface PathList {
+  readonly file: FoundFile;
+  readonly directories: readonly string[];
+  readonly statements: string;
+}
+
+async function pathLists(files: ImageFiles, site: string): Promise<PathList[]> {
   const names = (await files.names(site)).filter(name => name.endsWith('.pth')).slice(0, MAX_PTH_FILES);
-  const found = await Promise.all(names.map(name => files.find(name, site)));
-  return found.filter(file => file !== undefined);
+  const lists: PathList[] = [];
+  for (const name of names) {
+    const file = await files.find(name, site);
+    if (file === undefined) continue;
+    const lines = (await textOf(files, file)).split('\n').map(line => line.trim());
+    const isExecuted = (line: string): boolean => /^import\s/.test(line);
+    const directories = lines.filter(line => line !== '' && !line.startsWith('#') && !isExecuted(line));
+    lists.push({
+      file,
+      directories: directories.slice(0, MAX_PTH_LINES).map(line => posix.resolve(site, line)),
+      statements: lines.filter(isExecuted).join('\n'),
+    });
+  }
+  return lists;
 }
 
 async function textOf(files: ImageFiles, file: FoundFile): Promise<string> {
   return (await files.readWhole(file, MAX_SCRIPT_BYTES))?.toString() ?? '';
 }
 
-function listed({ env, directory }: Surroundings): string[] {
+function listed(env: Surroundings['env'], directory: string): string[] {
   const paths = (env.get('PYTHONPATH') ?? '').split(':').filter(path => path !== '');
   return paths.map(path => posix.resolve('/', directory, path));
 }

@@ -77,6 +77,18 @@ t.test('record: two at once, and one that is disposed of', async t => {
   t.equal(outer.stop().reads.length, 2);
 });
 
+t.test('record: a million reads at most', async t => {
+  const image = await sampleImage(t);
+  const { readLog, root } = await image.tree();
+  const first = (await image.tree()).lookup(root, 'first') as number;
+  const recording = await image.record();
+  for (let at = 0; at < 1_000_000; at += 1) readLog.note(first, 0, 1);
+  t.equal(recording.stop().reads.length, 1_000_000);
+  const longer = await image.record();
+  for (let at = 0; at <= 1_000_000; at += 1) readLog.note(first, 0, 1);
+  t.throws(() => longer.stop(), { code: 'ERR_SOCI_LIMIT' });
+});
+
 t.test('planLoads: spans once, in the order of their first load, neighbours together', async t => {
   const image = await sampleImage(t);
   const order = orderOf(

@@ -161,6 +161,10 @@ t.test('commands: PATH, shebangs, wrappers, shells, and scripts that run what th
     [{ Cmd: ['/bin/sh', '-c', 'cd / && X=1 exec $TOOL >log'] }, ['/bin/dash', '/opt/bin/real']],
     [{ Cmd: ['env', 'A=b', '-u', 'C', 'real'] }, []],
     [{ Cmd: ['../opt/bin/real'], WorkingDir: '/usr' }, ['/opt/bin/real']],
+    [
+      { Cmd: ['/bin/sh', '-c', 'cd opt; ./bin/real; cd ..; opt/bin/script'] },
+      ['/bin/dash', '/opt/bin/real', '/opt/bin/script', '/usr/bin/env'],
+    ],
     [{ Cmd: ['/loop'] }, ['/loop']],
   ];
   for (const [config, expected] of cases) {
@@ -243,12 +247,13 @@ t.test('Python: a virtual environment with its own packages, -m, and what is fro
     '/usr/local/lib/python3.12/importlib/util.py': 'import tool\n',
     '/usr/local/lib/python3.12/tool.py': '\n',
     '/usr/local/lib/python3.12/site-packages/hidden.pth': '/elsewhere\n',
+    '/src/editable/late.py': '\n',
     '/venv/bin/python': '-> /usr/local/bin/python3.12',
     '/venv/pyvenv.cfg': 'home = /usr/local/bin\nversion = 3.12.1\n',
-    [`${site}/a.pth`]: 'import tool\n',
+    [`${site}/a.pth`]: '# paths\nimport tool\n../../../../src/editable\n',
     [`${site}/app/__init__.py`]: 'y = 1\n',
     [`${site}/app/sub/__init__.py`]: 'from .. import near\n',
-    [`${site}/app/sub/__main__.py`]: 'import os\n',
+    [`${site}/app/sub/__main__.py`]: 'import os, late\n',
     [`${site}/app/near.py`]: 'z = 1\n',
   };
   const { paths } = await derive(t, files, { Entrypoint: ['/venv/bin/python', '-Im', 'app.sub'] });
@@ -260,7 +265,12 @@ t.test('Python: a virtual environment with its own packages, -m, and what is fro
       '/usr/local/lib/python3.12/tool.py',
     ],
     ...['/usr/local/lib/python3.12/importlib/__init__.py', `${site}/app/__init__.py`],
-    ...[`${site}/app/sub/__init__.py`, `${site}/app/near.py`, `${site}/app/sub/__main__.py`],
+    ...[
+      `${site}/app/sub/__init__.py`,
+      `${site}/app/near.py`,
+      `${site}/app/sub/__main__.py`,
+      '/src/editable/late.py',
+    ],
   ]);
 });
 
