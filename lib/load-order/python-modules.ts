@@ -16,6 +16,8 @@ const MAX_DEPTH = 32;
 const MAX_SOURCE_BYTES = 2 ** 20;
 /** Of all sources together. Modules beyond are named, but what they import is not looked for. */
 const MAX_SOURCES_BYTES = 32 * 2 ** 20;
+/** Of one source. */
+const MAX_IMPORTS = 5000;
 const NAME = /^[\p{L}\p{N}_]+$/u;
 /** Part of the program since 3.11 (Python/frozen.c). */
 const FROZEN: ReadonlySet<string> = new Set([
@@ -54,7 +56,7 @@ export class PythonModules {
 
   /** All that a source imports that is itself no module: a script, a line of a `.pth` file, the text of `-c`. */
   async importAllOf(source: string): Promise<void> {
-    for (const each of pythonImports(source, 'main')) {
+    for (const each of pythonImports(source, 'main').slice(0, MAX_IMPORTS)) {
       for (const name of namesOf(each, '')) await this.import(name);
     }
   }
@@ -134,7 +136,8 @@ export class PythonModules {
     this.#sourceBytes += source.size;
     if (this.#sourceBytes > MAX_SOURCES_BYTES) return [];
     const bytes = await this.#files.readWhole(source, MAX_SOURCE_BYTES);
-    return pythonImports(bytes?.toString() ?? '', 'imported').flatMap(each => namesOf(each, around));
+    const imports = pythonImports(bytes?.toString() ?? '', 'imported').slice(0, MAX_IMPORTS);
+    return imports.flatMap(each => namesOf(each, around)).filter(name => !this.#modules.has(name));
   }
 
   #names(directory: string): Promise<ReadonlySet<string>> {
