@@ -37,7 +37,7 @@ const STARTUP_URGENCY = 3;
 const PAGE_BYTES = 4096;
 const MAX_WORDS = 1000;
 /** What a program opens by itself to run what is in it. */
-const LIBRARY = /\.so$/;
+const LIBRARY = /\.(?:so|node)$/;
 
 /**
  * @throws SociError ERR_SOCI_INVALID_ARGUMENT without a command, here and in the image; ERR_SOCI_LIMIT for an image that

@@ -17,6 +17,7 @@ import {
 } from '../../lib/index.js';
 import { DirectoryFiles } from '../../lib/registry/layout-files.js';
 import { LayoutRepository } from '../../lib/registry/layout-repository.js';
+import { fixturePath } from '../registry/fixture.js';
 import { makeRootfs, type Rootfs } from './support/machine-rootfs.js';
 import { run } from './support/process.js';
 import { needs } from './support/tools.js';
@@ -156,6 +157,24 @@ t.test('a Node.js program', { skip }, async t => {
   await rootfs.write('/app/package.json', '{"name":"app","main":"lib/start.js","type":"commonjs"}');
   await rootfs.write('/app/lib/start.js', "require('node:http').createServer(); console.log('ready');\n");
   fits(t, await runAndDerive(t, rootfs, [process.execPath, '/app']));
+});
+
+t.test('a Node.js program of many modules: of those alone as much is named', { skip }, async t => {
+  const folder = join(await workspace(t), 'modules');
+  const rootfs = await makeRootfs(folder, [process.execPath], []);
+  const packages = ['undici', 'smol-toml', 'lru-cache', 'flatbuffers', 'fast-check', 'pure-rand'];
+  await mkdir(join(folder, 'app/node_modules'), { recursive: true });
+  const installed = packages.map(name => fixturePath('..', '..', 'node_modules', name));
+  await run('cp', ['-r', ...installed, join(folder, 'app/node_modules')]);
+  // What fast-check needs is no program's own business.
+  const loaded = packages.filter(name => name !== 'pure-rand');
+  await rootfs.write('/app/main.cjs', loaded.map(name => `require('${name}');\n`).join(''));
+  const { derived, recorded } = await runAndDerive(t, rootfs, [process.execPath, '/app/main.cjs']);
+  const modules = ({ loads, ...order }: LoadOrder): LoadOrder => ({
+    ...order,
+    loads: loads.filter(({ path }) => path.startsWith('/app/')),
+  });
+  fits(t, { derived: modules(derived), recorded: modules(recorded) });
 });
 
 t.test('a C program with a library of its own, found from where the program is', { skip }, async t => {

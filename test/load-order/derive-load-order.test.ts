@@ -292,7 +292,7 @@ t.test(
     const cases: readonly (readonly [readonly string[], readonly string[]])[] = [
       [
         ['node', '.'],
-        [...node, '/app/package.json', '/app/lib/start.js'],
+        [...node, '/app/package.json', '/app/lib/package.json', '/app/lib/start.js'],
       ],
       [
         ['node', 'lib/start.js'],
@@ -314,6 +314,63 @@ t.test(
     }
   },
 );
+
+t.test('Node.js: what the main script loads, by path, by name, by what packages export', async t => {
+  const addon = sampleElf({ needed: ['libaddon.so'] });
+  const files = {
+    '/usr/local/bin/node': program(),
+    [LINKER]: library('ld'),
+    '/lib64/libaddon.so': library('libaddon.so'),
+    '/app/main.mjs': `import fs from 'node:fs';
+import { a,
+  b } from './lib/a.js';
+export * from 'plain';
+import 'scoped-less';
+import conditional from '@scope/conditional';
+import sub from '@scope/conditional/feature/x';
+// import no from './not.js';
+const later = () => import('./dynamic.js');
+`,
+    '/app/not.js': 'x',
+    '/app/dynamic.js': 'x',
+    '/app/lib/a.js': `const b = require('./b'), c = require("../lib"); // and so on
+  * require('./not')
+  x.require('../not');
+require('events'); require('plain/deep'); require('nowhere'); require('#internal');
+require('./addon.node'); require('./b')`,
+    '/app/lib/b.json': '{}',
+    '/app/lib/index.js': `require('./a')`,
+    '/app/lib/addon.node': addon,
+    '/app/node_modules/events/index.js': 'x',
+    '/app/node_modules/plain/package.json': '{"main":"./start"}',
+    '/app/node_modules/plain/start.js': 'x',
+    '/app/node_modules/plain/deep/index.js': 'x',
+    '/app/node_modules/scoped-less': '-> ../../shared/linked',
+    '/shared/linked/package.json': '{"exports":"./main.js"}',
+    '/shared/linked/main.js': `require('./other')`,
+    '/shared/linked/other.js': 'x',
+    '/node_modules/@scope/conditional/package.json': JSON.stringify({
+      exports: {
+        '.': { browser: './no.js', require: './no.js', node: [{ import: './esm.mjs' }, './no.js'] },
+        './feature/*': './features/*.js',
+      },
+    }),
+    '/node_modules/@scope/conditional/no.js': 'x',
+    '/node_modules/@scope/conditional/esm.mjs': 'x',
+    '/node_modules/@scope/conditional/features/x.js': 'x',
+  };
+  const { paths, missing } = await derive(t, files, { Cmd: ['node', 'main.mjs'], WorkingDir: '/app' });
+  t.same(missing, []);
+  t.same(paths, [
+    ...['/usr/local/bin/node', LINKER, '/app/main.mjs'],
+    ...['/app/node_modules/plain/package.json', '/shared/linked/package.json'],
+    ...['/node_modules/@scope/conditional/package.json', '/app/lib/a.js'],
+    ...['/app/node_modules/plain/start.js', '/shared/linked/main.js'],
+    ...['/node_modules/@scope/conditional/esm.mjs', '/node_modules/@scope/conditional/features/x.js'],
+    ...['/app/lib/b.json', '/app/lib/index.js', '/app/node_modules/plain/deep/index.js'],
+    ...['/app/lib/addon.node', '/lib64/libaddon.so', '/shared/linked/other.js'],
+  ]);
+});
 
 t.test('an image that would keep it going ends it', async t => {
   const needed = Array.from({ length: 512 }, (_, at) => `lib${at}.so`);
