@@ -61,6 +61,9 @@ export const ERROR_CODES = [
   'ERR_SOCI_INDEX_EMPTY',
   'ERR_SOCI_INDEX_MISMATCH',
   'ERR_SOCI_NO_ZTOC',
+  // Load orders
+  'ERR_SOCI_LOAD_ORDER_FORMAT',
+  'ERR_SOCI_LOAD_ORDER_MISMATCH',
   // Reading through a ztoc
   'ERR_SOCI_SPAN_DIGEST',
   'ERR_SOCI_SPAN_LENGTH',

@@ -46,7 +46,21 @@ export {
   openLayer,
   type TarRangeOptions,
 } from './image/layer.js';
+export type { LoadPlan, LoadStep, OmittedLoad } from './image/load-plan.js';
 export { type ImageInRepository, openImage } from './image/open-image.js';
+export type { Recording, Trace, TraceRead } from './image/recording.js';
+export {
+  type DerivedLoadOrder,
+  type DeriveLoadOrderOptions,
+  deriveLoadOrder,
+} from './load-order/derive-load-order.js';
+export {
+  type ImportedTrace,
+  type ImportTraceOptions,
+  importTrace,
+} from './load-order/import-trace.js';
+export { mergeTraces, traceOf } from './load-order/merge-traces.js';
+export { prefetchArtifacts } from './load-order/prefetch-export.js';
 export {
   CHANNEL_NAMES,
   type ChannelEvents,
@@ -120,10 +134,26 @@ export {
   type IndexSearch,
   listIndexes,
 } from './soci/find-index.js';
+export {
+  type FoundLoadOrder,
+  findLoadOrder,
+  type LoadOrderCandidate,
+  type LoadOrderFault,
+  type LoadOrderList,
+  type LoadOrderRule,
+  listLoadOrders,
+} from './soci/find-load-order.js';
 export { FolderZtocCache } from './soci/folder-ztoc-cache.js';
 export type { IndexBinding } from './soci/index-binding.js';
 export type { IndexEvent, IndexEventHandler, ZtocOrigin } from './soci/index-event.js';
 export { DEFAULT_MIN_LAYER_SIZE, type LayerChoice, type SkipReason } from './soci/layer-choice.js';
+export {
+  encodeLoadOrder,
+  LOAD_ORDER_TYPE,
+  type Load,
+  type LoadOrder,
+  parseLoadOrder,
+} from './soci/load-order.js';
 export { type LoadZtocOptions, loadZtoc } from './soci/load-ztoc.js';
 export { MemoryZtocCache } from './soci/memory-ztoc-cache.js';
 export {
@@ -142,6 +172,11 @@ export {
   type SkippedImage,
 } from './soci/publish-index.js';
 export { type PushedIndex, type PushIndexOptions, pushIndex } from './soci/push-index.js';
+export {
+  type PushedLoadOrder,
+  type PushLoadOrderOptions,
+  pushLoadOrder,
+} from './soci/push-load-order.js';
 export {
   type EncodedSociIndex,
   encodeSociIndex,

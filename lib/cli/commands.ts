@@ -137,6 +137,55 @@ export const COMMANDS: ReadonlyMap<string, CommandEntry> = new Map([
     },
   ],
   [
+    'load-order record',
+    {
+      summary: 'make a load order of one run, of a log of it',
+      load: async () => (await import('./load-order-record.js')).loadOrderRecord,
+    },
+  ],
+  [
+    'load-order merge',
+    {
+      summary: 'make one load order of many runs',
+      load: async () => (await import('./load-order-merge.js')).loadOrderMerge,
+    },
+  ],
+  [
+    'load-order derive',
+    {
+      summary: 'make a load order without running the image',
+      load: async () => (await import('./load-order-derive.js')).loadOrderDerive,
+    },
+  ],
+  [
+    'load-order show',
+    {
+      summary: 'print what a load order says',
+      load: async () => (await import('./load-order-show.js')).loadOrderShow,
+    },
+  ],
+  [
+    'load-order push',
+    {
+      summary: 'publish a load order beside its image',
+      load: async () => (await import('./load-order-push.js')).loadOrderPush,
+    },
+  ],
+  [
+    'load-order ls',
+    {
+      summary: 'list the load orders of an image',
+      load: async () => (await import('./load-order-ls.js')).loadOrderLs,
+    },
+  ],
+  [
+    'load-order export',
+    {
+      summary: 'write a load order to a file, or as prefetch artifacts',
+      load: async () => (await import('./load-order-export.js')).loadOrderExport,
+    },
+  ],
+  [
     'cache ls',
     {
       summary: 'list what is kept for the next time',

@@ -72,6 +72,7 @@ export class FileContent {
 
   /** Fills `target` from `start` of the file, which must hold as much; nothing at all still checks its header. */
   async readInto(target: Uint8Array, start: number, { signal }: AbortableOptions = {}): Promise<void> {
+    this.tree.readLog.note(this.ino, start, start + target.length);
     await this.#layer.readInto(this.#entry, target, start, { signal, proofs: this.#proofs });
   }
 

@@ -13,6 +13,7 @@ import { Pace } from '../async/pace.js';
 import { fileError } from '../errors.js';
 import type { PlatformManifest } from '../registry/image-entry.js';
 import type { IndexSearch } from '../soci/find-index.js';
+import type { LoadOrder } from '../soci/load-order.js';
 import { closedError } from '../source/byte-range.js';
 import type { AbortableOptions } from '../source/range-source.js';
 import { newCounters, type ReadStats } from '../span/read-record.js';
@@ -48,7 +49,9 @@ import { glob } from './glob.js';
 import type { ImageConfig } from './image-config.js';
 import type { ImageLayer, ImageLayerInfo } from './image-layer.js';
 import type { ImageFileLocation, ImageFilePlan, WholeLayer, WholeLayersPlan } from './image-plan.js';
+import { type LoadPlan, planLoads } from './load-plan.js';
 import { ABORTABLE, ENCODED, GLOB, LINKED, OPENDIR, RANGE, READ, READDIR } from './option-names.js';
+import { Recording } from './recording.js';
 
 /** Layers that are opened at the same time: mostly small requests, sometimes the building of a ztoc. */
 const CONCURRENCY = 6;
@@ -342,6 +345,27 @@ export class Image {
   async tree(options: AbortableOptions = {}): Promise<FileTree> {
     checkOptions('tree', options, ABORTABLE);
     return await this.#with(options, async tree => tree);
+  }
+
+  /**
+   * Records what is read of the image's files from now on, by whichever call, until `stop` gives the trace: what load
+   * orders are made of. Opens all layers like any other call.
+   */
+  async record(options: AbortableOptions = {}): Promise<Recording> {
+    checkOptions('record', options, ABORTABLE);
+    return await this.#with(
+      options,
+      async tree => new Recording(this.#parts.content.descriptor.digest, tree),
+    );
+  }
+
+  /**
+   * What to load for a load order: spans of layers, each once, in its order. Loads that do not fit the image are left
+   * out and said. Opens all layers like any other call.
+   */
+  async planLoads(order: LoadOrder, options: AbortableOptions = {}): Promise<LoadPlan> {
+    checkOptions('planLoads', options, ABORTABLE);
+    return await this.#with(options, (tree, signal) => planLoads(tree, this.layers, order, signal));
   }
 
   /**

@@ -5,6 +5,7 @@
  * contents once, in the same plan as its data.
  */
 import type { RangeSource, ReadOptions } from '../source/range-source.js';
+import { type Interval, spanIntervals } from '../span/plan.js';
 import type { ReadContext } from '../span/read-context.js';
 import type { ReadPart } from '../span/read-part.js';
 import type { ReadStats } from '../span/read-record.js';
@@ -97,6 +98,15 @@ export class LayerEntries {
       { start: found.offset + start, end: found.offset + end },
     ];
     return this.tar.plan([...ranges, ...data].sort((a, b) => a.start - b.start));
+  }
+
+  /** The spans that hold a range of a file and its tar header, whatever has been read of them, ascending. */
+  spans(entry: number, { start, end }: FileRange): readonly Interval[] {
+    const { headerOffset, offset } = this.ztoc.entry(entry);
+    const data = this.#sparse?.get(entry)?.ranges(start, end) ?? [
+      { start: offset + start, end: offset + end },
+    ];
+    return spanIntervals(this.ztoc, [{ start: headerOffset, end: offset }, ...data]);
   }
 
   /** Where a piece of about `bytes` bytes from the start of `range` ends, inside of it, so that no span is divided. */

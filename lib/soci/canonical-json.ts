@@ -1,5 +1,5 @@
 /**
- * Manifests and indexes as bytes, exactly as Go's encoding/json marshals the
+ * Manifests, indexes and load orders as bytes, exactly as Go's encoding/json marshals the
  * types of the OCI image specification. A consumer of the reference parses a
  * fetched index, marshals it again and stores the result under the original
  * digest: an index with one byte of another form would be refused there.
@@ -8,7 +8,7 @@ import type { Descriptor } from '../registry/descriptor.js';
 import type { ImageIndex, ImageManifest } from '../registry/manifest.js';
 import type { Platform } from '../registry/platform.js';
 
-type Json = string | number | JsonMembers | readonly Json[];
+export type Json = string | number | JsonMembers | readonly Json[];
 type JsonMembers = ReadonlyMap<string, Json>;
 
 const HTML_AND_LINE_SEPARATORS = /[<>&\u2028\u2029]/g;
@@ -32,8 +32,13 @@ function encode(value: Json): string {
 }
 
 /** Members in the given order; undefined ones are left out (Go's omitempty). */
-function members(entries: readonly (readonly [string, Json | undefined])[]): JsonMembers {
+export function members(entries: readonly (readonly [string, Json | undefined])[]): JsonMembers {
   return new Map(entries.filter((entry): entry is readonly [string, Json] => entry[1] !== undefined));
+}
+
+/** The bytes of a document of any other kind, without a trailing newline. */
+export function encodeJson(value: Json): Uint8Array {
+  return Buffer.from(encode(value));
 }
 
 /** Go sorts map keys by their UTF-8 bytes, where JavaScript's own order is that of UTF-16 units. */

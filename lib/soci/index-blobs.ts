@@ -1,4 +1,4 @@
-/** Sends what indexes list (ztocs, prefetch artifacts, the empty config) to where they will be, each blob once. */
+/** Sends what indexes list (ztocs, prefetch artifacts, the empty config), and load orders, to where they will be, each blob once. */
 
 import { runBounded } from '../async/bounded-tasks.js';
 import type { Descriptor } from '../registry/descriptor.js';
@@ -31,7 +31,7 @@ export class IndexBlobs {
 
   async sendZtoc(ztoc: Ztoc, signal: AbortSignal | undefined): Promise<void> {
     const blob = { mediaType: OCTET_STREAM, digest: ztoc.digest, size: ztoc.bytes.length };
-    await this.#send(blob, ztoc.bytes, signal);
+    await this.send(blob, ztoc.bytes, signal);
   }
 
   async sendZtocs(ztocs: readonly Ztoc[], signal: AbortSignal | undefined): Promise<void> {
@@ -42,10 +42,10 @@ export class IndexBlobs {
   async sendRest(prefetches: readonly PrefetchArtifact[], signal: AbortSignal | undefined): Promise<void> {
     const artifacts = prefetches.map(artifact => [prefetchBlob(artifact), artifact.bytes] as const);
     const blobs = [[CONFIG, EMPTY_CONFIG] as const, ...artifacts];
-    await runBounded(blobs, CONCURRENCY, signal, ([blob, bytes], abort) => this.#send(blob, bytes, abort));
+    await runBounded(blobs, CONCURRENCY, signal, ([blob, bytes], abort) => this.send(blob, bytes, abort));
   }
 
-  async #send(blob: Descriptor, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
+  async send(blob: Descriptor, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
     if (this.#sent.has(blob.digest)) return;
     const onProgress = (sent: number): void => this.#onEvent({ type: 'blob-progress', blob, bytes: sent });
     const result = await this.#target.pushBlob(blob, bytes, { signal, onProgress });

@@ -37,10 +37,14 @@ export function planPrefetch(layers: readonly PrefetchLayer[], paths: readonly s
   const artifacts = layers.flatMap(({ layer }, position): PrefetchArtifact[] => {
     const spans = ranges[position]!;
     if (spans.length === 0) return [];
-    const bytes = encodePrefetchArtifact(spans);
-    return [{ digest: sha256Digest(bytes), size: bytes.length, layerDigest: layer.digest, bytes }];
+    return [describePrefetch(layer.digest, encodePrefetchArtifact(spans))];
   });
   return { artifacts, missing };
+}
+
+/** @param bytes Of the artifact. */
+export function describePrefetch(layerDigest: string, bytes: Uint8Array): PrefetchArtifact {
+  return { digest: sha256Digest(bytes), size: bytes.length, layerDigest, bytes };
 }
 
 export function prefetchBlob({ digest, size }: PrefetchDescriptor): Descriptor {

@@ -5,10 +5,10 @@
 import { checkOptions, type OptionNames } from '../arguments.js';
 import { SociError } from '../errors.js';
 import type { Descriptor } from '../registry/descriptor.js';
+import type { PlatformManifest } from '../registry/image-entry.js';
 import { isRefusal } from '../registry/registry-error.js';
 import type { Repository } from '../registry/repository.js';
 import { announced } from './announced-events.js';
-import type { CreatedIndex } from './build-indexes.js';
 import type { CreateIndexResult } from './create-index.js';
 import { IndexBlobs } from './index-blobs.js';
 import type { IndexEventHandler } from './index-event.js';
@@ -69,13 +69,20 @@ export async function pushIndex(
   return pushed;
 }
 
+/** A manifest that refers to an image: an index, or a load order. */
+export interface PushedDocument {
+  readonly descriptor: Descriptor;
+  readonly bytes: Uint8Array;
+  readonly image: PlatformManifest;
+}
+
 /**
  * @param present The image's v1 indexes.
  * @param sendBlobs Sends what the index lists, or what of it was not sent before.
  */
 export async function pushOne(
   target: Repository,
-  { descriptor, image, bytes }: Pick<CreatedIndex<unknown>, 'descriptor' | 'image' | 'bytes'>,
+  { descriptor, image, bytes }: PushedDocument,
   present: readonly Descriptor[],
   { existing: policy = 'warn', signal, onEvent }: PushIndexOptions,
   sendBlobs: () => Promise<void>,

@@ -31,6 +31,7 @@ import { toByteString } from '../tar/byte-string.js';
 import type { LayerNote } from './layer-note.js';
 import { KIND, KIND_NAMES, KIND_TEXT, type NodeKind } from './node-kind.js';
 import { NONE } from './path-walk.js';
+import { ReadLog } from './read-log.js';
 import { ROOT_INODE, type TreeTable } from './tree-table.js';
 
 export interface NodeAttributes {
@@ -72,6 +73,8 @@ export class FileTree {
   readonly table: TreeTable;
   /** Where the layers can be read in more than one way, at most 1000 places. */
   readonly notes: readonly LayerNote[];
+  /** @internal What is read of files, here and by path. */
+  readonly readLog = new ReadLog();
   readonly #layers: readonly LayerEntries[];
 
   /** @internal Use `Image.tree` or `Layer.tree`. */
@@ -190,6 +193,7 @@ export class FileTree {
     checkInteger('offset', offset, 0);
     options.signal?.throwIfAborted();
     const length = Math.max(0, Math.min(target.length, this.table.size(ino) - offset));
+    this.readLog.note(ino, offset, offset + length);
     if (length > 0) await layer.readInto(entry, target.subarray(0, length), offset, options);
     return length;
   }

@@ -32,7 +32,8 @@ t.test('bash completes with it', async t => {
     t.equal(status, 0, stderr);
     return stdout.trim().split(' ');
   };
-  t.same(complete('l'), ['ls']);
+  t.same(complete('l'), ['ls', 'load-order']);
+  t.same(complete('load-order', 'd'), ['derive']);
   t.same(complete('index', 'c'), ['create', 'copy']);
   t.same(complete('--quiet', 'index', 'v'), ['verify']);
   t.same(complete('ls', '--rec'), ['--recursive']);

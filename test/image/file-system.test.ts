@@ -446,6 +446,8 @@ t.test('names of options that no call has are refused, by images and by open fil
     explain: () => image.explain('/big', unknown),
     locate: () => image.locate('/big', unknown),
     tree: () => image.tree(unknown),
+    record: () => image.record(unknown),
+    planLoads: () => image.planLoads({ image: '', workload: '', runs: 0, loads: [] }, unknown),
     load: () => image.load(unknown),
     'file.read': () => file.read(new Uint8Array(1), 0, 1, 0, unknown),
     'file.readFile': () => file.readFile(unknown),

@@ -10,8 +10,9 @@ import { parseFile, parseText, ROOT, sourceFiles, specifiersOf } from './library
 
 /** The strata from the top down, each with the folders and root files of lib/ that it may import. */
 const STRATA: Readonly<Record<string, readonly string[]>> = {
-  cli: ['index.ts', 'image', 'soci', 'registry', 'ztoc', 'source', 'async', 'files', 'observe'],
+  cli: ['index.ts', 'load-order', 'image', 'soci', 'registry', 'ztoc', 'source', 'async', 'files', 'observe'],
   testing: ['registry'],
+  'load-order': ['image', 'tree', 'soci', 'source', 'async'],
   image: [
     'tree',
     'layer',
