@@ -1,0 +1,78 @@
+/**
+ * What is in a store's folder, found by reading it: there is no list that could
+ * disagree with it. What is not named as ours is neither listed nor removed.
+ */
+import { join } from 'node:path';
+import { isComputable } from '../registry/digest.js';
+import { type BlobPlace, JOURNAL_SUFFIX, partialIn, placeOf, wholeIn } from './blob-place.js';
+import type { Disk } from './disk.js';
+
+export interface KeptBlob {
+  readonly digest: string;
+  readonly state: 'whole' | 'partial';
+  /** Of the blob; of a partial one as far as it is known. */
+  readonly size: number;
+  /** That it takes up on the disk. */
+  readonly bytes: number;
+  /** Milliseconds since 1970. */
+  readonly usedAt: number;
+}
+
+const ALGORITHMS: readonly string[] = ['sha256', 'sha384', 'sha512'];
+/** Half a file, of a process that is writing it, or did not come to its end. */
+const UNFINISHED = /^\.[0-9a-f]{64,128}\.[0-9a-f]{12}\.tmp$/;
+/** Nobody writes to one file for so long. */
+const ABANDONED_MS = 24 * 3600 * 1000;
+
+/** All blobs, the least recently used first. @throws the system's error */
+export async function listBlobs(disk: Disk, root: string): Promise<KeptBlob[]> {
+  const blobs: KeptBlob[] = [];
+  for (const algorithm of ALGORITHMS) {
+    const whole = await disk.names(wholeIn(root, algorithm));
+    const partial = await disk.names(partialIn(root, algorithm));
+    const hexes = new Set([...whole, ...partial.map(name => name.replace(JOURNAL_SUFFIX, ''))]);
+    for (const hex of hexes) {
+      const digest = `${algorithm}:${hex}`;
+      if (!isComputable(digest)) continue;
+      const blob = await blobAt(disk, placeOf(root, { digest, size: 0 }));
+      if (blob !== undefined) blobs.push(blob);
+    }
+  }
+  return blobs.sort((a, b) => a.usedAt - b.usedAt || (a.digest < b.digest ? -1 : 1));
+}
+
+/** Undefined when nothing is there, or no longer. @throws the system's error */
+export async function blobAt(disk: Disk, place: BlobPlace): Promise<KeptBlob | undefined> {
+  const [whole, data, journal, use] = await Promise.all(
+    [place.whole, place.data, place.journal, place.use].map(path => disk.stat(path)),
+  );
+  const there = [whole, data, journal].filter(found => found !== undefined);
+  const [first] = there;
+  if (first === undefined) return undefined;
+  return {
+    digest: place.digest,
+    state: whole === undefined ? 'partial' : 'whole',
+    size: (whole ?? data)?.size ?? 0,
+    bytes: there.reduce((sum, { allocated }) => sum + allocated, 0),
+    usedAt: (use ?? first).modifiedAt,
+  };
+}
+
+/** A name for a file in the making that will be `place.whole`. */
+export function unfinishedPath(root: string, digest: string, nonce: string): string {
+  const [algorithm = '', hex = ''] = digest.split(':');
+  return join(partialIn(root, algorithm), `.${hex}.${nonce}.tmp`);
+}
+
+/** Removes what processes that ended early have left behind. @throws the system's error */
+export async function removeAbandoned(disk: Disk, root: string): Promise<void> {
+  for (const algorithm of ALGORITHMS) {
+    const folder = partialIn(root, algorithm);
+    for (const name of await disk.names(folder)) {
+      const path = join(folder, name);
+      if (!UNFINISHED.test(name)) continue;
+      const found = await disk.stat(path);
+      if (found !== undefined && Date.now() - found.modifiedAt > ABANDONED_MS) await disk.remove(path);
+    }
+  }
+}
