@@ -49,6 +49,14 @@ export function encodeHeader(blobSize: number): Uint8Array {
   return header;
 }
 
+/** The size of the blob whose journal begins with `bytes`; undefined if none does. */
+export function blobSizeOf(bytes: Uint8Array): number | undefined {
+  if (bytes.length < HEADER_BYTES) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, HEADER_BYTES);
+  const size = Number(view.getBigUint64(BLOB_SIZE_AT, true));
+  return isHeader(bytes, size) ? size : undefined;
+}
+
 /** Whether these are the first bytes of a journal of a blob of `blobSize` bytes. */
 export function isHeader(bytes: Uint8Array, blobSize: number): boolean {
   return bytes.length >= HEADER_BYTES && encodeHeader(blobSize).every((byte, at) => bytes[at] === byte);

@@ -17,18 +17,15 @@ export class OfflineSource extends FilledSource {
 
   async readInto(target: Uint8Array, offset: number): Promise<void> {
     const [digest, length] = [this.#digest, target.length];
-    throw offline(`${this.name}: bytes ${offset} to ${offset + length - 1} of ${this.size}`, {
-      digest,
-      offset,
-      length,
-    });
+    const what = `${this.name}: bytes ${offset} to ${offset + length - 1} of ${this.size} are wanted`;
+    throw offline(what, { digest, offset, length });
   }
 
   async close(): Promise<void> {}
 }
 
-/** @param what is missing. @param data where it would be found */
+/** @param what is wanted, as a sentence. @param data what it is, for programs */
 export function offline(what: string, data: Readonly<Record<string, unknown>>): SociError {
-  const message = `${what} are wanted, the store does not have them, and offline nothing is fetched; read them once with the registry at hand`;
+  const message = `${what}, but not in the store, and offline nothing is fetched`;
   return new SociError('ERR_SOCI_OFFLINE', message, { data });
 }

@@ -5,13 +5,15 @@
 import { join } from 'node:path';
 import { isComputable } from '../registry/digest.js';
 import { type BlobPlace, JOURNAL_SUFFIX, partialIn, placeOf, wholeIn } from './blob-place.js';
+import { BlobUse } from './blob-use.js';
+import { blobSizeOf, HEADER_BYTES } from './block-journal.js';
 import type { Disk } from './disk.js';
 
 export interface KeptBlob {
   readonly digest: string;
   readonly state: 'whole' | 'partial';
-  /** Of the blob; of a partial one as far as it is known. */
-  readonly size: number;
+  /** Of the blob; undefined when its journal is damaged. */
+  readonly size: number | undefined;
   /** That it takes up on the disk. */
   readonly bytes: number;
   /** Milliseconds since 1970. */
@@ -52,10 +54,21 @@ export async function blobAt(disk: Disk, place: BlobPlace): Promise<KeptBlob | u
   return {
     digest: place.digest,
     state: whole === undefined ? 'partial' : 'whole',
-    size: (whole ?? data)?.size ?? 0,
+    size: whole?.size ?? (await journalledSize(disk, place.journal)),
     bytes: there.reduce((sum, { allocated }) => sum + allocated, 0),
     usedAt: (use ?? first).modifiedAt,
   };
+}
+
+async function journalledSize(disk: Disk, path: string): Promise<number | undefined> {
+  const file = await disk.open(path, 'read').catch(() => undefined);
+  if (file === undefined) return undefined;
+  try {
+    const header = new Uint8Array(HEADER_BYTES);
+    return blobSizeOf(header.subarray(0, await file.read(header, 0)));
+  } finally {
+    await file.close();
+  }
 }
 
 /** A name for a file in the making that will be `place.whole`. */
@@ -64,15 +77,31 @@ export function unfinishedPath(root: string, digest: string, nonce: string): str
   return join(partialIn(root, algorithm), `.${hex}.${nonce}.tmp`);
 }
 
-/** Removes what processes that ended early have left behind. @throws the system's error */
+/** Removes what processes that ended early have left behind, and parts of what is whole by now. @throws the system's error */
 export async function removeAbandoned(disk: Disk, root: string): Promise<void> {
   for (const algorithm of ALGORITHMS) {
     const folder = partialIn(root, algorithm);
     for (const name of await disk.names(folder)) {
       const path = join(folder, name);
-      if (!UNFINISHED.test(name)) continue;
+      if (!UNFINISHED.test(name)) {
+        await removeSurplus(disk, root, `${algorithm}:${name.replace(JOURNAL_SUFFIX, '')}`);
+        continue;
+      }
       const found = await disk.stat(path);
       if (found !== undefined && Date.now() - found.modifiedAt > ABANDONED_MS) await disk.remove(path);
     }
   }
+}
+
+/** An image that is imported is whole at once, whatever had been read of it before. */
+async function removeSurplus(disk: Disk, root: string, digest: string): Promise<void> {
+  if (!isComputable(digest)) return;
+  const place = placeOf(root, { digest, size: 0 });
+  if ((await disk.stat(place.whole)) === undefined) return;
+  const use = await BlobUse.open(disk, place.use);
+  await use?.alone('use', async () => {
+    await disk.remove(place.journal);
+    await disk.remove(place.data);
+  });
+  await use?.close();
 }

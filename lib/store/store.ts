@@ -4,11 +4,12 @@
  * damaged, full, read-only or gone costs a request, not an error.
  */
 import { join, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { checkInteger, checkOptions, type OptionNames } from '../arguments.js';
 import { SociError } from '../errors.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import { isComputable } from '../registry/digest.js';
-import type { RangeSource } from '../source/range-source.js';
+import { ABORTABLE_NAMES, type AbortableOptions, type RangeSource } from '../source/range-source.js';
 import { type Answer, type Question, recall, remember } from './answers.js';
 import { placeOf } from './blob-place.js';
 import { BlobUse } from './blob-use.js';
@@ -35,6 +36,12 @@ export interface StoreOptions {
 
 const STORE_NAMES: OptionNames<StoreOptions> = { maxBytes: true, sync: true, disk: true };
 
+export interface CollectOptions extends AbortableOptions {
+  readonly maxBytes?: number | undefined;
+}
+
+const COLLECT_NAMES: OptionNames<CollectOptions> = { ...ABORTABLE_NAMES, maxBytes: true };
+
 /** How much of a blob a store has. */
 export interface BlobCompletion {
   readonly digest: string;
@@ -55,6 +62,8 @@ const MAX_DEFAULT_BYTES = 10 * 2 ** 30;
 const PART_OF_DISK = 1 / 10;
 /** After so much of the bound was written, what is there is counted again. */
 const PART_PER_COUNT = 1 / 32;
+/** Between two attempts to change index.json. */
+const NAMES_DELAY_MS = 20;
 /** Failures after which a store can still be read. */
 const ONLY_READ: ReadonlySet<unknown> = new Set(['EROFS', 'EACCES', 'EPERM', 'ENOSPC', 'EDQUOT']);
 
@@ -108,8 +117,9 @@ export class Store {
   async open(
     { digest, size }: Pick<Descriptor, 'digest' | 'size'>,
     source: RangeSource,
+    options: AbortableOptions = {},
   ): Promise<RangeSource> {
-    this.#checkOpen();
+    this.#begin('Store.open', options);
     if (!isComputable(digest) || size === 0 || source.size !== size) return source;
     const place = placeOf(this.root, { digest, size });
     const there = await blobAt(this.#room.disk, place).catch(() => undefined);
@@ -117,14 +127,14 @@ export class Store {
     return new StoredSource(await StoredBlob.open(this.#room, place), source);
   }
 
-  /** A small blob, or undefined unless it is there whole with this digest and at most `limit` bytes. */
+  /** @internal A small blob, or undefined unless it is there whole with this digest and at most `limit` bytes. */
   async get(digest: string, limit: number): Promise<Uint8Array | undefined> {
     return await readWhole(this.#room, digest, limit);
   }
 
-  /** Keeps a small blob, whose digest has been computed. */
+  /** @internal Keeps a small blob, whose digest has been computed. */
   async put(digest: string, bytes: Uint8Array): Promise<void> {
-    this.#checkOpen();
+    this.#begin('put', {});
     if (bytes.length <= this.maxBytes) await keepWhole(this.#room, digest, bytes);
   }
 
@@ -135,60 +145,99 @@ export class Store {
 
   /** @internal */
   async remember(question: Question, value: unknown): Promise<void> {
-    this.#checkOpen();
+    this.#begin('remember', {});
     await remember(this.#room, question, value);
   }
 
   /** How much of a blob is there, by what is written about it. */
-  async completion({ digest, size }: Pick<Descriptor, 'digest' | 'size'>): Promise<BlobCompletion> {
+  async completion(
+    { digest, size }: Pick<Descriptor, 'digest' | 'size'>,
+    options: AbortableOptions = {},
+  ): Promise<BlobCompletion> {
+    this.#begin('completion', options);
     if (!isComputable(digest)) return { digest, size, present: 0, proved: false };
-    const blob = await StoredBlob.open(this.#room, placeOf(this.root, { digest, size }));
-    try {
+    return await this.#with({ digest, size }, async blob => {
       return { digest, size, present: await blob.presentBytes(), proved: blob.isWhole };
-    } finally {
-      await blob.close();
-    }
+    });
   }
 
   /** All blobs, the least recently used first. @throws SociError ERR_SOCI_STORE */
-  async list(): Promise<KeptBlob[]> {
+  async list(options: AbortableOptions = {}): Promise<KeptBlob[]> {
+    this.#begin('list', options);
     return await worded(this.root, 'read', () => listBlobs(this.#room.disk, this.root));
   }
 
-  /** Digests of what index.json names, and what that refers to: none of it is evicted. @throws SociError ERR_SOCI_STORE */
-  async named(): Promise<ReadonlySet<string>> {
+  /**
+   * Digests of what index.json names, and of what that refers to: none of it is evicted.
+   *
+   * @throws SociError ERR_SOCI_STORE
+   */
+  async named(options: AbortableOptions = {}): Promise<ReadonlySet<string>> {
+    this.#begin('named', options);
     return await worded(this.root, 'read', () => namedBlobs(this.#room));
   }
 
+  /** @internal Changes index.json while no other process does. @throws SociError ERR_SOCI_STORE; what `work` throws */
+  async changeNames(signal: AbortSignal | undefined, work: () => Promise<void>): Promise<void> {
+    const use = await BlobUse.begin(this.#room.disk, join(this.root, 'use', 'index.json'), 'use');
+    if (use === undefined) throw unusable(this.root, 'written', new Error('no file can be made in it'));
+    try {
+      while (!(await use.alone('writing', work))) await delay(NAMES_DELAY_MS, undefined, { signal });
+    } finally {
+      await use.close();
+    }
+  }
+
   /** Keeps blobs, those too that are not there yet, from being evicted. */
-  async pin(digests: readonly string[]): Promise<Pin> {
-    this.#checkOpen();
-    const computable = digests.filter(isComputable);
-    const uses = await Promise.all(
-      computable.map(digest =>
-        BlobUse.begin(this.#room.disk, placeOf(this.root, { digest, size: 0 }).use, 'pin'),
-      ),
-    );
+  async pin(digests: readonly string[], options: AbortableOptions = {}): Promise<Pin> {
+    this.#begin('pin', options);
+    const { disk } = this.#room;
+    const places = digests.filter(isComputable).map(digest => placeOf(this.root, { digest, size: 0 }));
+    const uses = await Promise.all(places.map(({ use }) => BlobUse.begin(disk, use, 'pin')));
     return {
       release: async () => void (await Promise.all(uses.splice(0).map(use => use?.close()))),
     };
   }
 
   /**
-   * Removes the least recently used blobs until no more than `maxBytes` are there, which happens by itself while the
-   * store grows.
+   * Removes the least recently used blobs until no more than `maxBytes` (default: the store's) are there, which happens
+   * by itself while the store grows.
    *
    * @throws SociError ERR_SOCI_STORE
    */
-  async collect(maxBytes: number = this.maxBytes): Promise<Collected> {
+  async collect(options: CollectOptions = {}): Promise<Collected> {
+    checkOptions('collect', options, COLLECT_NAMES);
+    const { maxBytes = this.maxBytes, signal } = options;
     checkInteger('maxBytes', maxBytes, 0);
+    this.#begin('collect', { signal });
     return await worded(this.root, 'write', () => collect(this.#room, maxBytes));
   }
 
-  /** Removes a blob, unless a process has pinned it. @returns whether it is gone. @throws SociError ERR_SOCI_STORE */
-  async remove(digest: string): Promise<boolean> {
+  /**
+   * Removes a blob, unless a process has pinned it.
+   *
+   * @returns whether it is gone
+   * @throws SociError ERR_SOCI_STORE
+   */
+  async remove(digest: string, options: AbortableOptions = {}): Promise<boolean> {
+    this.#begin('remove', options);
     if (!isComputable(digest)) return true;
     return await worded(this.root, 'write', () => removeBlob(this.#room, digest, 'in use'));
+  }
+
+  /**
+   * Reads all of a blob that is there and compares it with its digest, or with what was written. What is wrong is
+   * forgotten.
+   *
+   * @returns bytes that were wrong
+   */
+  async verify(
+    { digest, size }: Pick<Descriptor, 'digest' | 'size'>,
+    options: AbortableOptions = {},
+  ): Promise<number> {
+    this.#begin('verify', options);
+    if (!isComputable(digest)) return 0;
+    return await this.#with({ digest, size }, blob => blob.verify());
   }
 
   /** Settles when the store is within its bound. Close what was opened of it first. Twice is no error. */
@@ -202,8 +251,22 @@ export class Store {
     await this.close();
   }
 
-  #checkOpen(): void {
+  #begin(caller: string, options: AbortableOptions): void {
+    checkOptions(caller, options, ABORTABLE_NAMES);
+    options.signal?.throwIfAborted();
     if (this.#closed) throw new SociError('ERR_SOCI_CLOSED', `the store ${this.root} is closed`);
+  }
+
+  async #with<T>(
+    wanted: Pick<Descriptor, 'digest' | 'size'>,
+    work: (blob: StoredBlob) => Promise<T>,
+  ): Promise<T> {
+    const blob = await StoredBlob.open(this.#room, placeOf(this.root, wanted));
+    try {
+      return await work(blob);
+    } finally {
+      await blob.close();
+    }
   }
 
   #grew(bytes: number): void {

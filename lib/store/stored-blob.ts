@@ -145,6 +145,23 @@ export class StoredBlob {
     return this.#whole === whole && whole.proved;
   }
 
+  /** Reads all that is there. @returns bytes that were wrong, and are no longer said to be there */
+  async verify(): Promise<number> {
+    let wrong = 0;
+    await this.#change('prove', async () => {
+      const [whole, partial] = [this.#whole, this.#partial];
+      if (whole !== undefined && !(await whole.prove())) {
+        wrong = this.place.size;
+        await this.#drop(whole);
+      }
+      const proof = await partial?.prove();
+      if (proof?.outcome !== 'damaged') return;
+      wrong = proof.bytes;
+      this.#damaged(wrong);
+    });
+    return wrong;
+  }
+
   /** Settles when all that was to be kept is kept. */
   async close(): Promise<void> {
     await this.#changes.run(async () => {});

@@ -31,7 +31,7 @@ const STRATA: Readonly<Record<string, readonly string[]>> = {
   plain: ['layer', 'soci', 'span', 'ztoc', 'tar', 'source', 'async', 'files', 'observe'],
   layer: ['span', 'ztoc', 'tar', 'source', 'async', 'observe'],
   soci: ['span', 'store', 'registry', 'ztoc', 'tar', 'source', 'async', 'files', 'observe'],
-  span: ['ztoc', 'source', 'async', 'files', 'observe', 'binding.ts', 'pinned-memory.ts'],
+  span: ['store', 'ztoc', 'source', 'async', 'files', 'observe', 'binding.ts', 'pinned-memory.ts'],
   store: ['registry', 'source', 'async', 'files', 'observe', 'posix.ts'],
   registry: ['tar', 'source', 'async', 'files', 'observe', 'package-root.ts'],
   ztoc: ['tar', 'source', 'async', 'observe', 'binding.ts', 'package-root.ts', 'pinned-memory.ts'],

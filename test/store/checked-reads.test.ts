@@ -48,7 +48,7 @@ t.test('offline, what is there is read, and what is missing is named', async t =
   t.equal(Buffer.compare(await source.read(10, 8000), layer.subarray(10, 8010)), 0);
   await t.rejects(source.read(8000, 1000), {
     code: 'ERR_SOCI_OFFLINE',
-    message: /^registry\.example\/app: bytes 8192 to 12287 of \d+ are wanted, the store does not have them/,
+    message: /^registry\.example\/app: bytes 8192 to 12287 of \d+ are wanted, but not in the store/,
     data: { digest: BLOB.digest, offset: 8192, length: 4096 },
   });
   await source.close();

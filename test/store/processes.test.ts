@@ -148,14 +148,14 @@ t.test('claims and pins end with their process', linuxOnly, async t => {
   const source = await store.open(blob, await HttpSource.open(`${server.origin}/7`, { size: size }));
   await source.read(0, 1000);
   await source.close();
-  t.same((await store.collect(0)).removed, []);
+  t.same((await store.collect({ maxBytes: 0 })).removed, []);
   t.notOk(await store.remove(blob.digest));
   pinning.kill('SIGKILL');
   await once(pinning, 'close');
   const own = await store.pin([blob.digest]);
-  t.same((await store.collect(0)).removed, []);
+  t.same((await store.collect({ maxBytes: 0 })).removed, []);
   await own.release();
-  t.match((await store.collect(0)).removed, [{ digest: blob.digest }]);
+  t.match((await store.collect({ maxBytes: 0 })).removed, [{ digest: blob.digest }]);
   await store.close();
 });
 

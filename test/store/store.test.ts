@@ -510,3 +510,54 @@ t.test('answers, with their age', async t => {
   });
   t.match(await store.recall(['tag', 'a', 'b']), { age: Number.POSITIVE_INFINITY }, 'the clock was set back');
 });
+
+t.test('what can be asked, with a signal and without unknown options', async t => {
+  const store = await open(t, new MemoryDisk());
+  await using(store, source => source.read(0, 100_000));
+  const calls: Record<string, (options: never) => Promise<unknown>> = {
+    open: options => store.open(BLOB, new Origin(BLOB), options),
+    completion: options => store.completion(BLOB, options),
+    list: options => store.list(options),
+    named: options => store.named(options),
+    pin: options => store.pin([BLOB.digest], options),
+    collect: options => store.collect(options),
+    remove: options => store.remove(BLOB.digest, options),
+    verify: options => store.verify(BLOB, options),
+  };
+  const reason = new Error('enough');
+  for (const [name, call] of Object.entries(calls)) {
+    await t.rejects(call({ unknwon: 1 } as never), { code: 'ERR_SOCI_INVALID_ARGUMENT' }, name);
+    await t.rejects(call({ signal: AbortSignal.abort(reason) } as never), reason, name);
+  }
+  await store.close();
+  for (const [name, call] of Object.entries(calls))
+    await t.rejects(call({} as never), { code: 'ERR_SOCI_CLOSED' }, name);
+});
+
+t.test('verify reads what is there, and forgets what is wrong', async t => {
+  const disk = new MemoryDisk();
+  const store = await open(t, disk);
+  await using(store, source => source.read(0, 100_000));
+  t.equal(await store.verify(BLOB), 0);
+  disk.bytesOf(DATA)[5]! ^= 1;
+  t.equal(await store.verify(BLOB), 4096);
+  t.equal(await store.verify(BLOB), 0);
+  t.match(await store.completion(BLOB), { present: 24 * 4096 });
+  await using(store, all);
+  t.equal(await store.verify(BLOB), 0);
+  disk.bytesOf(WHOLE)[5]! ^= 1;
+  t.match(await store.list(), [{ digest: BLOB.digest, state: 'whole', size: BLOB.size }]);
+  t.equal(await store.verify(BLOB), BLOB.size);
+  t.same(await store.list(), []);
+});
+
+t.test('parts of what is whole by now go', async t => {
+  const disk = new MemoryDisk();
+  const store = await open(t, disk);
+  await using(store, source => source.read(0, 100_000));
+  await store.put(BLOB.digest, BLOB.bytes);
+  t.ok(disk.paths().includes(DATA));
+  await store.collect();
+  t.notOk(disk.paths().includes(DATA));
+  t.ok(disk.paths().includes(WHOLE));
+});
