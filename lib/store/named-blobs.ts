@@ -5,8 +5,9 @@
  */
 import { join } from 'node:path';
 import type { Descriptor } from '../registry/descriptor.js';
+import { isDigest } from '../registry/digest.js';
 import { MAX_MANIFEST_BYTES, parseManifest } from '../registry/manifest.js';
-import { isIndexType, isManifestType, OCI_INDEX } from '../registry/media-types.js';
+import { isIndexType, isManifestType, OCI_INDEX, OCI_MANIFEST } from '../registry/media-types.js';
 import type { StoreRoom } from './store-room.js';
 import { readFile, readWhole } from './whole-content.js';
 
@@ -35,7 +36,14 @@ export async function namedBlobs(room: StoreRoom): Promise<ReadonlySet<string>> 
 function parsed(bytes: Uint8Array, mediaType: string): Descriptor[] {
   try {
     const manifest = parseManifest(bytes, mediaType, 'index.json');
-    return manifest.kind === 'index' ? [...manifest.manifests] : [manifest.config, ...manifest.layers];
+    if (manifest.kind === 'index') return [...manifest.manifests];
+    // A SOCI index (v2) is named by an annotation of the image that it is part of.
+    const annotated = Object.values(manifest.annotations ?? {}).filter(isDigest);
+    return [
+      manifest.config,
+      ...manifest.layers,
+      ...annotated.map(digest => ({ digest, mediaType: OCI_MANIFEST, size: 0 })),
+    ];
   } catch {
     return [];
   }

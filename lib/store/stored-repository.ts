@@ -21,6 +21,7 @@ import type {
 } from '../registry/repository.js';
 import { VerifiedSource } from '../registry/verified-source.js';
 import type { AbortableOptions, RangeSource } from '../source/range-source.js';
+import type { Question } from './answers.js';
 import { OfflineSource, offline } from './offline-source.js';
 import type { Store } from './store.js';
 
@@ -29,6 +30,16 @@ export type Connection = 'online' | 'offline';
 /** How old an answer about referrers may be: an index that is pushed later is found after this. */
 const MAX_REFERRERS_AGE_MS = 3_600_000;
 const MAX_REFERRERS = 10_000;
+
+/** Which manifest a tag names. @param repository `registry/path` */
+export function tagQuestion(repository: string, tag: string | undefined): Question {
+  return ['tag', repository, tag ?? ''];
+}
+
+/** What refers to a manifest. */
+export function referrersQuestion(repository: string, digest: string, artifactType: string): Question {
+  return ['referrers', repository, digest, artifactType];
+}
 
 /** `repository`, asked only for what `store` does not have. It is closed by whoever opened it. */
 export function storedRepository(repository: Repository, store: Store, connection: Connection): Repository {
@@ -107,7 +118,7 @@ class StoredRepository {
 
   async #referrers(digest: string, options: ReferrersOptions = {}): Promise<Descriptor[]> {
     const { artifactType = '' } = options;
-    const question = ['referrers', this.#origin.name, digest, artifactType];
+    const question = referrersQuestion(this.#origin.name, digest, artifactType);
     const answer = await this.#store.recall(question);
     const isFresh = this.#connection === 'offline' || (answer?.age ?? 0) <= MAX_REFERRERS_AGE_MS;
     const known = answer !== undefined && isFresh ? parsed(() => descriptors(answer.value)) : undefined;
@@ -118,16 +129,13 @@ class StoredRepository {
   }
 
   async #recallTag(reference: string | undefined): Promise<Descriptor | undefined> {
-    const answer = await this.#store.recall(this.#tagQuestion(reference));
+    const answer = await this.#store.recall(tagQuestion(this.#origin.name, reference));
     return answer && parsed(() => parseDescriptor(answer.value, 'tag'));
   }
 
   async #rememberTag(reference: string | undefined, { mediaType, digest, size }: Descriptor): Promise<void> {
-    await this.#store.remember(this.#tagQuestion(reference), { mediaType, digest, size });
-  }
-
-  #tagQuestion(reference: string | undefined): readonly string[] {
-    return ['tag', this.#origin.name, reference ?? ''];
+    const question = tagQuestion(this.#origin.name, reference);
+    await this.#store.remember(question, { mediaType, digest, size });
   }
 }
 
