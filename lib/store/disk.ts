@@ -54,6 +54,9 @@ export interface Disk {
   capacity(path: string): Promise<number>;
 }
 
+/** 'sync': what is said to be kept is there after a power cut. */
+export type Durability = 'sync' | 'no sync';
+
 /** What is kept is read back on trust in nobody else's having written it. */
 const OWNER_ONLY = 0o700;
 const FILE_MODE = 0o600;

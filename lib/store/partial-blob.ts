@@ -23,7 +23,7 @@ import {
   runBytes,
   runsWhere,
 } from './block-journal.js';
-import type { Disk, DiskFile, DiskStat } from './disk.js';
+import type { Disk, DiskFile, DiskStat, Durability } from './disk.js';
 
 export interface PresentBlocks {
   /** Runs that are not there, or not as they were written. */
@@ -129,7 +129,7 @@ export class PartialBlob {
    *
    * @throws the system's error
    */
-  async keep(first: number, bytes: Uint8Array, durability: 'sync' | 'no sync'): Promise<void> {
+  async keep(first: number, bytes: Uint8Array, durability: Durability): Promise<void> {
     await this.#data.write(bytes, first * BLOCK_BYTES);
     // After a power cut a record without its block would cost a read in vain.
     if (durability === 'sync') await this.#data.datasync();
@@ -181,15 +181,28 @@ export class PartialBlob {
     return { outcome: found === digest ? 'proved' : 'refuted', found };
   }
 
-  /** Makes it whole, after it was proved. The data stay open and can be read as before. */
-  async complete(durability: 'sync' | 'no sync'): Promise<void> {
+  /**
+   * Makes it whole, after it was proved. The data stay open and can be read as before.
+   *
+   * @returns false if it was evicted meanwhile, and another has taken its place
+   * @throws the system's error
+   */
+  async complete(durability: Durability): Promise<boolean> {
     const { whole, data, journal } = this.#place;
     const folder = dirname(whole);
     await this.#disk.makeFolder(folder);
     if (durability === 'sync') await this.#data.datasync();
+    if (!(await this.isCurrent())) return false;
     await this.#disk.rename(data, whole);
+    const { identity } = await this.#data.stat();
+    if ((await this.#disk.stat(whole))?.identity !== identity) {
+      // Evicted and begun anew between the question and the answer: what has its name now is not what was proved.
+      await this.#disk.remove(whole);
+      return false;
+    }
     if (durability === 'sync') await this.#disk.syncFolder(folder);
     await this.#disk.remove(journal);
+    return true;
   }
 
   async close(): Promise<void> {

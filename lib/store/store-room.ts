@@ -5,12 +5,10 @@
  */
 import type { SociError } from '../errors.js';
 import { publish, type StoreFailureEvent } from '../observe/channels.js';
-import type { Disk } from './disk.js';
+import type { Disk, Durability } from './disk.js';
 
 /** How long nothing is kept after the disk has failed to. */
 const PAUSE_MS = 30_000;
-
-export type Durability = 'sync' | 'no sync';
 
 export interface StoreRoomOptions {
   readonly root: string;

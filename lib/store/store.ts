@@ -3,7 +3,7 @@
  * without a daemon. What it has is never trusted and never missed: a store that is
  * damaged, full, read-only or gone costs a request, not an error.
  */
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { checkInteger, checkOptions, type OptionNames } from '../arguments.js';
 import { SociError } from '../errors.js';
@@ -11,9 +11,9 @@ import type { Descriptor } from '../registry/descriptor.js';
 import { isComputable } from '../registry/digest.js';
 import { ABORTABLE_NAMES, type AbortableOptions, type RangeSource } from '../source/range-source.js';
 import { type Answer, type Question, recall, remember } from './answers.js';
-import { placeOf } from './blob-place.js';
+import { partialIn, placeOf, wholeIn } from './blob-place.js';
 import { BlobUse } from './blob-use.js';
-import { type Disk, SYSTEM_DISK } from './disk.js';
+import { type Disk, type Durability, SYSTEM_DISK } from './disk.js';
 import { type Collected, collect, removeBlob } from './eviction.js';
 import { namedBlobs } from './named-blobs.js';
 import { blobAt, type KeptBlob, listBlobs } from './store-listing.js';
@@ -98,10 +98,10 @@ export class Store {
     const { sync = false, disk = SYSTEM_DISK } = options;
     if (options.maxBytes !== undefined) checkInteger('maxBytes', options.maxBytes, 0);
     const root = resolve(folder);
-    const access = await prepared(disk, root);
+    const durability = sync ? 'sync' : 'no sync';
+    const access = await prepared(disk, root, durability);
     const capacity = options.maxBytes === undefined ? await disk.capacity(root).catch(() => 0) : 0;
     const maxBytes = options.maxBytes ?? Math.min(MAX_DEFAULT_BYTES, Math.floor(capacity * PART_OF_DISK));
-    const durability = sync ? 'sync' : 'no sync';
     return new Store(root, maxBytes, onGrowth => new StoreRoom({ root, disk, durability, access, onGrowth }));
   }
 
@@ -290,12 +290,18 @@ export class Store {
 }
 
 /** A folder of the image layout, or one that can be read as such. @throws SociError ERR_SOCI_STORE */
-async function prepared(disk: Disk, root: string): Promise<'read' | 'update'> {
+async function prepared(disk: Disk, root: string, durability: Durability): Promise<'read' | 'update'> {
   const layout = join(root, 'oci-layout');
   try {
     await disk.makeFolder(root);
     // Written each time, since whether anything can be written is what has to be known.
-    const room = { root, disk, durability: 'no sync', access: 'update', onGrowth: () => {} } as const;
+    if (durability === 'sync') {
+      for (const folder of [wholeIn(root, 'sha256'), partialIn(root, 'sha256')]) {
+        await disk.makeFolder(folder);
+        await disk.syncFolder(dirname(folder));
+      }
+    }
+    const room = { root, disk, durability, access: 'update', onGrowth: () => {} } as const;
     const text = Buffer.from('{"imageLayoutVersion":"1.0.0"}');
     await writeReplacing(new StoreRoom(room), join(root, `.oci-layout.${newNonce()}.tmp`), layout, text);
     return 'update';

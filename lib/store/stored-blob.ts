@@ -4,6 +4,7 @@
  * before anything is written. Nothing here fails: what the disk cannot do is
  * published, and then it is as if the store had nothing.
  */
+import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Turns } from '../async/turns.js';
 import { SociError } from '../errors.js';
@@ -187,14 +188,15 @@ export class StoredBlob {
   }
 
   async #reopen(): Promise<void> {
-    const { disk, access } = this.#room;
+    const { disk, access, durability } = this.#room;
     this.#partial = undefined;
     try {
       this.#whole = await WholeFile.open(disk, this.place);
       if (this.#whole !== undefined && this.#whole.size !== this.place.size) await this.#distrust();
       if (this.#whole !== undefined) return;
-      this.#partial =
-        (await PartialBlob.open(disk, this.place, access)) ?? (await this.#replaced()) ?? undefined;
+      this.#partial = (await PartialBlob.open(disk, this.place, access)) ?? (await this.#replaced());
+      // Its name has to last as long as its records.
+      if (access === 'update' && durability === 'sync') await disk.syncFolder(dirname(this.place.data));
     } catch (error) {
       this.#room.failed('open', this.place.digest, error);
       this.#partial = await PartialBlob.open(disk, this.place, 'read').catch(() => undefined);
@@ -254,7 +256,7 @@ export class StoredBlob {
     const proof = await partial.prove();
     if (proof.outcome === 'damaged') this.#damaged(proof.bytes);
     if (proof.outcome === 'proved') {
-      await partial.complete(this.#room.durability);
+      if (!(await partial.complete(this.#room.durability))) return;
       this.#whole = await WholeFile.open(this.#room.disk, this.place, 'proved');
       this.#partial = undefined;
       await partial.close();

@@ -27,8 +27,9 @@ import type { Store } from './store.js';
 
 export type Connection = 'online' | 'offline';
 
-/** How old an answer about referrers may be: an index that is pushed later is found after this. */
+/** How old an answer about referrers may be; one that there are none is soon wrong, when somebody makes an index. */
 const MAX_REFERRERS_AGE_MS = 3_600_000;
+const MAX_EMPTY_AGE_MS = 600_000;
 const MAX_REFERRERS = 10_000;
 
 /** Which manifest a tag names. @param repository `registry/path` */
@@ -120,9 +121,10 @@ class StoredRepository {
     const { artifactType = '' } = options;
     const question = referrersQuestion(this.#origin.name, digest, artifactType);
     const answer = await this.#store.recall(question);
-    const isFresh = this.#connection === 'offline' || (answer?.age ?? 0) <= MAX_REFERRERS_AGE_MS;
-    const known = answer !== undefined && isFresh ? parsed(() => descriptors(answer.value)) : undefined;
-    if (known !== undefined) return known;
+    const known = answer && parsed(() => descriptors(answer.value));
+    const maxAge = known?.length === 0 ? MAX_EMPTY_AGE_MS : MAX_REFERRERS_AGE_MS;
+    const isFresh = this.#connection === 'offline' || (answer?.age ?? 0) <= maxAge;
+    if (known !== undefined && isFresh) return known;
     const found = await this.#origin.referrers(digest, options);
     await this.#store.remember(question, found);
     return found;
