@@ -70,38 +70,69 @@ export function isHeader(bytes: Uint8Array, blobSize: number): boolean {
  */
 export function encodeRecords(first: number, bytes: Uint8Array): Uint8Array {
   const count = blockCount(bytes.length);
-  const records = Buffer.alloc(count * RECORD_BYTES);
+  const records = new DataView(new ArrayBuffer(count * RECORD_BYTES));
+  const seal = new Seal();
   for (let at = 0; at < count; at++) {
     const checksum = crc32(blockOf(bytes, at));
-    records.writeUInt32LE(checksum, at * RECORD_BYTES);
-    records.writeUInt32LE(seal(first + at, checksum), at * RECORD_BYTES + 4);
+    records.setUint32(at * RECORD_BYTES, checksum, true);
+    records.setUint32(at * RECORD_BYTES + 4, seal.of(first + at, checksum), true);
   }
-  return records;
-}
-
-/** What block `at` of `bytes` says it should be; undefined: it is not there. */
-export function recordedChecksum(records: Uint8Array, first: number, at: number): number | undefined {
-  const start = at * RECORD_BYTES;
-  if (start + RECORD_BYTES > records.length) return undefined;
-  const view = new DataView(records.buffer, records.byteOffset + start, RECORD_BYTES);
-  const checksum = view.getUint32(0, true);
-  const sealed = view.getUint32(4, true);
-  // Zeros are a hole in the journal, whatever they would be the seal of.
-  if ((checksum === 0 && sealed === 0) || sealed !== seal(first + at, checksum)) return undefined;
-  return checksum;
+  return new Uint8Array(records.buffer);
 }
 
 export type BlockState = 'present' | 'absent' | 'damaged';
 
-/**
- * What is to be thought of block `at` of `bytes`, the first of which is number `first`.
- *
- * @param records as read, from that of `first` on; may end early, as `bytes` may
- */
-export function blockState(first: number, at: number, records: Uint8Array, bytes: Uint8Array): BlockState {
-  const checksum = recordedChecksum(records, first, at);
-  if (checksum === undefined) return 'absent';
-  return checksum === crc32(blockOf(bytes, at)) ? 'present' : 'damaged';
+/** Records as they were read, which may end early. */
+export class BlockRecords {
+  readonly #first: number;
+  readonly #view: DataView;
+  readonly #seal = new Seal();
+
+  /** @param first number of the block that the first record is of */
+  constructor(first: number, bytes: Uint8Array) {
+    this.#first = first;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length - (bytes.length % RECORD_BYTES));
+  }
+
+  /** Whether anything was written there: what it says is for `checksum` to find out. */
+  isWritten(block: number): boolean {
+    const at = this.#offset(block);
+    // Zeros are a hole in the journal, whatever they would be the seal of.
+    return at !== undefined && (this.#view.getUint32(at) !== 0 || this.#view.getUint32(at + 4) !== 0);
+  }
+
+  /** What the block's bytes should have; undefined: it is not there. */
+  checksum(block: number): number | undefined {
+    const at = this.#offset(block);
+    if (at === undefined || !this.isWritten(block)) return undefined;
+    const checksum = this.#view.getUint32(at, true);
+    return this.#view.getUint32(at + 4, true) === this.#seal.of(block, checksum) ? checksum : undefined;
+  }
+
+  /** What is to be thought of a block of which these bytes were read. */
+  state(block: number, bytes: Uint8Array): BlockState {
+    const checksum = this.checksum(block);
+    if (checksum === undefined) return 'absent';
+    return checksum === crc32(bytes) ? 'present' : 'damaged';
+  }
+
+  #offset(block: number): number | undefined {
+    const at = (block - this.#first) * RECORD_BYTES;
+    return at >= 0 && at < this.#view.byteLength ? at : undefined;
+  }
+}
+
+/** Makes seals, all in the same memory: there is one for every 4 KiB that is read. */
+class Seal {
+  readonly #view = new DataView(new ArrayBuffer(12));
+  readonly #bytes = new Uint8Array(this.#view.buffer);
+
+  of(block: number, checksum: number): number {
+    this.#view.setUint32(0, block % 2 ** 32, true);
+    this.#view.setUint32(4, Math.floor(block / 2 ** 32), true);
+    this.#view.setUint32(8, checksum, true);
+    return crc32(this.#bytes);
+  }
 }
 
 /** Block `at` of bytes that begin at a block's start. */
@@ -133,11 +164,4 @@ export function joinRuns(runs: readonly BlockRun[], gap: number): BlockRun[] {
     } else joined.push(run);
   }
   return joined;
-}
-
-function seal(block: number, checksum: number): number {
-  const bytes = Buffer.alloc(12);
-  bytes.writeBigUInt64LE(BigInt(block));
-  bytes.writeUInt32LE(checksum, 8);
-  return crc32(bytes);
 }

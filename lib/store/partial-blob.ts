@@ -9,16 +9,17 @@ import { digestAlgorithm, hashFor } from '../registry/digest.js';
 import type { BlobPlace } from './blob-place.js';
 import {
   BLOCK_BYTES,
+  BlockRecords,
   type BlockRun,
+  type BlockState,
   blockCount,
-  blockState,
+  blockOf,
   encodeHeader,
   encodeRecords,
   HEADER_BYTES,
   isHeader,
   joinRuns,
   RECORD_BYTES,
-  recordedChecksum,
   recordOffset,
   runBytes,
   runsWhere,
@@ -92,19 +93,14 @@ export class PartialBlob {
    */
   async read({ first, end }: BlockRun, into: Uint8Array): Promise<PresentBlocks> {
     const records = await this.#records(first, end);
-    const states = new Map<number, 'present' | 'damaged'>();
-    const recorded = (block: number): boolean =>
-      recordedChecksum(records, first, block - first) !== undefined;
-    for (const run of runsWhere({ first, end }, recorded)) {
+    const states = new Map<number, BlockState>();
+    for (const run of runsWhere({ first, end }, block => records.isWritten(block))) {
       const part = into.subarray((run.first - first) * BLOCK_BYTES, (run.end - first) * BLOCK_BYTES);
       const had = await this.#data.read(part, run.first * BLOCK_BYTES);
-      for (let block = run.first; block < run.end; block++) {
-        const at = block - run.first;
-        const read = Math.min((at + 1) * BLOCK_BYTES, part.length) <= had;
-        const theirs = records.subarray((run.first - first) * RECORD_BYTES);
-        const fits = read && blockState(run.first, at, theirs, part) === 'present';
-        states.set(block, fits ? 'present' : 'damaged');
-      }
+      // A file that ends early has lost what was in these blocks.
+      const read = part.subarray(0, had);
+      for (let block = run.first; block < run.end; block++)
+        states.set(block, records.state(block, blockOf(read, block - run.first)));
     }
     const missing = runsWhere({ first, end }, block => states.get(block) !== 'present');
     const damaged = runsWhere({ first, end }, block => states.get(block) === 'damaged');
@@ -117,9 +113,7 @@ export class PartialBlob {
     for (let { first } = run; first < run.end; first += SCAN_BLOCKS) {
       const end = Math.min(first + SCAN_BLOCKS, run.end);
       const records = await this.#records(first, end);
-      runs.push(
-        ...runsWhere({ first, end }, block => recordedChecksum(records, first, block - first) !== undefined),
-      );
+      runs.push(...runsWhere({ first, end }, block => records.checksum(block) !== undefined));
     }
     return joinRuns(runs, 0);
   }
@@ -214,10 +208,10 @@ export class PartialBlob {
     await this.#journal.write(new Uint8Array((end - first) * RECORD_BYTES), recordOffset(first));
   }
 
-  async #records(first: number, end: number): Promise<Uint8Array> {
+  async #records(first: number, end: number): Promise<BlockRecords> {
     const records = new Uint8Array((end - first) * RECORD_BYTES);
     const had = await this.#journal.read(records, recordOffset(first));
-    return records.subarray(0, had - (had % RECORD_BYTES));
+    return new BlockRecords(first, records.subarray(0, had));
   }
 }
 

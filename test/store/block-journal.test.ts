@@ -2,8 +2,9 @@
 import t from 'tap';
 import {
   BLOCK_BYTES,
+  BlockRecords,
   blockCount,
-  blockState,
+  blockOf,
   encodeHeader,
   encodeRecords,
   HEADER_BYTES,
@@ -41,6 +42,11 @@ t.test('a header is of one size of blob, and damage to it is seen', async t => {
     t.notOk(isHeader(damaged, 12345), `byte ${at}`);
   }
 });
+
+/** Of block `at` of all that was read of a blob from block `first` on. */
+function blockState(first: number, at: number, records: Uint8Array, read: Uint8Array) {
+  return new BlockRecords(first, records).state(first + at, blockOf(read, at));
+}
 
 const { bytes } = sample(10 * BLOCK_BYTES + 100);
 const COUNT = blockCount(bytes.length);
