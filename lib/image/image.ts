@@ -128,8 +128,9 @@ export class Image {
   async completion(options: AbortableOptions = {}): Promise<ImageCompletion | undefined> {
     checkOptions('completion', options, ABORTABLE);
     const { store, content } = this.#parts;
-    if (store === undefined) return undefined;
-    return await this.#scope.run(options.signal, signal => imageCompletion(store, content, signal));
+    return await this.#scope.run(options.signal, async signal =>
+      store === undefined ? undefined : imageCompletion(store, content, signal),
+    );
   }
 
   /**
