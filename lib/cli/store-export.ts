@@ -17,7 +17,7 @@ async function run(invocation: Invocation): Promise<void> {
     const name = formatReference(digest === undefined ? { ...place, tag } : { ...place, digest });
     const target = openImageLocation({ kind: 'archive', path }, session.transport).repository;
     try {
-      const { descriptor, leftOut } = await exportImage(store, session.open(operand), target, {
+      const { descriptor, leftOut } = await exportImage(store, session.openKept(operand), target, {
         name,
         platform: onePlatform === undefined ? undefined : parsePlatform(onePlatform),
         signal,
@@ -39,7 +39,8 @@ export const storeExport: Command = {
   operands: ['IMAGE', 'FILE'],
   options: IMAGE_OPTIONS,
   notes: [
-    'Nothing is fetched; what is missing is named. An archive that is there gets the image added. FILE is read by',
+    'What the store lacks is fetched first, and kept; --offline it is named instead. An archive that is there',
+    'gets the image added. FILE is read by',
     "'store import', as oci-archive:FILE by all commands, and by skopeo.",
   ],
   run,

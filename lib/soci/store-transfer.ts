@@ -14,7 +14,7 @@ import { selectForHost, selectManifest } from '../registry/platform-selection.js
 import { formatReference, parseReference } from '../registry/reference.js';
 import type { Repository } from '../registry/repository.js';
 import type { Store } from '../store/store.js';
-import { referrersQuestion, storedRepository, tagQuestion } from '../store/stored-repository.js';
+import { referrersQuestion, tagQuestion } from '../store/stored-repository.js';
 import { ContentCopy, type ContentCopyOptions } from './content-copy.js';
 import { listIndexes } from './find-index.js';
 import { resolveImages } from './platform-images.js';
@@ -35,19 +35,20 @@ export interface ExportedImage {
 }
 
 /**
- * Copies an image of one platform, with its SOCI indexes, from the store to a layout. Nothing is fetched.
+ * Copies an image of one platform, with its SOCI indexes, from the store to a layout. What the store does not have is
+ * fetched, and kept.
  *
- * @param origin the registry's repository, which is not asked
- * @throws SociError ERR_SOCI_OFFLINE for the first part of the image that the store does not have
+ * @param source the repository behind the store, see `storedRepository`
+ * @throws SociError offline ERR_SOCI_OFFLINE for the first part of the image that the store does not have; whatever
+ *   the repositories fail with
  */
 export async function exportImage(
   store: Store,
-  { repository: origin, reference }: OpenedLocation,
+  { repository: source, reference }: OpenedLocation,
   target: Repository,
   options: ExportImageOptions,
 ): Promise<ExportedImage> {
   const { signal, platform, name } = options;
-  const source = storedRepository(origin, store, 'offline');
   const root = await source.getManifest(reference, { signal });
   const image =
     platform === undefined
