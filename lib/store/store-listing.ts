@@ -3,6 +3,7 @@
  * disagree with it. What is not named as ours is neither listed nor removed.
  */
 import { join } from 'node:path';
+import { runBounded } from '../async/bounded-tasks.js';
 import { isComputable } from '../registry/digest.js';
 import { type BlobPlace, JOURNAL_SUFFIX, partialIn, placeOf, wholeIn } from './blob-place.js';
 import { BlobUse } from './blob-use.js';
@@ -20,6 +21,8 @@ export interface KeptBlob {
   readonly usedAt: number;
 }
 
+/** Each is a job of libuv's pool, of which reads want some too. */
+const STATS_AT_ONCE = 8;
 const ALGORITHMS: readonly string[] = ['sha256', 'sha384', 'sha512'];
 /** Half a file, of a process that is writing it, or did not come to its end. */
 const UNFINISHED = /^\.[0-9a-f]{64,128}\.[0-9a-f]{12}\.tmp$/;
@@ -32,21 +35,32 @@ export async function listBlobs(disk: Disk, root: string): Promise<KeptBlob[]> {
   for (const algorithm of ALGORITHMS) {
     const whole = await disk.names(wholeIn(root, algorithm));
     const partial = await disk.names(partialIn(root, algorithm));
-    const hexes = new Set([...whole, ...partial.map(name => name.replace(JOURNAL_SUFFIX, ''))]);
-    for (const hex of hexes) {
-      const digest = `${algorithm}:${hex}`;
-      if (!isComputable(digest)) continue;
-      const blob = await blobAt(disk, placeOf(root, { digest, size: 0 }));
-      if (blob !== undefined) blobs.push(blob);
-    }
+    const parts = new Set(partial.map(name => name.replace(JOURNAL_SUFFIX, '')));
+    const digests = [...new Set([...whole, ...parts])].map(hex => `${algorithm}:${hex}`).filter(isComputable);
+    const found = await runBounded(digests, STATS_AT_ONCE, undefined, digest => {
+      const place = placeOf(root, { digest, size: 0 });
+      // Most are whole, and their folder has said that there is nothing else.
+      return blobAt(disk, place, parts.has(digest.slice(algorithm.length + 1)) ? 'all' : 'whole');
+    });
+    blobs.push(...found.filter(blob => blob !== undefined));
   }
   return blobs.sort((a, b) => a.usedAt - b.usedAt || (a.digest < b.digest ? -1 : 1));
 }
 
-/** Undefined when nothing is there, or no longer. @throws the system's error */
-export async function blobAt(disk: Disk, place: BlobPlace): Promise<KeptBlob | undefined> {
-  const [whole, data, journal, use] = await Promise.all(
-    [place.whole, place.data, place.journal, place.use].map(path => disk.stat(path)),
+/**
+ * Undefined when nothing is there, or no longer.
+ *
+ * @param which what to look for
+ * @throws the system's error
+ */
+export async function blobAt(
+  disk: Disk,
+  place: BlobPlace,
+  which: 'whole' | 'all' = 'all',
+): Promise<KeptBlob | undefined> {
+  const parts = which === 'all' ? [place.data, place.journal] : [];
+  const [whole, use, data, journal] = await Promise.all(
+    [place.whole, place.use, ...parts].map(path => disk.stat(path)),
   );
   const there = [whole, data, journal].filter(found => found !== undefined);
   const [first] = there;

@@ -62,6 +62,8 @@ const MAX_DEFAULT_BYTES = 10 * 2 ** 30;
 const PART_OF_DISK = 1 / 10;
 /** After so much of the bound was written, what is there is counted again. */
 const PART_PER_COUNT = 1 / 32;
+/** So much may be left uncounted when the store is closed. */
+const PART_LEFT = 1 / 1024;
 /** Between two attempts to change index.json. */
 const NAMES_DELAY_MS = 20;
 /** Failures after which a store can still be read. */
@@ -100,7 +102,8 @@ export class Store {
     const root = resolve(folder);
     const durability = sync ? 'sync' : 'no sync';
     const access = await prepared(disk, root, durability);
-    const capacity = options.maxBytes === undefined ? await disk.capacity(root).catch(() => 0) : 0;
+    const capacity =
+      options.maxBytes === undefined ? await disk.capacity(root).catch(() => Number.POSITIVE_INFINITY) : 0;
     const maxBytes = options.maxBytes ?? Math.min(MAX_DEFAULT_BYTES, Math.floor(capacity * PART_OF_DISK));
     return new Store(root, maxBytes, onGrowth => new StoreRoom({ root, disk, durability, access, onGrowth }));
   }
@@ -244,7 +247,8 @@ export class Store {
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all(this.#collecting);
-    if (this.#grown > 0) await this.#collectQuietly();
+    // What is less is counted by the next one who writes.
+    if (this.#grown > this.maxBytes * PART_LEFT) await this.#collectQuietly();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

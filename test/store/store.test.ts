@@ -561,3 +561,12 @@ t.test('parts of what is whole by now go', async t => {
   t.notOk(disk.paths().includes(DATA));
   t.ok(disk.paths().includes(WHOLE));
 });
+
+t.test('the bound by default: 10 GiB, or a tenth of the file system', async t => {
+  const disk = new MemoryDisk();
+  disk.capacityBytes = 1_000_000;
+  t.equal((await Store.open('/store', { disk })).maxBytes, 100_000);
+  disk.capacityBytes = 2 ** 50;
+  t.equal((await Store.open('/store', { disk })).maxBytes, 10 * 2 ** 30);
+  await t.rejects(Store.open('/store', { disk, maxBytes: -1 }), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
+});
