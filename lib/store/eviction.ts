@@ -3,13 +3,14 @@
  * and partial ones alike, those in use last, those that are pinned never. Whoever
  * has one open goes on with it, and makes it anew when he next keeps something.
  */
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { publish } from '../observe/channels.js';
+import { isComputable } from '../registry/digest.js';
 import { forgetOldAnswers } from './answers.js';
-import { placeOf } from './blob-place.js';
+import { placeOf, usesIn } from './blob-place.js';
 import { BlobUse } from './blob-use.js';
 import { namedBlobs } from './named-blobs.js';
-import { type KeptBlob, listBlobs, removeAbandoned } from './store-listing.js';
+import { ALGORITHMS, type KeptBlob, listBlobs, removeAbandoned } from './store-listing.js';
 import type { StoreRoom } from './store-room.js';
 
 export interface Collected {
@@ -26,6 +27,7 @@ export async function collect(room: StoreRoom, maxBytes: number): Promise<Collec
   await removeAbandoned(room.disk, room.root);
   await forgetOldAnswers(room);
   const blobs = await listBlobs(room.disk, room.root);
+  await removeUses(room, new Set(blobs.map(({ digest }) => digest)));
   let left = blobs.reduce((sum, { bytes }) => sum + bytes, 0);
   const removed: KeptBlob[] = [];
   if (left <= maxBytes) return { removed, left };
@@ -42,6 +44,20 @@ export async function collect(room: StoreRoom, maxBytes: number): Promise<Collec
     }
   }
   return { removed, left };
+}
+
+/** Files of blobs that are not there, which nobody is at: whoever only looked for a blob has left one. */
+async function removeUses({ disk, root }: StoreRoom, digests: ReadonlySet<string>): Promise<void> {
+  for (const algorithm of ALGORITHMS) {
+    for (const hex of await disk.names(usesIn(root, algorithm))) {
+      const digest = `${algorithm}:${hex}`;
+      if (digests.has(digest) || !isComputable(digest)) continue;
+      const path = join(usesIn(root, algorithm), hex);
+      const use = await BlobUse.open(disk, path);
+      await use?.alone('pin', async () => void (await use.alone('use', () => disk.remove(path))));
+      await use?.close();
+    }
+  }
 }
 
 /**

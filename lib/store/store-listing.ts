@@ -23,7 +23,8 @@ export interface KeptBlob {
 
 /** Each is a job of libuv's pool, of which reads want some too. */
 const STATS_AT_ONCE = 8;
-const ALGORITHMS: readonly string[] = ['sha256', 'sha384', 'sha512'];
+/** Of the digests that can be computed. */
+export const ALGORITHMS: readonly string[] = ['sha256', 'sha384', 'sha512'];
 /** Half a file, of a process that is writing it, or did not come to its end. */
 const UNFINISHED = /^\.[0-9a-f]{64,128}\.[0-9a-f]{12}\.tmp$/;
 /** Nobody writes to one file for so long. */

@@ -27,6 +27,8 @@ export class StoredBlob {
   readonly #changes = new Turns();
   #whole: WholeFile | undefined;
   #partial: PartialBlob | undefined;
+  /** What is there has the digest, and another size. */
+  #misdescribed = false;
 
   private constructor(room: StoreRoom, place: BlobPlace, use: BlobUse | undefined) {
     this.#room = room;
@@ -38,7 +40,7 @@ export class StoredBlob {
     const use = await BlobUse.begin(room.disk, place.use, 'use').catch(() => undefined);
     const blob = new StoredBlob(room, place, use);
     room.enter(place.digest);
-    await blob.#reopen();
+    await blob.#reopen('what is there');
     await use?.touch();
     // Who had the last byte may have died before he could prove it.
     if (blob.#partial !== undefined) void blob.#change('prove', () => blob.#finish());
@@ -56,7 +58,7 @@ export class StoredBlob {
 
   /** Whether what is fetched will be kept. */
   get keeps(): boolean {
-    return this.#whole === undefined && this.#room.access === 'update';
+    return this.#whole === undefined && !this.#misdescribed && this.#room.access === 'update';
   }
 
   /**
@@ -183,17 +185,18 @@ export class StoredBlob {
   async #refresh(): Promise<void> {
     const partial = this.#partial;
     if (partial !== undefined && (await partial.isCurrent())) return;
-    await this.#reopen();
+    await this.#reopen('make it');
     await partial?.close();
   }
 
-  async #reopen(): Promise<void> {
+  async #reopen(how: 'what is there' | 'make it'): Promise<void> {
     const { disk, access, durability } = this.#room;
     this.#partial = undefined;
     try {
       this.#whole = await WholeFile.open(disk, this.place);
-      if (this.#whole !== undefined && this.#whole.size !== this.place.size) await this.#distrust();
-      if (this.#whole !== undefined) return;
+      if (this.#whole !== undefined && this.#whole.size !== this.place.size) await this.#settleSize();
+      if (this.#whole !== undefined || this.#misdescribed) return;
+      if (how === 'what is there' && (await disk.stat(this.place.data)) === undefined) return;
       this.#partial = (await PartialBlob.open(disk, this.place, access)) ?? (await this.#replaced());
       // Its name has to last as long as its records.
       if (access === 'update' && durability === 'sync') await disk.syncFolder(dirname(this.place.data));
@@ -215,6 +218,14 @@ export class StoredBlob {
       });
     }
     return replaced;
+  }
+
+  /** A whole blob of another size is damaged, or whoever wants it was told a lie about it, and reads past the store. */
+  async #settleSize(): Promise<void> {
+    await this.#distrust();
+    this.#misdescribed = this.#whole !== undefined;
+    await this.#whole?.close();
+    this.#whole = undefined;
   }
 
   /** A whole blob that somebody found wrong goes, if it is. */

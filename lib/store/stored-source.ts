@@ -170,7 +170,9 @@ export class StoredSource implements RangeSource {
     let wait = FIRST_DELAY_MS;
     for (let left = joinRuns(missing, GAP_BLOCKS); left.length > 0; ) {
       if (!this.#blob.keeps || performance.now() > until) {
-        await this.#fetchAll(left, part, options);
+        // It may have become whole just now.
+        const wanted = joinRuns(await this.#stillMissing(left, part), GAP_BLOCKS);
+        await this.#fetchAll(wanted, part, options);
         return;
       }
       const found = left.map(run => this.#blob.claim(run));

@@ -409,7 +409,39 @@ t.test('a blob under another size does not disturb who reads it', async t => {
   const again = await store.open(short, new Origin({ bytes: BLOB.bytes.subarray(0, 5000) }));
   t.ok(same(await again.read(0, 100), BLOB.bytes.subarray(0, 100)));
   await again.close();
+  t.match(await store.completion(short), { present: 0, proved: false });
   t.match(await store.completion(BLOB), { proved: true }, 'the whole one stays');
+});
+
+t.test('looking for a blob leaves nothing behind', async t => {
+  const disk = new MemoryDisk();
+  const store = await open(t, disk);
+  await store.completion(BLOB);
+  await using(store, async () => {});
+  t.same(await store.list(), []);
+  t.notOk(disk.paths().includes(DATA));
+  await store.collect();
+  t.same(disk.paths(), ['/store/oci-layout']);
+});
+
+t.test('a read while the blob becomes whole finds it there', async t => {
+  const store = await open(t, new MemoryDisk());
+  const [filling, reading] = [new Origin(BLOB), new Origin(BLOB)];
+  const source = await store.open(BLOB, filling);
+  await source.read(0, BLOB.size - 100);
+  const other = await store.open(BLOB, reading);
+  const last = source.read(BLOB.size - 1, 1);
+  for (let turn = 0; turn < 200; turn++) {
+    const bytes = await other.read(0, 300_000);
+    if (!same(bytes, BLOB.bytes.subarray(0, 300_000))) t.fail('wrong bytes');
+    const own = await source.read(300_000, 300_000);
+    if (!same(own, BLOB.bytes.subarray(300_000, 600_000))) t.fail('wrong bytes');
+  }
+  await last;
+  await Promise.all([source.close(), other.close()]);
+  t.equal(filling.fetched, BLOB.size);
+  t.equal(reading.fetched, 0);
+  t.match(await store.completion(BLOB), { proved: true });
 });
 
 t.test('the least recently used go, in use or not, but not what is named', async t => {
