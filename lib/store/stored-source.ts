@@ -13,8 +13,9 @@ import { SociError } from '../errors.js';
 import { publish } from '../observe/channels.js';
 import { allocateExactly, checkByteRange, closedError } from '../source/byte-range.js';
 import type { RangeSource, ReadOptions } from '../source/range-source.js';
-import { BLOCK_BYTES, type BlockRun, blockCount, joinRuns, runBytes } from './block-journal.js';
+import { BLOCK_BYTES, type BlockRun, joinRuns, runBytes } from './block-journal.js';
 import { KeptBehind } from './kept-behind.js';
+import { OfflineSource } from './offline-source.js';
 import type { StoredBlob } from './stored-blob.js';
 
 /** What is fetched at once: object stores like requests that end at these boundaries. */
@@ -38,6 +39,8 @@ export class StoredSource implements RangeSource {
   readonly #blob: StoredBlob;
   readonly #source: RangeSource;
   readonly #behind: KeptBehind;
+  /** Blocks that are there and may be fetched with those around them. */
+  readonly #gap: number;
   readonly #reads = new AbortScope();
   #closing: Promise<void> | undefined;
 
@@ -46,6 +49,8 @@ export class StoredSource implements RangeSource {
     this.#blob = blob;
     this.#source = source;
     this.#behind = new KeptBehind(blob);
+    // Offline nothing is said to be missing that is there.
+    this.#gap = source instanceof OfflineSource ? 0 : GAP_BLOCKS;
     this.size = blob.place.size;
     this.name = source.name;
   }
@@ -141,18 +146,17 @@ export class StoredSource implements RangeSource {
   async #piece(run: BlockRun, options: PieceOptions): Promise<Uint8Array> {
     this.#throwIfRefused();
     const { digest } = this.#blob.place;
-    const whole = this.#bounded(run);
     if (options.fresh === true) {
-      const bytes = await this.#fetch(whole, options);
-      await this.#blob.replace(whole.first, bytes);
+      const bytes = await this.#fetch(run, options);
+      await this.#blob.replace(run.first, bytes);
       return bytes;
     }
-    const bytes = allocateExactly(runBytes(whole, this.size));
-    const { missing } = await this.#blob.read(whole, bytes);
+    const bytes = allocateExactly(runBytes(run, this.size));
+    const { missing } = await this.#blob.read(run, bytes);
     options.signal.throwIfAborted();
     const fetched = missing.reduce((sum, each) => sum + runBytes(each, this.size), 0);
     publish('seekable-oci:store:read', () => ({ digest, kept: bytes.length - fetched, fetched }));
-    if (missing.length > 0) await this.#fill(bytes, whole, missing, options);
+    if (missing.length > 0) await this.#fill(bytes, run, missing, options);
     this.#throwIfRefused();
     return bytes;
   }
@@ -168,10 +172,10 @@ export class StoredSource implements RangeSource {
       bytes.subarray((run.first - piece.first) * BLOCK_BYTES, (run.end - piece.first) * BLOCK_BYTES);
     const until = performance.now() + CLAIM_MS;
     let wait = FIRST_DELAY_MS;
-    for (let left = joinRuns(missing, GAP_BLOCKS); left.length > 0; ) {
+    for (let left = joinRuns(missing, this.#gap); left.length > 0; ) {
       if (!this.#blob.keeps || performance.now() > until) {
         // It may have become whole just now.
-        const wanted = joinRuns(await this.#stillMissing(left, part), GAP_BLOCKS);
+        const wanted = joinRuns(await this.#stillMissing(left, part), this.#gap);
         await this.#fetchAll(wanted, part, options);
         return;
       }
@@ -183,7 +187,7 @@ export class StoredSource implements RangeSource {
         await delay(wait, undefined, { signal: options.signal }).catch(() => options.signal.throwIfAborted());
         wait = Math.min(2 * wait, LAST_DELAY_MS);
       }
-      left = joinRuns(await this.#stillMissing(left, part), GAP_BLOCKS);
+      left = joinRuns(await this.#stillMissing(left, part), this.#gap);
     }
   }
 
@@ -195,7 +199,7 @@ export class StoredSource implements RangeSource {
     let keeping: Promise<unknown> = Promise.resolve();
     try {
       // Another may have fetched it before it was claimed.
-      const wanted = joinRuns(await this.#stillMissing(claimed, part), GAP_BLOCKS);
+      const wanted = joinRuns(await this.#stillMissing(claimed, part), this.#gap);
       ({ keeping } = await this.#fetchAll(wanted, part, options));
     } finally {
       void keeping.then(() => this.#blob.release(claimed));
@@ -238,10 +242,6 @@ export class StoredSource implements RangeSource {
     const left: BlockRun[] = [];
     for (const run of runs) left.push(...(await this.#blob.read(run, part(run), 'again')).missing);
     return left;
-  }
-
-  #bounded({ first, end }: BlockRun): BlockRun {
-    return { first, end: Math.min(end, blockCount(this.size)) };
   }
 
   #throwIfRefused(): void {

@@ -43,6 +43,7 @@ t.test('offline, what is there is read, and what is missing is named', async t =
   await using store = await Store.open(t.testdir({}), { maxBytes: 2 ** 30 });
   const filling = await store.open(BLOB, new Origin(BLOB));
   await filling.read(0, 8192);
+  await filling.read(20_000, 10);
   await filling.close();
   const source = await store.open(BLOB, new OfflineSource('registry.example/app', BLOB));
   t.equal(Buffer.compare(await source.read(10, 8000), layer.subarray(10, 8010)), 0);
@@ -51,5 +52,10 @@ t.test('offline, what is there is read, and what is missing is named', async t =
     message: /^registry\.example\/app: bytes 8192 to 12287 of \d+ are wanted, but not in the store/,
     data: { digest: BLOB.digest, offset: 8192, length: 4096 },
   });
+  await t.rejects(
+    source.read(0, 30_000),
+    { code: 'ERR_SOCI_OFFLINE', data: { offset: 8192, length: 8192 } },
+    'not what is between',
+  );
   await source.close();
 });
