@@ -105,8 +105,14 @@ t.test(
   },
 );
 
-t.test('four processes on a store that is too small for what they read', linuxOnly, async t => {
-  const { task } = await served(t, FEW_SPANS, [4, 5, 6]);
+t.test('four processes on a store that is too small, and a server that fails', linuxOnly, async t => {
+  const { server, task } = await served(t, FEW_SPANS, [4, 5, 6]);
+  let count = 0;
+  server.decide = () => {
+    count++;
+    if (count % 17 === 0) return { reset: 1000 + count };
+    return count % 23 === 0 ? { status: 503 } : { delay: 2 };
+  };
   const maxBytes = 3 * 2 ** 20;
   const readers = [0, 1, 2, 3].map(number => start(t, { ...task, maxBytes, rounds: 2, shift: 7 * number }));
   t.same(await Promise.all(readers.map(ended)), ['right', 'right', 'right', 'right']);
