@@ -214,7 +214,15 @@ interface AddonAbortFlag {
 /** What lib/posix.ts is made of. Numbers below 0 are negative errnos. */
 export interface PosixCalls {
   openat2(directory: number, path: string, flags: number, mode: number, resolve: number): number;
-  lock(fd: number, mode: 'shared' | 'exclusive' | 'none'): number;
+  /** A length of 0 reaches to the end, however far the file grows. */
+  lock(fd: number, mode: 'shared' | 'exclusive' | 'none', start: number, length: number): number;
+  /** Start and length of a lock in the way of this one; empty when there is none. */
+  findLock(
+    fd: number,
+    mode: 'shared' | 'exclusive',
+    start: number,
+    length: number,
+  ): [number, number] | [] | number;
   socketPair(): [number, number] | number;
   sendDescriptors(socket: number, data: Uint8Array, descriptors: readonly number[]): number;
   /** The bytes received, then the descriptors. */

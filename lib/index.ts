@@ -21,6 +21,7 @@ export type {
 } from './image/file-handle.js';
 export type { ImageDirent, ImageStats } from './image/file-stats.js';
 export type { Image } from './image/image.js';
+export type { ImageCompletion } from './image/image-completion.js';
 export type { ImageConfig } from './image/image-config.js';
 export type { ImageLayerInfo } from './image/image-layer.js';
 export {
@@ -71,6 +72,10 @@ export {
   type SpanCacheHitEvent,
   type SpanDecodeEvent,
   type SpanFetchEvent,
+  type StoreBlobEvent,
+  type StoreDamageEvent,
+  type StoreFailureEvent,
+  type StoreReadEvent,
   subscribe,
 } from './observe/channels.js';
 export { type CollectedMetrics, collectMetrics, type MetricsSnapshot } from './observe/collected-metrics.js';
@@ -197,12 +202,21 @@ export type { HeadersRequest, HttpStats, RequestHeaders } from './source/http/me
 export type { RetryPolicy } from './source/http/retry-policy.js';
 export type { HttpTimeouts } from './source/http/timeouts.js';
 export type { AbortableOptions, Lane, RangeSource, ReadOptions } from './source/range-source.js';
-export { configure, ReadContext, settings } from './span/read-context.js';
+export { configure, ReadContext, type SharedParts, settings } from './span/read-context.js';
 export type { ReadPart } from './span/read-part.js';
 export type { ReadStats } from './span/read-record.js';
 export type { ReadPlan, WindowVerification } from './span/reader.js';
 export { SpanReader, type SpanReaderOptions } from './span/reader.js';
 export type { Settings } from './span/settings.js';
+export type { Collected } from './store/eviction.js';
+export {
+  type BlobCompletion,
+  type CollectOptions,
+  type Pin,
+  Store,
+  type StoreOptions,
+} from './store/store.js';
+export type { KeptBlob } from './store/store-listing.js';
 export type { EntryType, PaxRecord, TocEntry } from './tar/entry.js';
 export type { FileTree, NodeAttributes, NodeName } from './tree/file-tree.js';
 export type { LayerNote, NoteKind, Semantics } from './tree/layer-note.js';

@@ -11,6 +11,7 @@ import { constants } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { getSystemErrorName } from 'node:util';
 import { isUint8Array } from 'node:util/types';
+import { checkInteger } from './arguments.js';
 import { type PosixCalls, posixCalls } from './binding.js';
 import { type FileErrorCode, fileError, invalidArgument, isFileErrorCode, SociError } from './errors.js';
 
@@ -60,21 +61,45 @@ export function openAt2(path: string, options: OpenAt2Options): number {
 /** 'shared' needs a descriptor that can read, 'exclusive' one that can write. */
 export type LockMode = 'shared' | 'exclusive';
 
+/** A part of a file that is locked by itself, in bytes; it need not be in the file. */
+export interface LockRange {
+  readonly start: number;
+  readonly length: number;
+}
+
+/** A length of 0 is all there will ever be. */
+const WHOLE_FILE: LockRange = { start: 0, length: 0 };
+
 /**
- * Locks the whole of an open file against other open files, of this process or
- * another (an open file description lock, fcntl(2)). It ends with `unlock`, or
- * with the last descriptor of this open file. A lock that is already held is
- * converted.
+ * Locks an open file, or a range of it, against other open files, of this
+ * process or another (an open file description lock, fcntl(2)). It ends with
+ * `unlock`, or with the last descriptor of this open file. A lock that is
+ * already held is converted.
  *
  * @returns false if another lock is in the way
  */
-export function tryLock(fd: number, mode: LockMode): boolean {
-  if (mode !== 'shared' && mode !== 'exclusive')
-    throw invalidArgument('mode', "'shared' or 'exclusive'", mode);
-  const result = calls('fcntl').lock(fd, mode);
+export function tryLock(fd: number, mode: LockMode, range: LockRange = WHOLE_FILE): boolean {
+  checkLock(mode, range);
+  const result = calls('fcntl').lock(fd, mode, range.start, range.length);
   if (result === -constants.errno.EAGAIN || result === -constants.errno.EACCES) return false;
   check(result, 'fcntl');
   return true;
+}
+
+/** The first lock of another open file that is in the way of this one; undefined when there is none. */
+export function lockInTheWay(fd: number, mode: LockMode, range: LockRange): LockRange | undefined {
+  checkLock(mode, range);
+  const found = calls('fcntl').findLock(fd, mode, range.start, range.length);
+  if (typeof found === 'number') throw systemError(found, 'fcntl');
+  const [start, length] = found;
+  return start === undefined || length === undefined ? undefined : { start, length };
+}
+
+function checkLock(mode: LockMode, { start, length }: LockRange): void {
+  if (mode !== 'shared' && mode !== 'exclusive')
+    throw invalidArgument('mode', "'shared' or 'exclusive'", mode);
+  checkInteger('start', start, 0);
+  checkInteger('length', length, 0, Number.MAX_SAFE_INTEGER - start);
 }
 
 /** Between two attempts at a lock that another holds: from the first to the second, each twice as long. */
@@ -104,9 +129,9 @@ export async function lock(
   }
 }
 
-/** Gives the lock back, if there is one. */
-export function unlock(fd: number): void {
-  check(calls('fcntl').lock(fd, 'none'), 'fcntl');
+/** Gives the lock back, or that of a range, if there is one. */
+export function unlock(fd: number, range: LockRange = WHOLE_FILE): void {
+  check(calls('fcntl').lock(fd, 'none', range.start, range.length), 'fcntl');
 }
 
 /** Two connected unix sockets (SOCK_SEQPACKET: a message arrives whole or not at all), e.g. to pass one to a child. */

@@ -200,6 +200,62 @@ export const COMMANDS: ReadonlyMap<string, CommandEntry> = new Map([
     },
   ],
   [
+    'status',
+    {
+      summary: 'tell how much of an image the store has',
+      load: async () => (await import('./status.js')).status,
+    },
+  ],
+  [
+    'store ls',
+    {
+      summary: 'list what a store has',
+      load: async () => (await import('./store-ls.js')).storeLs,
+    },
+  ],
+  [
+    'store du',
+    {
+      summary: 'add up what a store takes up',
+      load: async () => (await import('./store-du.js')).storeDu,
+    },
+  ],
+  [
+    'store gc',
+    {
+      summary: 'remove what was not used for longest',
+      load: async () => (await import('./store-gc.js')).storeGc,
+    },
+  ],
+  [
+    'store rm',
+    {
+      summary: 'remove blobs, or names of images',
+      load: async () => (await import('./store-rm.js')).storeRm,
+    },
+  ],
+  [
+    'store verify',
+    {
+      summary: 'compare all that a store has with its digests',
+      load: async () => (await import('./store-verify.js')).storeVerify,
+    },
+  ],
+  [
+    'store export',
+    {
+      summary: 'write an image of a store to an OCI archive',
+      load: async () => (await import('./store-export.js')).storeExport,
+    },
+  ],
+  [
+    'store import',
+    {
+      summary: 'take the images of an OCI archive into a store',
+      load: async () => (await import('./store-import.js')).storeImport,
+    },
+  ],
+  [
     'ztoc build',
     {
       summary: 'build the table of contents of a layer',

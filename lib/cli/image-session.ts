@@ -25,10 +25,14 @@ import {
   type Repository,
   type Semantics,
   SociError,
+  type Store,
+  type ZtocCache,
 } from '../index.js';
 import { isDigest } from '../registry/digest.js';
 import { KeptContent } from '../registry/kept-content.js';
 import { RegistryRepository } from '../registry/registry-repository.js';
+import { StoreZtocCache } from '../soci/store-ztoc-cache.js';
+import { storedRepository } from '../store/stored-repository.js';
 import { byteText } from './byte-text.js';
 import { defaultCacheDirectory, defaultCacheFault, makeCacheDirectory } from './cache-directory.js';
 import {
@@ -46,6 +50,7 @@ import { readPassword } from './password-input.js';
 import { Reporter } from './reporter.js';
 import { reportRequests } from './request-events.js';
 import type { StandardOutput } from './standard-output.js';
+import { storeOf } from './store-option.js';
 
 /** Options of every command that takes an IMAGE. */
 export const IMAGE_OPTIONS: OptionTable = {
@@ -76,6 +81,12 @@ export const IMAGE_OPTIONS: OptionTable = {
     value: 'DIR',
     help: 'for what is kept: ztocs, indexes, unpacked layers',
   },
+  store: {
+    type: 'string',
+    value: 'DIR',
+    help: 'keep all that is fetched of registries there, for any number of processes',
+  },
+  offline: { type: 'boolean', help: 'read what the store has, and send no request' },
   semantics: {
     type: 'string',
     value: 'S',
@@ -108,6 +119,12 @@ export const ALL_PLATFORMS_OPTIONS: OptionTable = {
   'all-platforms': { type: 'boolean', help: 'all platforms, which is the default' },
 };
 
+/** Where things are kept between runs. */
+interface KeptPlaces {
+  readonly cacheDirectory: string | undefined;
+  readonly store: Store | undefined;
+}
+
 /** Of an image's layers that can be read in two ways, and of its indexes that cannot be used, so many are spoken of. */
 const MAX_NOTES = 5;
 
@@ -121,17 +138,20 @@ export class ImageSession {
   readonly #context = new ReadContext();
   readonly #kept: KeptContent[] = [];
   #built = false;
+  /** Of `--store`. */
+  readonly store: Store | undefined;
 
   private constructor(
     invocation: Invocation,
     reporter: Reporter,
     options: RegistryOptions,
-    cacheDirectory: string | undefined,
+    kept: KeptPlaces,
   ) {
     this.invocation = invocation;
     this.reporter = reporter;
     this.transport = new RegistryTransport(options);
-    this.cacheDirectory = cacheDirectory;
+    this.cacheDirectory = kept.cacheDirectory;
+    this.store = kept.store;
   }
 
   /**
@@ -155,7 +175,8 @@ export class ImageSession {
       for (const image of images) await refuseLocalPath(image);
       const options = await registryOptions(invocation, images.flatMap(registryOf));
       const cache = await cacheDirectory(invocation, reporter);
-      await new ImageSession(invocation, reporter, options, cache).#run(body);
+      const store = await storeOf(invocation);
+      await new ImageSession(invocation, reporter, options, { cacheDirectory: cache, store }).#run(body);
     } finally {
       endReports();
     }
@@ -186,9 +207,10 @@ export class ImageSession {
   }
 
   /** For what is built by somebody else than a read. */
-  cacheForBuilding(): FolderZtocCache | undefined {
+  cacheForBuilding(): ZtocCache | undefined {
     this.#built = true;
     // As openImage has it, so that what one command builds serves the others.
+    if (this.store !== undefined) return new StoreZtocCache(this.store);
     return this.cacheDirectory === undefined
       ? undefined
       : new FolderZtocCache(builtZtocsIn(this.cacheDirectory));
@@ -198,17 +220,33 @@ export class ImageSession {
   open(image: string): OpenedLocation {
     const opened = openImageLocation(image, this.transport);
     this.#opened.push(opened.repository);
-    return opened;
+    // What asks the registry itself is refused by the store then.
+    return this.#offline ? this.#stored(opened) : opened;
   }
 
   /** As `open`; manifests, configs and ztocs that any command fetched by digest before are taken from the cache. */
   openKept(image: string): OpenedLocation {
-    const { repository, reference } = this.open(image);
+    const opened = this.open(image);
+    if (this.store !== undefined) return this.#stored(opened);
+    const { repository, reference } = opened;
     const local = !(repository instanceof RegistryRepository);
     if (local || this.cacheDirectory === undefined) return { repository, reference };
     const kept = new KeptContent(this.cacheDirectory);
     this.#kept.push(kept);
     return { repository: kept.over(repository), reference };
+  }
+
+  get #offline(): boolean {
+    return this.invocation.options['offline'] === true;
+  }
+
+  #stored({ repository, reference }: OpenedLocation): OpenedLocation {
+    const { store } = this;
+    if (store === undefined || !(repository instanceof RegistryRepository)) return { repository, reference };
+    return {
+      repository: storedRepository(repository, store, this.#offline ? 'offline' : 'online'),
+      reference,
+    };
   }
 
   /** The digest of `--index`. @throws UsageError for 'none' */
@@ -243,6 +281,8 @@ export class ImageSession {
       index: index === 'none' ? false : index,
       semantics: this.#semantics,
       cacheDirectory: this.cacheDirectory,
+      store: this.store,
+      offline: this.#offline,
       signal: this.signal,
       onProgress: this.#progress(image.startsWith('docker-archive:') ? '' : INDEX_ADVICE),
     }).catch(error => {
@@ -313,6 +353,7 @@ export class ImageSession {
   async #close(): Promise<void> {
     await Promise.all(this.#opened.map(repository => repository.close()));
     await this.transport.close();
+    await this.store?.close();
     // Images that were read have seen to it themselves.
     const grown = this.#built || this.#kept.some(({ wrote }) => wrote);
     if (grown && this.cacheDirectory !== undefined) {

@@ -9,6 +9,7 @@ import type { ZtocCache } from '../soci/ztoc-cache.js';
 import { ABORTABLE_NAMES, type AbortableOptions } from '../source/range-source.js';
 import type { ReadContext } from '../span/read-context.js';
 import type { WindowVerification } from '../span/reader.js';
+import type { Store } from '../store/store.js';
 import { DEFAULT_MAX_NAMES } from '../tree/build-tree.js';
 import type { Semantics } from '../tree/layer-note.js';
 import type { ZtocLimits } from '../ztoc/limits.js';
@@ -68,7 +69,7 @@ export interface OpenImageOptions extends AbortableOptions, RegistryOptions {
   readonly indexOrder?: readonly SociIndexVersion[] | undefined;
   /** Default 'build'. */
   readonly missingZtoc?: MissingZtoc | undefined;
-  /** For ztocs that are built. Default: in `cacheDirectory`, else in the memory of this process. */
+  /** For ztocs that are built. Default: in the store, else in `cacheDirectory`, else in the memory of this process. */
   readonly cache?: ZtocCache | undefined;
   /**
    * Folder for ztocs that are built, layers that are unpacked, and manifests, indexes and ztocs of registries: kept
@@ -77,6 +78,13 @@ export interface OpenImageOptions extends AbortableOptions, RegistryOptions {
   readonly cacheDirectory?: string | undefined;
   /** When more is kept, the least recently used goes as the image is closed. Default 10 GiB. */
   readonly maxCacheBytes?: number | undefined;
+  /**
+   * Where what registries send is kept: manifests, indexes, ztocs and layers, as far as they are read. `cacheDirectory`
+   * is for unpacked layers only then. It stays open when the image is closed. Default: that of `context`.
+   */
+  readonly store?: Store | undefined;
+  /** Read what the store has and send no request; what is missing is ERR_SOCI_OFFLINE. Default false. */
+  readonly offline?: boolean | undefined;
   /** Compare the tar header of every file that is opened with the ztoc. Default true. */
   readonly verifyHeaders?: boolean | undefined;
   /** Default 'neighbours'. */
@@ -105,6 +113,8 @@ export const OPEN_IMAGE_NAMES: OptionNames<OpenImageOptions> = {
   cache: true,
   cacheDirectory: true,
   maxCacheBytes: true,
+  store: true,
+  offline: true,
   verifyHeaders: true,
   verifyWindows: true,
   semantics: true,

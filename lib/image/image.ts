@@ -17,6 +17,7 @@ import type { LoadOrder } from '../soci/load-order.js';
 import { closedError } from '../source/byte-range.js';
 import type { AbortableOptions } from '../source/range-source.js';
 import { newCounters, type ReadStats } from '../span/read-record.js';
+import type { Store } from '../store/store.js';
 import { type BuildTreeOptions, buildTree } from '../tree/build-tree.js';
 import type { FileTree } from '../tree/file-tree.js';
 import type { LayerNote } from '../tree/layer-note.js';
@@ -46,6 +47,7 @@ import {
 import { FileHandle } from './file-handle.js';
 import { ImageDirent, ImageStats } from './file-stats.js';
 import { glob } from './glob.js';
+import { type ImageCompletion, imageCompletion } from './image-completion.js';
 import type { ImageConfig } from './image-config.js';
 import type { ImageLayer, ImageLayerInfo } from './image-layer.js';
 import type { ImageFileLocation, ImageFilePlan, WholeLayer, WholeLayersPlan } from './image-plan.js';
@@ -67,6 +69,8 @@ export interface ImageParts {
   /** The lowest first; a layer that is there twice is the same object twice. */
   readonly layers: readonly ImageLayer[];
   readonly tree: BuildTreeOptions;
+  /** What is read of a registry's image is kept there. */
+  readonly store: Store | undefined;
   /** Frees what belongs to the image alone. */
   readonly release: () => Promise<void>;
 }
@@ -118,6 +122,18 @@ export class Image {
       }
     }
     return sum;
+  }
+
+  /**
+   * How much of the image is in the store, and whether that is all and proved; undefined when it has none, or is on
+   * this machine anyway.
+   */
+  async completion(options: AbortableOptions = {}): Promise<ImageCompletion | undefined> {
+    checkOptions('completion', options, ABORTABLE);
+    const { store, content } = this.#parts;
+    return await this.#scope.run(options.signal, async signal =>
+      store === undefined ? undefined : imageCompletion(store, content, signal),
+    );
   }
 
   /**

@@ -5,7 +5,7 @@
  */
 import { checkChoice, checkInteger, checkOptions, chosenOptions } from '../arguments.js';
 import { AbortScope } from '../async/abort-scope.js';
-import { SociError } from '../errors.js';
+import { invalidArgument, SociError } from '../errors.js';
 import { worded } from '../files/atomic-file.js';
 import { builtZtocsIn, DEFAULT_MAX_CACHE_BYTES, pruneCache, unpackedTarsIn } from '../files/cache-folder.js';
 import { prepareFolder } from '../files/folders.js';
@@ -22,8 +22,11 @@ import { REGISTRY_NAMES, RegistryTransport } from '../registry/transport.js';
 import { findIndex, type IndexSearch } from '../soci/find-index.js';
 import { FolderZtocCache } from '../soci/folder-ztoc-cache.js';
 import { MemoryZtocCache } from '../soci/memory-ztoc-cache.js';
+import { StoreZtocCache } from '../soci/store-ztoc-cache.js';
 import type { ZtocCache } from '../soci/ztoc-cache.js';
 import { defaultContext, type ReadContext } from '../span/read-context.js';
+import type { Store } from '../store/store.js';
+import { storedRepository } from '../store/stored-repository.js';
 import { Image } from './image.js';
 import { diffIdsOf, type ImageConfig, loadImageConfig } from './image-config.js';
 import { ImageLayer, type LayerDescription, missingZtoc } from './image-layer.js';
@@ -58,13 +61,22 @@ export async function openImage(
   const limits = imageLimits(options.limits);
   const { cacheDirectory, maxCacheBytes = DEFAULT_MAX_CACHE_BYTES } = options;
   checkInteger('maxCacheBytes', maxCacheBytes, 0);
+  const { store = context.store } = options;
+  if (options.offline === true && store === undefined)
+    throw invalidArgument('store', 'a store, since offline nothing else is read', store);
   if (cacheDirectory !== undefined) await prepareCache(cacheDirectory);
   const opened = openRepository(location, options);
   const { reference } = opened;
   // What is on this machine already is not kept a second time.
   const remote = opened.repository instanceof RegistryRepository;
-  const kept = cacheDirectory !== undefined && remote ? new KeptContent(cacheDirectory) : undefined;
-  const repository = kept?.over(opened.repository) ?? opened.repository;
+  // What a store keeps is not kept in the cache folder, too.
+  const folder = remote && store === undefined ? cacheDirectory : undefined;
+  const kept = folder === undefined ? undefined : new KeptContent(folder);
+  const connection = options.offline === true ? 'offline' : 'online';
+  const repository =
+    remote && store !== undefined
+      ? storedRepository(opened.repository, store, connection)
+      : (kept?.over(opened.repository) ?? opened.repository);
   const layers: ImageLayer[] = [];
   const release = async (): Promise<void> => {
     await opened.release();
@@ -86,7 +98,7 @@ export async function openImage(
     const layerOptions = {
       repository,
       missingZtoc: policy,
-      cache: cacheOf(options, context),
+      cache: cacheOf(options, store, context),
       folder: cacheDirectory === undefined ? undefined : unpackedTarsIn(cacheDirectory),
       limits,
       budget: new UnpackBudget(limits.maxUnpackedBytes),
@@ -109,7 +121,16 @@ export async function openImage(
     const read = onlyLayer === undefined ? layers : layers.slice(onlyLayer, onlyLayer + 1);
     const whiteouts = onlyLayer === undefined ? 'apply' : 'keep';
     const tree = { whiteouts, semantics, maxNames: limits.maxNames } as const;
-    return new Image({ name, content, config, index, layers: read, tree, release });
+    return new Image({
+      name,
+      content,
+      config,
+      index,
+      layers: read,
+      tree,
+      store: remote ? store : undefined,
+      release,
+    });
   } catch (error) {
     await release();
     throw error;
@@ -238,8 +259,13 @@ function whyNoZtoc(index: IndexSearch | undefined): string {
 }
 
 /** Images without a cache of their own share that of their context. */
-function cacheOf({ cache, cacheDirectory }: OpenImageOptions, context: ReadContext): ZtocCache {
+function cacheOf(
+  { cache, cacheDirectory }: OpenImageOptions,
+  store: Store | undefined,
+  context: ReadContext,
+): ZtocCache {
   if (cache !== undefined) return cache;
+  if (store !== undefined) return new StoreZtocCache(store);
   if (cacheDirectory !== undefined) return new FolderZtocCache(builtZtocsIn(cacheDirectory));
   return context.part(MemoryZtocCache);
 }

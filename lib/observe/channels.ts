@@ -84,6 +84,42 @@ export interface ProgressEvent {
   readonly size: number;
 }
 
+/** A read of a blob that a store keeps. */
+export interface StoreReadEvent {
+  readonly digest: string;
+  /** Bytes that were there. */
+  readonly kept: number;
+  /** Bytes that had to be fetched. */
+  readonly fetched: number;
+}
+
+/** Bytes in a store that are not what was written; they are fetched again. */
+export interface StoreDamageEvent {
+  readonly digest: string;
+  readonly bytes: number;
+}
+
+/** What became of a blob of a store. */
+export interface StoreBlobEvent {
+  readonly digest: string;
+  /**
+   * 'completed': all of it is there, and has its digest. 'refused': all of it was there, and had another one.
+   * 'evicted': others needed its room.
+   */
+  readonly outcome: 'completed' | 'refused' | 'evicted';
+  /** That it has, or took up. */
+  readonly bytes: number;
+}
+
+/** A store's disk has failed. What was wanted of it is fetched, and not kept. */
+export interface StoreFailureEvent {
+  readonly operation: 'open' | 'read' | 'write' | 'prove' | 'evict';
+  /** Of the blob, or another file of the store. */
+  readonly subject: string;
+  /** The system's, e.g. ENOSPC. */
+  readonly reason: string;
+}
+
 /** The channels by their names. */
 export interface ChannelEvents {
   readonly 'seekable-oci:http:request': HttpRequestEvent;
@@ -92,6 +128,10 @@ export interface ChannelEvents {
   readonly 'seekable-oci:span:decode': SpanDecodeEvent;
   readonly 'seekable-oci:span:cache-hit': SpanCacheHitEvent;
   readonly 'seekable-oci:soci:index': IndexStepEvent;
+  readonly 'seekable-oci:store:read': StoreReadEvent;
+  readonly 'seekable-oci:store:damage': StoreDamageEvent;
+  readonly 'seekable-oci:store:blob': StoreBlobEvent;
+  readonly 'seekable-oci:store:failure': StoreFailureEvent;
   readonly 'seekable-oci:progress': ProgressEvent;
 }
 
@@ -105,6 +145,10 @@ const CHANNELS: { readonly [Name in ChannelName]: Channel } = {
   'seekable-oci:span:decode': channel('seekable-oci:span:decode'),
   'seekable-oci:span:cache-hit': channel('seekable-oci:span:cache-hit'),
   'seekable-oci:soci:index': channel('seekable-oci:soci:index'),
+  'seekable-oci:store:read': channel('seekable-oci:store:read'),
+  'seekable-oci:store:damage': channel('seekable-oci:store:damage'),
+  'seekable-oci:store:blob': channel('seekable-oci:store:blob'),
+  'seekable-oci:store:failure': channel('seekable-oci:store:failure'),
   'seekable-oci:progress': channel('seekable-oci:progress'),
 };
 

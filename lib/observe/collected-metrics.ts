@@ -5,6 +5,9 @@ import type {
   SpanCacheHitEvent,
   SpanDecodeEvent,
   SpanFetchEvent,
+  StoreBlobEvent,
+  StoreDamageEvent,
+  StoreReadEvent,
 } from './channels.js';
 import { attachMetrics, type Metrics } from './metrics.js';
 
@@ -26,6 +29,19 @@ export interface MetricsSnapshot {
   };
   readonly decodes: { readonly count: number; readonly bytes: number; readonly ms: number };
   readonly cacheHits: { readonly count: number; readonly bytes: number };
+  readonly store: {
+    readonly reads: number;
+    /** Of those, bytes that were there. */
+    readonly keptBytes: number;
+    /** Of those, bytes that had to be fetched. */
+    readonly fetchedBytes: number;
+    readonly damagedBytes: number;
+    readonly failures: number;
+    /** Blobs. */
+    readonly completed: number;
+    readonly refused: number;
+    readonly evicted: number;
+  };
   /** Steps of work on indexes, by their type. */
   readonly indexSteps: Readonly<Record<string, number>>;
 }
@@ -37,6 +53,16 @@ class Sums implements Metrics {
   readonly fetches: Mutable<MetricsSnapshot['fetches']> = { count: 0, failures: 0, bytes: 0, ms: 0 };
   readonly decodes: Mutable<MetricsSnapshot['decodes']> = { count: 0, bytes: 0, ms: 0 };
   readonly cacheHits: Mutable<MetricsSnapshot['cacheHits']> = { count: 0, bytes: 0 };
+  readonly store: Mutable<MetricsSnapshot['store']> = {
+    reads: 0,
+    keptBytes: 0,
+    fetchedBytes: 0,
+    damagedBytes: 0,
+    failures: 0,
+    completed: 0,
+    refused: 0,
+    evicted: 0,
+  };
   readonly indexSteps = new Map<string, number>();
 
   httpRequest({ status, bytes, ms }: HttpRequestEvent): void {
@@ -67,6 +93,24 @@ class Sums implements Metrics {
   indexStep({ type }: IndexStepEvent): void {
     this.indexSteps.set(type, (this.indexSteps.get(type) ?? 0) + 1);
   }
+
+  storeRead({ kept, fetched }: StoreReadEvent): void {
+    this.store.reads += 1;
+    this.store.keptBytes += kept;
+    this.store.fetchedBytes += fetched;
+  }
+
+  storeDamage({ bytes }: StoreDamageEvent): void {
+    this.store.damagedBytes += bytes;
+  }
+
+  storeBlob({ outcome }: StoreBlobEvent): void {
+    this.store[outcome] += 1;
+  }
+
+  storeFailure(): void {
+    this.store.failures += 1;
+  }
 }
 
 export interface CollectedMetrics {
@@ -87,6 +131,7 @@ export function collectMetrics(): CollectedMetrics {
       fetches: { ...sums.fetches },
       decodes: { ...sums.decodes },
       cacheHits: { ...sums.cacheHits },
+      store: { ...sums.store },
       indexSteps: Object.fromEntries(sums.indexSteps),
     }),
   };

@@ -12,6 +12,10 @@ export interface Metrics {
   spanDecode?(event: ChannelEvents['seekable-oci:span:decode']): void;
   spanCacheHit?(event: ChannelEvents['seekable-oci:span:cache-hit']): void;
   indexStep?(event: ChannelEvents['seekable-oci:soci:index']): void;
+  storeRead?(event: ChannelEvents['seekable-oci:store:read']): void;
+  storeDamage?(event: ChannelEvents['seekable-oci:store:damage']): void;
+  storeBlob?(event: ChannelEvents['seekable-oci:store:blob']): void;
+  storeFailure?(event: ChannelEvents['seekable-oci:store:failure']): void;
   progress?(event: ChannelEvents['seekable-oci:progress']): void;
 }
 
@@ -35,6 +39,10 @@ export function attachMetrics(metrics: Metrics): () => void {
   attach('seekable-oci:span:decode', metrics.spanDecode);
   attach('seekable-oci:span:cache-hit', metrics.spanCacheHit);
   attach('seekable-oci:soci:index', metrics.indexStep);
+  attach('seekable-oci:store:read', metrics.storeRead);
+  attach('seekable-oci:store:damage', metrics.storeDamage);
+  attach('seekable-oci:store:blob', metrics.storeBlob);
+  attach('seekable-oci:store:failure', metrics.storeFailure);
   attach('seekable-oci:progress', metrics.progress);
   return () => {
     for (const end of endings.splice(0)) end();

@@ -9,18 +9,11 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomically } from '../files/atomic-file.js';
 import { fetchedBlobsIn, markUsed } from '../files/cache-folder.js';
-import type { AbortableOptions } from '../source/range-source.js';
-import type { Descriptor } from './descriptor.js';
+import { type ContentShelf, getKeptBlob, getKeptManifest, overRepository } from './content-shelf.js';
 import { isDigest, sha256Digest } from './digest.js';
-import { MAX_MANIFEST_BYTES, parseManifest } from './manifest.js';
-import {
-  DEFAULT_MAX_BLOB_BYTES,
-  type GetBlobOptions,
-  type ManifestContent,
-  type Repository,
-} from './repository.js';
+import type { Repository } from './repository.js';
 
-export class KeptContent {
+export class KeptContent implements ContentShelf {
   readonly #folder: string;
   #wrote = false;
 
@@ -36,51 +29,19 @@ export class KeptContent {
 
   /** `repository`, asked only for what is not kept. It is closed by whoever opened it. */
   over(repository: Repository): Repository {
-    const kept: Pick<Repository, 'getBlob' | 'getManifest'> = {
-      getBlob: (descriptor, options) => this.#getBlob(repository, descriptor, options),
-      getManifest: (reference, options) => this.#getManifest(repository, reference, options),
-    };
-    return new Proxy(repository, {
-      get: (target, name) => {
-        const value: unknown = Reflect.get(Object.hasOwn(kept, name) ? kept : target, name);
-        return typeof value === 'function' ? value.bind(target) : value;
+    return overRepository(repository, {
+      getBlob: (descriptor, options) => getKeptBlob(this, repository, descriptor, options),
+      getManifest: async (reference, options) => {
+        const isKnown = typeof reference === 'object' || (reference !== undefined && isDigest(reference));
+        return isKnown
+          ? await getKeptManifest(this, repository, reference, options)
+          : await repository.getManifest(reference, options);
       },
     });
   }
 
-  async #getBlob(repository: Repository, descriptor: Descriptor, options: GetBlobOptions = {}) {
-    const { signal, maxBytes = DEFAULT_MAX_BLOB_BYTES } = options;
-    const { digest, size } = descriptor;
-    // Of what is too large the repository says so.
-    const kept = size <= maxBytes ? await this.#read(digest, size, signal) : undefined;
-    if (kept?.length === size) return kept;
-    const bytes = await repository.getBlob(descriptor, options);
-    await this.#keep(digest, bytes, signal);
-    return bytes;
-  }
-
-  async #getManifest(
-    repository: Repository,
-    reference: string | Descriptor | undefined,
-    options: AbortableOptions = {},
-  ): Promise<ManifestContent> {
-    const { signal } = options;
-    const wanted = typeof reference === 'object' ? reference : undefined;
-    const digest = wanted?.digest ?? (reference as string | undefined);
-    if (digest === undefined || !isDigest(digest)) return await repository.getManifest(reference, options);
-    const bytes = await this.#read(digest, MAX_MANIFEST_BYTES, signal);
-    if (bytes !== undefined && (wanted?.size ?? bytes.length) === bytes.length) {
-      const manifest = parseManifest(bytes, wanted?.mediaType, `${repository.name}@${digest}`);
-      const { mediaType } = manifest;
-      return { descriptor: wanted ?? { mediaType, digest, size: bytes.length }, bytes, manifest };
-    }
-    const content = await repository.getManifest(reference, options);
-    await this.#keep(digest, content.bytes, signal);
-    return content;
-  }
-
   /** Undefined unless there is a regular file of at most `limit` bytes with this digest. */
-  async #read(
+  async read(
     digest: string,
     limit: number,
     signal: AbortSignal | undefined,
@@ -107,7 +68,7 @@ export class KeptContent {
   }
 
   /** A cache is no duty: what cannot be kept is fetched again. */
-  async #keep(digest: string, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
+  async keep(digest: string, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
     const path = this.#path(digest);
     if (path === undefined) return;
     try {

@@ -98,12 +98,21 @@ export class LayoutIndex {
 
   /** Takes every entry with `digest` away. */
   async remove(digest: string, signal?: AbortSignal): Promise<void> {
+    await this.#keepOnly(entry => entry.digest !== digest, signal);
+  }
+
+  /** Takes the entry that is tagged `tag` away. */
+  async removeTag(tag: string, signal?: AbortSignal): Promise<void> {
+    await this.#keepOnly(entry => refName(entry) !== tag, signal);
+  }
+
+  async #keepOnly(isKept: (entry: Descriptor) => boolean, signal: AbortSignal | undefined): Promise<void> {
     await inTurn(this.#files.key, async () => {
       const bytes = await this.#bytes(signal);
       if (bytes === undefined) return;
       const document = JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>;
       const known = this.#parse(bytes);
-      const entries = (document['manifests'] as unknown[]).filter((_, at) => known[at]?.digest !== digest);
+      const entries = (document['manifests'] as unknown[]).filter((_, at) => isKept(known[at]!));
       const text = JSON.stringify({ ...document, manifests: entries });
       await this.#files.write(INDEX, [Buffer.from(text)], signal);
     });

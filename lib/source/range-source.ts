@@ -22,6 +22,8 @@ export type Lane = 'demand' | 'prefetch' | 'background';
 export interface ReadOptions extends AbortableOptions {
   /** Default 'demand'. */
   readonly lane?: Lane | undefined;
+  /** Nothing that is kept anywhere: what came before proved to be wrong. */
+  readonly fresh?: boolean | undefined;
 }
 
 export interface RangeSource {

@@ -3,7 +3,7 @@
  * runs through all of it: verified span by span, fetched in runs ahead of the
  * decoder. A span may leave bytes that gave no output; they come first.
  */
-import type { Fetcher } from './fetcher.js';
+import type { Fetcher, FetchOptions } from './fetcher.js';
 import { fileFeed, type HugeSpans, hugeRequests } from './huge-span.js';
 import type { Work } from './lanes.js';
 import type { LayerSpans } from './layer-spans.js';
@@ -68,7 +68,7 @@ export class ChainInput {
       const fetched =
         which === 'first'
           ? run.bytes.subarray(from - run.start, span.compressedEnd - run.start)
-          : await this.#fetch(from, span.compressedEnd, work);
+          : await this.#fetch(from, span.compressedEnd, { ...work, fresh: true });
       await checkSpanDigest(name, span, fetched.subarray(span.compressedStart - from));
       return fetched.subarray(this.#fedTo - from);
     });
@@ -114,8 +114,12 @@ export class ChainInput {
     return this.#run;
   }
 
-  #fetch(start: number, end: number, { signal, urgency }: Work): Promise<Uint8Array> {
-    return this.#fetcher.fetch(start, end, { signal, lane: urgency.lane });
+  #fetch(
+    start: number,
+    end: number,
+    { signal, urgency, fresh }: Work & Pick<FetchOptions, 'fresh'>,
+  ): Promise<Uint8Array> {
+    return this.#fetcher.fetch(start, end, { signal, lane: urgency.lane, fresh });
   }
 
   #added(span: Span): void {

@@ -17,6 +17,8 @@ export interface FetchOptions {
    * fetch was aborted.
    */
   readonly memory?: ReusedMemory | undefined;
+  /** See ReadOptions. */
+  readonly fresh?: boolean | undefined;
 }
 
 export class Fetcher {
@@ -66,10 +68,10 @@ export class Fetcher {
   }
 
   async #read(start: number, end: number, options: FetchOptions): Promise<Uint8Array> {
-    const { signal, lane, memory } = options;
+    const { memory, ...read } = options;
     const target = this.#source.ownMemory === true ? undefined : memory?.take(end - start);
-    if (target === undefined) return this.#source.read(start, end - start, { signal, lane });
-    await this.#source.readInto(target, start, { signal, lane });
+    if (target === undefined) return this.#source.read(start, end - start, read);
+    await this.#source.readInto(target, start, read);
     return target;
   }
 }

@@ -10,7 +10,7 @@ import { createHash } from 'node:crypto';
 import { SharedOnce } from '../async/once.js';
 import { Turns } from '../async/turns.js';
 import type { TemporaryFile } from '../files/temporary-file.js';
-import type { Fetcher } from './fetcher.js';
+import type { Fetcher, FetchOptions } from './fetcher.js';
 import { KeptBlocks } from './kept-blocks.js';
 import { Urgency, type Work } from './lanes.js';
 import type { LayerSpans } from './layer-spans.js';
@@ -188,9 +188,10 @@ export class HugeSpan {
     try {
       const download = await context.temporary.create(this.#span.compressedEnd - start);
       file = download;
-      await verifiedFetch(record, async () =>
-        requireDigest(name, this.#span, await this.#downloadInto(download, start, signal)),
-      );
+      await verifiedFetch(record, async which => {
+        const wish = { signal, fresh: which === 'second' };
+        requireDigest(name, this.#span, await this.#downloadInto(download, start, wish));
+      });
       return file;
     } catch (error) {
       await file?.close();
@@ -201,11 +202,15 @@ export class HugeSpan {
   }
 
   /** One pass; the next chunk is on its way while this one is hashed and written. */
-  async #downloadInto(file: TemporaryFile, start: number, signal: AbortSignal): Promise<Uint8Array> {
+  async #downloadInto(
+    file: TemporaryFile,
+    start: number,
+    wish: Pick<FetchOptions, 'signal' | 'fresh'>,
+  ): Promise<Uint8Array> {
     const end = start + file.size;
     const hash = createHash('sha256');
     const fetchAt = (at: number): Promise<Uint8Array> =>
-      this.#fetcher.fetch(at, Math.min(at + CHUNK_BYTES, end), { signal, lane: this.#urgency.lane });
+      this.#fetcher.fetch(at, Math.min(at + CHUNK_BYTES, end), { ...wish, lane: this.#urgency.lane });
     let next = fetchAt(start);
     for (let at = start; at < end; ) {
       const chunk = await next;

@@ -5,8 +5,10 @@
  * the library is both shared and mutable. A process that serves several parties
  * gives each a context, and with it bounds of its own.
  */
+import { checkOptions, type OptionNames } from '../arguments.js';
 import { setDecodeConcurrency } from '../binding.js';
 import { TemporarySpace } from '../files/temporary-file.js';
+import type { Store } from '../store/store.js';
 import { DecodePool } from './decode-pool.js';
 import { MemoryBudget } from './memory-budget.js';
 import { ReusedMemory } from './reused-memory.js';
@@ -16,7 +18,16 @@ import { SpanCache } from './span-cache.js';
 /** For each thread one job under way, and one to follow it. */
 const JOBS_PER_THREAD = 2;
 
+export interface SharedParts {
+  /** Where blobs of registries are kept, closed by whoever opened it. Default: nowhere. */
+  readonly store?: Store | undefined;
+}
+
+const SHARED_NAMES: OptionNames<SharedParts> = { store: true };
+
 export class ReadContext {
+  /** Where blobs of registries are kept. */
+  readonly store: Store | undefined;
   /** @internal */
   readonly decoding = new DecodePool(() => JOBS_PER_THREAD * this.#settings.decodeConcurrency);
   /** @internal */
@@ -32,7 +43,9 @@ export class ReadContext {
   #serial = 0;
 
   /** @throws SociError ERR_SOCI_INVALID_ARGUMENT */
-  constructor(settings: Partial<Settings> = {}) {
+  constructor(settings: Partial<Settings> = {}, shared: SharedParts = {}) {
+    checkOptions('ReadContext', shared, SHARED_NAMES);
+    this.store = shared.store;
     this.#settings = changedSettings(DEFAULT_SETTINGS, settings);
     this.cache = new SpanCache(this.#settings.cacheBytes);
     this.memory = new MemoryBudget(() => this.#settings.memoryBytes, this.cache);

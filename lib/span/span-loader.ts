@@ -101,7 +101,7 @@ export class SpanLoader {
       const { signal, urgency } = options;
       if (which === 'first') return run.decode(span, options);
       const from = table.fetchStart(span.index);
-      const again = { signal, lane: urgency.lane };
+      const again = { signal, lane: urgency.lane, fresh: true };
       const bytes = await this.#fetcher.fetch(from, span.compressedEnd, again);
       return decodeWholeSpan(this.#layer, span, bytes, options);
     });

@@ -20,6 +20,7 @@ Napi::Object Define(Napi::Env env) {
   };
   set("openat2", Napi::Function::New<OpenAt2>(env, "openat2"));
   set("lock", Napi::Function::New<Lock>(env, "lock"));
+  set("findLock", Napi::Function::New<FindLock>(env, "findLock"));
   set("socketPair", Napi::Function::New<SocketPair>(env, "socketPair"));
   set("sendDescriptors",
       Napi::Function::New<SendDescriptors>(env, "sendDescriptors"));

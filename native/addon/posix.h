@@ -10,8 +10,12 @@ namespace soci::addon::posix {
 // openat2(directory, path, flags, mode, resolve): descriptor
 Napi::Value OpenAt2(const Napi::CallbackInfo& info);
 
-// lock(fd, 'shared' | 'exclusive' | 'none'): 0. The whole file.
+// lock(fd, 'shared' | 'exclusive' | 'none', start, length): 0
 Napi::Value Lock(const Napi::CallbackInfo& info);
+
+// findLock(fd, 'shared' | 'exclusive', start, length): [start, length] of a
+// lock in the way, [] when there is none
+Napi::Value FindLock(const Napi::CallbackInfo& info);
 
 // socketPair(): [descriptor, descriptor]. Of messages, which do not run
 // together.

@@ -15,6 +15,7 @@ const CALLS: Readonly<Record<string, () => unknown>> = {
   'FileSource.open': () => api.FileSource.open(FILE, UNKNOWN),
   'HttpSource.open': () => api.HttpSource.open('http://127.0.0.1:1/', UNKNOWN),
   'ReadContext#configure': () => new api.ReadContext().configure(UNKNOWN),
+  'Store.open': () => api.Store.open(FILE, UNKNOWN),
   'Ztoc.decode': () => api.Ztoc.decode(NOTHING, UNKNOWN),
   buildZtoc: () => api.buildZtoc(NOTHING, UNKNOWN),
   configure: () => api.configure(UNKNOWN),
@@ -54,8 +55,8 @@ const PASS_ON = [
   /^attachMetrics$/,
 ];
 
-/** Methods of what has to be opened first: test/image/file-system.test.ts and test/layer/layer.test.ts ask them. */
-const OF_OPENED = [/^(Image|ImageFile|FileHandle|Layer|LayerFile)#/];
+/** Methods of what has to be opened first: test/image/file-system.test.ts, test/layer/layer.test.ts and test/store/store.test.ts ask them. */
+const OF_OPENED = [/^(Image|ImageFile|FileHandle|Layer|LayerFile|Store)#/];
 
 /** What hands its options down to every read as they are: their names are few, and the time is its caller's. */
 const PER_READ = [/^(FileTree|SpanReader)#/];

@@ -409,6 +409,7 @@ t.test('every call takes a signal, and rejects with its reason', async t => {
     explain: () => image.explain('/big', { signal }),
     locate: () => image.locate('/big', { signal }),
     load: () => image.load({ signal }),
+    completion: () => image.completion({ signal }),
     createReadStream: () => collect(image.createReadStream('/big', { signal })),
   };
   for (const [name, call] of Object.entries(calls)) t.equal(await failure(call()), reason, name);
@@ -449,6 +450,7 @@ t.test('names of options that no call has are refused, by images and by open fil
     record: () => image.record(unknown),
     planLoads: () => image.planLoads({ image: '', workload: '', runs: 0, loads: [] }, unknown),
     load: () => image.load(unknown),
+    completion: () => image.completion(unknown),
     'file.read': () => file.read(new Uint8Array(1), 0, 1, 0, unknown),
     'file.readFile': () => file.readFile(unknown),
     'file.createReadStream': () => file.createReadStream(unknown),

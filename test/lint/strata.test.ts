@@ -10,7 +10,19 @@ import { parseFile, parseText, ROOT, sourceFiles, specifiersOf } from './library
 
 /** The strata from the top down, each with the folders and root files of lib/ that it may import. */
 const STRATA: Readonly<Record<string, readonly string[]>> = {
-  cli: ['index.ts', 'load-order', 'image', 'soci', 'registry', 'ztoc', 'source', 'async', 'files', 'observe'],
+  cli: [
+    'index.ts',
+    'load-order',
+    'image',
+    'soci',
+    'store',
+    'registry',
+    'ztoc',
+    'source',
+    'async',
+    'files',
+    'observe',
+  ],
   testing: ['registry'],
   'load-order': ['image', 'tree', 'soci', 'source', 'async'],
   image: [
@@ -19,6 +31,7 @@ const STRATA: Readonly<Record<string, readonly string[]>> = {
     'plain',
     'soci',
     'span',
+    'store',
     'registry',
     'ztoc',
     'tar',
@@ -30,8 +43,9 @@ const STRATA: Readonly<Record<string, readonly string[]>> = {
   tree: ['layer', 'span', 'ztoc', 'tar', 'source', 'async'],
   plain: ['layer', 'soci', 'span', 'ztoc', 'tar', 'source', 'async', 'files', 'observe'],
   layer: ['span', 'ztoc', 'tar', 'source', 'async', 'observe'],
-  soci: ['span', 'registry', 'ztoc', 'tar', 'source', 'async', 'files', 'observe'],
-  span: ['ztoc', 'source', 'async', 'files', 'observe', 'binding.ts', 'pinned-memory.ts'],
+  soci: ['span', 'store', 'registry', 'ztoc', 'tar', 'source', 'async', 'files', 'observe'],
+  span: ['store', 'ztoc', 'source', 'async', 'files', 'observe', 'binding.ts', 'pinned-memory.ts'],
+  store: ['registry', 'source', 'async', 'files', 'observe', 'posix.ts'],
   registry: ['tar', 'source', 'async', 'files', 'observe', 'package-root.ts'],
   ztoc: ['tar', 'source', 'async', 'observe', 'binding.ts', 'package-root.ts', 'pinned-memory.ts'],
   tar: ['source'],

@@ -74,11 +74,30 @@ t.test('collected metrics are sums', async t => {
   publish('seekable-oci:span:cache-hit', () => ({ source, span: 1, bytes: 400 }));
   publish('seekable-oci:soci:index', () => ({ type: 'layer-done', digest: 'sha256:1' }));
   publish('seekable-oci:soci:index', () => ({ type: 'layer-done', digest: 'sha256:2' }));
+  publish('seekable-oci:store:read', () => ({ digest: 'sha256:1', kept: 5, fetched: 6 }));
+  publish('seekable-oci:store:damage', () => ({ digest: 'sha256:1', bytes: 7 }));
+  for (const outcome of ['completed', 'refused', 'evicted', 'evicted'] as const)
+    publish('seekable-oci:store:blob', () => ({ digest: 'sha256:1', outcome, bytes: 8 }));
+  publish('seekable-oci:store:failure', () => ({
+    operation: 'write',
+    subject: 'sha256:1',
+    reason: 'ENOSPC',
+  }));
   const expected = {
     http: { requests: 3, failures: 2, bytes: 11, ms: 6 },
     fetches: { count: 2, failures: 1, bytes: 100, ms: 6 },
     decodes: { count: 1, bytes: 400, ms: 5 },
     cacheHits: { count: 1, bytes: 400 },
+    store: {
+      reads: 1,
+      keptBytes: 5,
+      fetchedBytes: 6,
+      damagedBytes: 7,
+      failures: 1,
+      completed: 1,
+      refused: 1,
+      evicted: 2,
+    },
     indexSteps: { 'layer-done': 2 },
   };
   const before = collected.snapshot();

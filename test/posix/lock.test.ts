@@ -5,7 +5,7 @@ import { closeSync, openSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { lock, tryLock, unlock } from '../../lib/posix.js';
+import { lock, lockInTheWay, tryLock, unlock } from '../../lib/posix.js';
 import { linuxOnly } from './linux-only.js';
 
 const POSIX = fileURLToPath(new URL('../../lib/posix.js', import.meta.url));
@@ -56,6 +56,34 @@ t.test('another process, which is killed', linuxOnly, async t => {
   child.kill('SIGKILL');
   await lock(fd, 'exclusive');
   closeSync(fd);
+});
+
+t.test('ranges of a file', linuxOnly, async t => {
+  const file = path.join(t.testdir({ file: '' }), 'file');
+  const [a, b] = [0, 1].map(() => openSync(file, 'r+')) as [number, number];
+  const beyond = 2 ** 40;
+  t.ok(tryLock(a, 'exclusive', { start: beyond, length: 10 }));
+  t.ok(tryLock(b, 'exclusive', { start: beyond + 10, length: 5 }), 'beside each other');
+  t.notOk(tryLock(b, 'exclusive', { start: beyond + 9, length: 1 }));
+  t.notOk(tryLock(b, 'shared'), 'the whole file');
+  t.same(lockInTheWay(b, 'exclusive', { start: beyond - 5, length: 10 }), { start: beyond, length: 10 });
+  t.equal(lockInTheWay(b, 'exclusive', { start: 0, length: 10 }), undefined);
+  t.equal(
+    lockInTheWay(a, 'exclusive', { start: beyond, length: 10 }),
+    undefined,
+    'their own are in nobody’s way',
+  );
+  unlock(a, { start: beyond + 5, length: 5 });
+  t.ok(tryLock(b, 'shared', { start: beyond + 5, length: 5 }), 'a part was given back');
+  t.same(lockInTheWay(a, 'exclusive', { start: beyond, length: 0 }), { start: beyond + 5, length: 5 });
+  t.throws(() => lockInTheWay(-1, 'shared', { start: 0, length: 1 }), { code: 'EBADF' });
+  for (const range of [
+    { start: -1, length: 1 },
+    { start: Number.MAX_SAFE_INTEGER, length: 1 },
+  ])
+    t.throws(() => tryLock(a, 'shared', range), { code: 'ERR_SOCI_INVALID_ARGUMENT' });
+  closeSync(a);
+  closeSync(b);
 });
 
 t.test('what cannot be locked', linuxOnly, async t => {

@@ -2,7 +2,7 @@
  * What every RangeSource promises (lib/source/range-source.ts), held against
  * all of them over the same bytes.
  */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -12,6 +12,7 @@ import { FileSource } from '../../lib/source/file-source.js';
 import { completeSource } from '../../lib/source/given-source.js';
 import { HttpSource } from '../../lib/source/http/http-source.js';
 import type { RangeSource } from '../../lib/source/range-source.js';
+import { Store } from '../../lib/store/store.js';
 import { FaultyServer } from '../helpers/http-server.js';
 import fc from '../property.js';
 
@@ -72,6 +73,22 @@ t.test('every kind of source', async t => {
       },
     },
   ];
+  const stored = async (store: Store, bytes: Uint8Array): Promise<RangeSource> => {
+    const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+    return store.open({ digest, size: bytes.length }, new BufferSource(bytes));
+  };
+  const openStore = (name: string) => Store.open(join(folder, name), { maxBytes: 2 ** 30 });
+  const shared = await openStore('shared');
+  const filling = await stored(shared, BYTES);
+  await filling.read(0, BYTES.length);
+  await filling.close();
+  subjects.push(
+    {
+      kind: 'stored, nothing yet',
+      open: async bytes => stored(await openStore(`store-${files++}`), bytes),
+    },
+    { kind: 'stored, whole', open: bytes => stored(shared, bytes) },
+  );
   for (const subject of subjects) t.test(subject.kind, t => contract(t, subject));
 });
 

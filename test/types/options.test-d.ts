@@ -20,6 +20,7 @@ import {
   pushIndex,
   ReadContext,
   RegistryTransport,
+  Store,
   Ztoc,
 } from 'seekable-oci';
 import { MemoryStorage, TestRegistry } from 'seekable-oci/testing';
@@ -44,7 +45,12 @@ export async function images(): Promise<void> {
     semantics: 'overlay',
     verifyHeaders: true,
     verifyWindows: 'chain',
-    context: new ReadContext({ cacheBytes: 1 }),
+    context: new ReadContext(
+      { cacheBytes: 1 },
+      { store: await Store.open('/var/lib/app', { maxBytes: 1, sync: true }) },
+    ),
+    store: await Store.open('/var/lib/app', { maxBytes: count, sync: yes }),
+    offline: true,
     limits: { maxLayers: 1, maxNames: 1, maxZtocBytes: 1, maxUnpackedBytes: 1, ztoc: { maxSpans: 1 } },
     onProgress: ({ phase, layer, digest, bytes, size }) => void [phase, layer, digest, bytes, size],
     transport,
@@ -55,6 +61,8 @@ export async function images(): Promise<void> {
     onlyLayer: count,
     cacheDirectory: text,
     maxCacheBytes: count,
+    store: undefined,
+    offline: yes,
     verifyHeaders: yes,
     credentials: undefined,
     hosts: undefined,

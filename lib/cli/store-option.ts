@@ -1,0 +1,31 @@
+/** The store that a command line names: an option of the commands on images, what the `store` commands are about. */
+import { Store } from '../index.js';
+import { type Invocation, type OptionTable, optionText, UsageError } from './command.js';
+
+/** Options of the commands on the store itself. */
+export const STORE_OPTIONS: OptionTable = {
+  store: { type: 'string', value: 'DIR', help: "the store's directory" },
+  json: { type: 'boolean', help: 'print the result as JSON' },
+};
+
+/** Undefined when none is named. @throws UsageError; SociError ERR_SOCI_STORE */
+export async function storeOf(invocation: Invocation): Promise<Store | undefined> {
+  const folder = optionText(invocation, 'store');
+  if (folder !== undefined) return await Store.open(folder);
+  if (invocation.options['offline'] !== true) return undefined;
+  throw new UsageError('--offline: expected --store DIR too, since nothing else is read');
+}
+
+/** Runs `body` with the store that must be named. @throws UsageError; SociError ERR_SOCI_STORE */
+export async function withStore(
+  invocation: Invocation,
+  body: (store: Store) => Promise<void>,
+): Promise<void> {
+  const store = await storeOf(invocation);
+  if (store === undefined) throw new UsageError('expected --store DIR');
+  try {
+    await body(store);
+  } finally {
+    await store.close();
+  }
+}

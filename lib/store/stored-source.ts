@@ -1,0 +1,264 @@
+/**
+ * A blob as a RangeSource over another one: what the store has of it comes from
+ * the disk, what it does not is fetched and kept. Whoever wants what another
+ * process is fetching waits for that, within reason; nothing is locked that
+ * anybody has to wait for, since a claim only says that it is not worth fetching
+ * twice.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { AbortScope } from '../async/abort-scope.js';
+import { abortable } from '../async/abortable.js';
+import { runBounded } from '../async/bounded-tasks.js';
+import { SociError } from '../errors.js';
+import { publish } from '../observe/channels.js';
+import { allocateExactly, checkByteRange, closedError } from '../source/byte-range.js';
+import type { RangeSource, ReadOptions } from '../source/range-source.js';
+import { BLOCK_BYTES, type BlockRun, joinRuns, runBytes } from './block-journal.js';
+import { KeptBehind } from './kept-behind.js';
+import { OfflineSource } from './offline-source.js';
+import type { StoredBlob } from './stored-blob.js';
+
+/** What is fetched at once: object stores like requests that end at these boundaries. */
+const PIECE_BLOCKS = (8 * 1024 * 1024) / BLOCK_BYTES;
+const PIECES_AT_ONCE = 2;
+/** So many blocks are rather fetched again than left out by a second request: 64 KiB. */
+const GAP_BLOCKS = 16;
+/** How long another may take to fetch what is wanted here. */
+const CLAIM_MS = 10_000;
+const FIRST_DELAY_MS = 1;
+const LAST_DELAY_MS = 50;
+
+interface PieceOptions extends ReadOptions {
+  readonly signal: AbortSignal;
+}
+
+export class StoredSource implements RangeSource {
+  readonly size: number;
+  readonly name: string;
+  readonly ownMemory = true;
+  readonly #blob: StoredBlob;
+  readonly #source: RangeSource;
+  readonly #behind: KeptBehind;
+  /** Blocks that are there and may be fetched with those around them. */
+  readonly #gap: number;
+  readonly #reads = new AbortScope();
+  #closing: Promise<void> | undefined;
+
+  /** @param source closed with this */
+  constructor(blob: StoredBlob, source: RangeSource) {
+    this.#blob = blob;
+    this.#source = source;
+    this.#behind = new KeptBehind(blob);
+    // Offline nothing is said to be missing that is there.
+    this.#gap = source instanceof OfflineSource ? 0 : GAP_BLOCKS;
+    this.size = blob.place.size;
+    this.name = source.name;
+  }
+
+  /** As `RangeSource.read`; also ERR_SOCI_DIGEST_MISMATCH once all was there and had another digest. */
+  async read(offset: number, length: number, options: ReadOptions = {}): Promise<Uint8Array> {
+    options.signal?.throwIfAborted();
+    checkByteRange(this.name, this.size, offset, length);
+    return await this.#reads.run(options.signal, async signal => {
+      const pieces = piecesOf(offset, length);
+      const [only] = pieces;
+      const wish = { ...options, signal };
+      if (only !== undefined && pieces.length === 1) {
+        const start = offset - only.first * BLOCK_BYTES;
+        return (await this.#piece(only, wish)).subarray(start, start + length);
+      }
+      const target = allocateExactly(length);
+      await runBounded(pieces, PIECES_AT_ONCE, signal, async (piece, abort) => {
+        const bytes = await this.#piece(piece, { ...options, signal: abort });
+        const from = piece.first * BLOCK_BYTES - offset;
+        const skipped = Math.max(0, -from);
+        target.set(bytes.subarray(skipped, length - from), from + skipped);
+      });
+      return target;
+    });
+  }
+
+  async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
+    target.set(await this.read(offset, target.length, options));
+  }
+
+  /** What is read of the disk has the blob's digest, or the checksums of when it was written. */
+  async *stream(options: ReadOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
+    const operation = this.#reads.begin(options.signal);
+    const wish = { ...options, signal: operation.signal };
+    try {
+      if (this.#blob.isWhole) await this.#blob.isProved(operation.signal);
+      this.#throwIfRefused();
+      // One request for all of it, where a part would not save much.
+      if ((await this.#blob.presentBytes()) === 0) yield* this.#streamAll(wish);
+      else yield* this.#streamPieces(wish);
+    } finally {
+      operation.end();
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#reads.close(closedError(this.name));
+    await this.#behind.finished();
+    await this.#blob.close();
+    await this.#source.close();
+  }
+
+  async *#streamAll(options: PieceOptions): AsyncGenerator<Uint8Array, void, undefined> {
+    const tail = this.#behind.stream(this.size);
+    for await (const chunk of this.#source.stream(options)) {
+      options.signal.throwIfAborted();
+      await tail.add(chunk);
+      yield chunk;
+      options.signal.throwIfAborted();
+    }
+  }
+
+  async *#streamPieces(options: PieceOptions): AsyncGenerator<Uint8Array, void, undefined> {
+    const pieces = piecesOf(0, this.size);
+    let next = this.#ahead(pieces[0], options);
+    for (const position of pieces.keys()) {
+      const bytes = await next;
+      next = this.#ahead(pieces[position + 1], options);
+      options.signal.throwIfAborted();
+      if (bytes !== undefined) yield bytes;
+      options.signal.throwIfAborted();
+    }
+  }
+
+  #ahead(piece: BlockRun | undefined, options: PieceOptions): Promise<Uint8Array | undefined> {
+    const bytes = piece === undefined ? Promise.resolve(undefined) : this.#piece(piece, options);
+    // Nobody may come for it.
+    bytes.catch(() => {});
+    return bytes;
+  }
+
+  /** The blocks of a piece, which end where the blob does. */
+  async #piece(run: BlockRun, options: PieceOptions): Promise<Uint8Array> {
+    this.#throwIfRefused();
+    const { digest } = this.#blob.place;
+    if (options.fresh === true) {
+      const bytes = await this.#fetch(run, options);
+      await this.#blob.replace(run.first, bytes);
+      return bytes;
+    }
+    const bytes = allocateExactly(runBytes(run, this.size));
+    const { missing } = await this.#blob.read(run, bytes);
+    options.signal.throwIfAborted();
+    const fetched = missing.reduce((sum, each) => sum + runBytes(each, this.size), 0);
+    publish('seekable-oci:store:read', () => ({ digest, kept: bytes.length - fetched, fetched }));
+    if (missing.length > 0) await this.#fill(bytes, run, missing, options);
+    this.#throwIfRefused();
+    return bytes;
+  }
+
+  /** Fetches what is missing, or waits for those who do. */
+  async #fill(
+    bytes: Uint8Array,
+    piece: BlockRun,
+    missing: readonly BlockRun[],
+    options: PieceOptions,
+  ): Promise<void> {
+    const part = (run: BlockRun): Uint8Array =>
+      bytes.subarray((run.first - piece.first) * BLOCK_BYTES, (run.end - piece.first) * BLOCK_BYTES);
+    const until = performance.now() + CLAIM_MS;
+    let wait = FIRST_DELAY_MS;
+    for (let left = joinRuns(missing, this.#gap); left.length > 0; ) {
+      if (!this.#blob.keeps || performance.now() > until) {
+        // It may have become whole just now.
+        const wanted = joinRuns(await this.#stillMissing(left, part), this.#gap);
+        await this.#fetchAll(wanted, part, options);
+        return;
+      }
+      const found = left.map(run => this.#blob.claim(run));
+      const claimed = found.flatMap(each => each.claimed);
+      left = found.flatMap(each => each.others);
+      if (claimed.length > 0) await this.#fetchClaimed(claimed, part, options);
+      else {
+        await delay(wait, undefined, { signal: options.signal }).catch(() => options.signal.throwIfAborted());
+        wait = Math.min(2 * wait, LAST_DELAY_MS);
+      }
+      left = joinRuns(await this.#stillMissing(left, part), this.#gap);
+    }
+  }
+
+  async #fetchClaimed(
+    claimed: readonly BlockRun[],
+    part: (run: BlockRun) => Uint8Array,
+    options: PieceOptions,
+  ): Promise<void> {
+    let keeping: Promise<unknown> = Promise.resolve();
+    try {
+      // Another may have fetched it before it was claimed.
+      const wanted = joinRuns(await this.#stillMissing(claimed, part), this.#gap);
+      ({ keeping } = await this.#fetchAll(wanted, part, options));
+    } finally {
+      void keeping.then(() => this.#blob.release(claimed));
+    }
+  }
+
+  /** @returns what settles when all is kept, which nobody has to wait for */
+  async #fetchAll(
+    runs: readonly BlockRun[],
+    part: (run: BlockRun) => Uint8Array,
+    options: PieceOptions,
+  ): Promise<{ readonly keeping: Promise<unknown> }> {
+    const writing: Promise<void>[] = [];
+    await runBounded(runs, PIECES_AT_ONCE, options.signal, async (run, signal) => {
+      const fetched = await this.#fetch(run, { ...options, signal });
+      part(run).set(fetched);
+      writing.push(this.#behind.keep(run.first, fetched));
+    });
+    return { keeping: Promise.all(writing) };
+  }
+
+  async #fetch(run: BlockRun, options: PieceOptions): Promise<Uint8Array> {
+    const length = runBytes(run, this.size);
+    await this.#behind.ready();
+    // A source need not stop at once when it is told to.
+    const reading = this.#source.read(run.first * BLOCK_BYTES, length, options);
+    const bytes = await abortable(reading, options.signal);
+    if (bytes.length === length) return bytes;
+    throw new SociError(
+      'ERR_SOCI_SOURCE_SHORT',
+      `${this.name}: expected ${length} bytes from ${run.first * BLOCK_BYTES}, received ${bytes.length}`,
+      { data: { offset: run.first * BLOCK_BYTES, expected: length, received: bytes.length } },
+    );
+  }
+
+  async #stillMissing(
+    runs: readonly BlockRun[],
+    part: (run: BlockRun) => Uint8Array,
+  ): Promise<readonly BlockRun[]> {
+    const left: BlockRun[] = [];
+    for (const run of runs) left.push(...(await this.#blob.read(run, part(run), 'again')).missing);
+    return left;
+  }
+
+  #throwIfRefused(): void {
+    const refusal = this.#blob.refusal;
+    if (refusal !== undefined) throw refusal;
+  }
+}
+
+/** The blocks that a range is in, divided at the boundaries of pieces. */
+function piecesOf(offset: number, length: number): BlockRun[] {
+  if (length === 0) return [];
+  const end = Math.ceil((offset + length) / BLOCK_BYTES);
+  const pieces: BlockRun[] = [];
+  for (let first = Math.floor(offset / BLOCK_BYTES); first < end; ) {
+    const boundary = (Math.floor(first / PIECE_BLOCKS) + 1) * PIECE_BLOCKS;
+    pieces.push({ first, end: Math.min(boundary, end) });
+    first = Math.min(boundary, end);
+  }
+  return pieces;
+}
