@@ -86,7 +86,7 @@ export interface IndexResult {
 export interface NativeIndexer {
   /** Copies at most the first 1 MiB of `chunk` and returns how much; 0 while as many chunks are waiting as may. */
   push(chunk: Uint8Array): number;
-  /** Scans the first chunk that is waiting, or what an earlier run left of it. At most two at a time. */
+  /** Scans the first chunk that is waiting, or what an earlier run left of it. At most four at a time. */
   run(): Promise<ScanResult>;
   /** Only while no run is under way and no chunk is waiting. */
   finish(): Promise<IndexResult>;

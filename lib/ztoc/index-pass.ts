@@ -123,10 +123,10 @@ function start(codec: SpanCodec, options: IndexPassOptions): NativeIndexer {
   return codec.createIndexer({ spanSize, diffId, engine, threads, ...positions }, limits);
 }
 
-/** Runs under way at once: one that scans, and one that follows it without waiting for us. */
-const RUNS = 2;
+/** Runs under way at once: one that scans, and those that follow it without waiting for us. */
+const RUNS = 4;
 /** Results that were not looked at, each of which may hold 4 MiB of headers: beyond, nothing more is scanned. */
-const MAX_RESULTS = 4;
+const MAX_RESULTS = 6;
 
 interface Run {
   readonly result: Promise<ScanResult>;

@@ -57,7 +57,8 @@ Napi::Value Indexer::Push(const Napi::CallbackInfo& info) {
   }
   if (finishing_) return ThrowStatus(env, Status::At(Code::kMisuse, 0));
   if (hash_lost_) return ThrowStatus(env, Status::At(Code::kNoMemory, 0));
-  const size_t max_unscanned = ahead_ == nullptr ? kMaxUnscanned : 2 * threads_;
+  const size_t max_unscanned =
+      ahead_ == nullptr ? kMaxUnscanned : LookAhead::kMaxChunks;
   if (bytes.size == 0 || pushed_ - scanned_ >= max_unscanned ||
       pushed_ - hashed_ >= max_unscanned + kMaxUnhashed) {
     return Napi::Number::New(env, 0);
@@ -154,8 +155,8 @@ void Indexer::ReadExpected(Napi::Value rows, Arguments* read) {
   }
 }
 
-// This bounds the chunks that wait to be hashed: at most two scans that script
-// asked for before follow.
+// This bounds the chunks that wait to be hashed: at most three scans that
+// script asked for before follow.
 void Indexer::HoldScans(napi_env env) {
   scans_.Hold(env, hashes_.size() >= kMaxUnhashed);
 }

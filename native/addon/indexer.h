@@ -35,7 +35,7 @@ class Indexer final : public TaggedWrap<Indexer> {
   // What is being scanned and what waits for it, where one thread does that;
   // then what is being hashed and what waits for that.
   static constexpr size_t kMaxUnscanned = 2;
-  static constexpr size_t kMaxUnhashed = 2;
+  static constexpr size_t kMaxUnhashed = 6;
   static constexpr size_t kChunks = LookAhead::kMaxChunks + kMaxUnhashed;
 
   struct Chunk {
@@ -60,9 +60,10 @@ class Indexer final : public TaggedWrap<Indexer> {
   void SetActive(napi_env env, bool active);
   void ReportMemory(napi_env env, uint64_t checkpoints);
 
-  // At most one run waits behind the one under way. Held while hashing lags.
-  JobQueue scans_{1, 2};
-  JobQueue hashes_{1, SIZE_MAX};  // a few: see HoldScans. `finish` comes last
+  // At most three runs wait behind the one under way. Held while hashing lags.
+  JobQueue scans_{1, 4, JobQueue::kLongShiftTime};
+  // A few: see HoldScans. `finish` comes last.
+  JobQueue hashes_{1, SIZE_MAX, JobQueue::kLongShiftTime};
   JobQueue guesses_{LookAhead::kMaxThreads - 1, LookAhead::kMaxThreads - 1};
   std::atomic<bool> aborted_{false};
   // nullptr where one thread decodes, and once finished.

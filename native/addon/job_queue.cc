@@ -1,6 +1,5 @@
 #include "addon/job_queue.h"
 
-#include <chrono>
 #include <mutex>
 #include <new>
 
@@ -9,10 +8,6 @@
 
 namespace soci::addon {
 namespace {
-
-// After that a shift begins no further job. File reads and DNS share libuv's
-// pool, and Node cannot end a worker before its shifts are over.
-constexpr std::chrono::milliseconds kShiftTime{15};
 
 // Whether script can still run. Node completes what was queued when it ends an
 // environment, where even creating more work calls hooks that script must not
@@ -31,10 +26,12 @@ bool CanRunScript(napi_env env) {
 }  // namespace
 
 struct JobQueue::State {
-  explicit State(size_t threads) : width(threads) {}
+  State(size_t threads, std::chrono::milliseconds limit)
+      : width(threads), shift_time(limit) {}
 
   std::mutex mutex;
   size_t width;
+  const std::chrono::milliseconds shift_time;
   size_t shifts = 0;    // under way, those that are arriving included
   size_t arriving = 0;  // shifts that have not taken a job yet
   size_t waiting = 0;   // jobs
@@ -98,7 +95,7 @@ struct JobQueue::Shift {
     auto* shift = static_cast<Shift*>(data);
     shift->begun = true;
     using Clock = std::chrono::steady_clock;
-    const Clock::time_point end = Clock::now() + kShiftTime;
+    const Clock::time_point end = Clock::now() + shift->state->shift_time;
     bool first = true;
     do {
       const State::Work work = shift->state->Next(first);
@@ -147,8 +144,9 @@ struct JobQueue::Shift {
   }
 };
 
-JobQueue::JobQueue(size_t width, size_t capacity)
-    : state_(std::make_shared<State>(width)), capacity_(capacity) {}
+JobQueue::JobQueue(size_t width, size_t capacity,
+                   std::chrono::milliseconds shift_time)
+    : state_(std::make_shared<State>(width, shift_time)), capacity_(capacity) {}
 
 // Only at the end of the environment is there anything left to delete: jobs
 // hold the object that owns their queue.
