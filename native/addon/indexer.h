@@ -61,9 +61,9 @@ class Indexer final : public TaggedWrap<Indexer> {
   void ReportMemory(napi_env env, uint64_t checkpoints);
 
   // At most three runs wait behind the one under way. Held while hashing lags.
-  JobQueue scans_{1, 4, JobQueue::kLongShiftTime};
+  JobQueue scans_{1, 4};
   // A few: see HoldScans. `finish` comes last.
-  JobQueue hashes_{1, SIZE_MAX, JobQueue::kLongShiftTime};
+  JobQueue hashes_{1, SIZE_MAX};
   JobQueue guesses_{LookAhead::kMaxThreads - 1, LookAhead::kMaxThreads - 1};
   std::atomic<bool> aborted_{false};
   // nullptr where one thread decodes, and once finished.

@@ -1,5 +1,9 @@
 #include "addon/job_queue.h"
 
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
 #include <mutex>
 #include <new>
 
@@ -8,6 +12,37 @@
 
 namespace soci::addon {
 namespace {
+
+// After that a shift begins no further job if shifts have all threads of
+// libuv's pool, which file reads and DNS share. While one is left to them it
+// goes on: the next shift begins only when script has time for it. Node cannot
+// end a worker before its shifts are over, but nobody adds jobs to them then.
+constexpr std::chrono::milliseconds kShiftTime{15};
+
+// The pool and its threads are the process's, whatever environments there are.
+class PoolThread {
+ public:
+  PoolThread() { taken_++; }
+  ~PoolThread() { taken_--; }
+  PoolThread(const PoolThread&) = delete;
+  PoolThread& operator=(const PoolThread&) = delete;
+
+  static bool AnyLeft() { return taken_ < Size(); }
+
+ private:
+  // As libuv reads it.
+  static size_t Size() {
+    static const size_t size = [] {
+      const char* const set = std::getenv("UV_THREADPOOL_SIZE");
+      const int threads = set == nullptr ? 4 : std::atoi(set);
+      return static_cast<size_t>(std::clamp(threads, 1, 1024));
+    }();
+    return size;
+  }
+
+  static std::atomic<size_t> taken_;
+};
+std::atomic<size_t> PoolThread::taken_{0};
 
 // Whether script can still run. Node completes what was queued when it ends an
 // environment, where even creating more work calls hooks that script must not
@@ -26,12 +61,10 @@ bool CanRunScript(napi_env env) {
 }  // namespace
 
 struct JobQueue::State {
-  State(size_t threads, std::chrono::milliseconds limit)
-      : width(threads), shift_time(limit) {}
+  explicit State(size_t threads) : width(threads) {}
 
   std::mutex mutex;
   size_t width;
-  const std::chrono::milliseconds shift_time;
   size_t shifts = 0;    // under way, those that are arriving included
   size_t arriving = 0;  // shifts that have not taken a job yet
   size_t waiting = 0;   // jobs
@@ -94,8 +127,9 @@ struct JobQueue::Shift {
   static void OnExecute(napi_env /*env*/, void* data) {
     auto* shift = static_cast<Shift*>(data);
     shift->begun = true;
+    const PoolThread thread;
     using Clock = std::chrono::steady_clock;
-    const Clock::time_point end = Clock::now() + shift->state->shift_time;
+    const Clock::time_point end = Clock::now() + kShiftTime;
     bool first = true;
     do {
       const State::Work work = shift->state->Next(first);
@@ -108,7 +142,7 @@ struct JobQueue::Shift {
       }
       shift->environment->Executed(work.job);
       if (work.partner != nullptr) shift->environment->Executed(work.partner);
-    } while (Clock::now() < end);
+    } while (Clock::now() < end || PoolThread::AnyLeft());
     const std::lock_guard<std::mutex> lock(shift->state->mutex);
     shift->state->shifts--;
   }
@@ -144,9 +178,8 @@ struct JobQueue::Shift {
   }
 };
 
-JobQueue::JobQueue(size_t width, size_t capacity,
-                   std::chrono::milliseconds shift_time)
-    : state_(std::make_shared<State>(width, shift_time)), capacity_(capacity) {}
+JobQueue::JobQueue(size_t width, size_t capacity)
+    : state_(std::make_shared<State>(width)), capacity_(capacity) {}
 
 // Only at the end of the environment is there anything left to delete: jobs
 // hold the object that owns their queue.

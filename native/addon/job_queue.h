@@ -1,7 +1,8 @@
 // Jobs that wait for a pool thread. libuv's threads are borrowed for a shift,
-// in which a thread does one job after the other for some time;
-// script is told of each job when it ends, by a signal, not of the shift. So a
-// thread has its next job at once. Through libuv and script it takes half a
+// in which a thread does one job after the other, for some 15 ms at least and
+// as long as jobs wait where other work has a thread of the pool left; script
+// is told of each job when it ends, by a signal, not of the shift. So a thread
+// has its next job at once. Through libuv and script it takes half a
 // millisecond, a tenth of the work on a span of 4 MiB: the main thread has to
 // wake up, and then the thread of the pool.
 //
@@ -13,7 +14,6 @@
 
 #include <node_api.h>
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -24,17 +24,9 @@ class PoolJob;
 
 class JobQueue {
  public:
-  // After `shift_time` a shift begins no further job: file reads and DNS share
-  // libuv's pool, and Node cannot end a worker before its shifts are over. A
-  // queue that takes one thread of the pool, and runs dry when nothing is read,
-  // may have it for longer: the next shift begins when script has time for it.
-  static constexpr std::chrono::milliseconds kShiftTime{15};
-  static constexpr std::chrono::milliseconds kLongShiftTime{60};
-
   // Up to `width` jobs at once, in the order in which they were queued. Jobs
   // beyond `capacity`, those under way included, are refused.
-  JobQueue(size_t width, size_t capacity,
-           std::chrono::milliseconds shift_time = kShiftTime);
+  JobQueue(size_t width, size_t capacity);
   ~JobQueue();
   JobQueue(const JobQueue&) = delete;
   JobQueue& operator=(const JobQueue&) = delete;
