@@ -43,18 +43,25 @@ async function together<T>(queue: () => T): Promise<T> {
   return queued;
 }
 
-/** A long job whose output is copied while it runs, so that one sees that it does. */
-function long(options: { bulk: boolean }): { started: Promise<void>; end(): Promise<unknown> } {
+/**
+ * A long job whose output is copied while it runs, so that one sees that it does. `end`
+ * aborts it and says whether it was still running then: where script had to wait for a
+ * processor it may not have been.
+ */
+function long(options: { bulk: boolean }): { started: Promise<void>; end(): Promise<boolean> } {
   const output = new Uint8Array(128 * MIB).fill(1, 0, 1);
   const controller = new AbortController();
   const job = decodeSpan({ ...ENDLESS, ...options, output }, { signal: controller.signal });
-  const ended = job.catch((error: Error) => error.name);
+  const aborted = job.then(
+    () => false,
+    (error: Error) => error.name === 'AbortError',
+  );
   const started = (async () => {
     while (output[0] === 1) await setImmediate();
   })();
-  const end = (): Promise<unknown> => {
+  const end = (): Promise<boolean> => {
     controller.abort();
-    return ended;
+    return aborted;
   };
   return { started, end };
 }
@@ -72,12 +79,20 @@ async function inFrontOfLong(short: Partial<GzipSpanJob>, options: { bulk: boole
   watched.catch(() => {});
   await last.started;
   const alone = settled;
-  t.equal(await last.end(), 'AbortError');
-  return { alone, job };
+  return { alone, job, seen: await last.end() };
+}
+
+/** What one saw of `attempt` in time. */
+async function inTime<T extends { readonly seen: boolean }>(attempt: () => Promise<T>): Promise<T> {
+  for (let attempts = 1; ; attempts += 1) {
+    const result = await attempt();
+    if (result.seen || attempts === 10) return result;
+  }
 }
 
 t.test('two of many are one piece of work, and one that is aborted leaves the other whole', async t => {
-  const { alone, job } = await inFrontOfLong({}, { bulk: true });
+  const { alone, job, seen } = await inTime(() => inFrontOfLong({}, { bulk: true }));
+  t.ok(seen);
   t.notOk(alone, 'it ends with the other');
   t.ok(TAR.equals(await job));
 });
@@ -88,7 +103,8 @@ t.test('two of which one is no job of many are not', async t => {
     [false, true],
     [false, false],
   ] as const) {
-    const { alone, job } = await inFrontOfLong({ bulk: first }, { bulk: second });
+    const { alone, job, seen } = await inTime(() => inFrontOfLong({ bulk: first }, { bulk: second }));
+    t.ok(seen);
     t.ok(alone, `${first}, ${second}`);
     t.ok(TAR.equals(await job));
   }
@@ -97,9 +113,13 @@ t.test('two of which one is no job of many are not', async t => {
 t.test('no thread is left without work for it', async t => {
   setDecodeConcurrency(2);
   t.teardown(() => setDecodeConcurrency(1));
-  const last = long({ bulk: true });
-  t.ok(TAR.equals(await decodeSpan(BULK)), 'while the long one runs');
-  t.equal(await last.end(), 'AbortError');
+  const { decoded, seen } = await inTime(async () => {
+    const last = long({ bulk: true });
+    const decoded = await decodeSpan(BULK);
+    return { decoded, seen: await last.end() };
+  });
+  t.ok(seen, 'while the long one runs');
+  t.ok(TAR.equals(decoded));
 });
 
 t.test('an error in one of two is its own', async t => {
