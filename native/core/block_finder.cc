@@ -150,8 +150,7 @@ bool FindBlock(const uint8_t* data, size_t size, uint64_t from,
         stop->load(std::memory_order_relaxed)) {
       return false;
     }
-    // A LEN in these bytes belongs to a block that begins before any that
-    // begins in them or behind.
+    // There may be a stored and a dynamic start in these bytes; either will do.
     if (__builtin_expect(MayHaveStoredLength(data + at), 0)) {
       for (size_t i = at; i < at + kStep; i++) {
         if (IsStoredLength(data + i) &&

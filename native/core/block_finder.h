@@ -21,8 +21,9 @@ struct BlockStart {
   uint64_t last;
 };
 
-// The first start at or behind `from` (in bits) of `data`. False if there is
-// none, or when `stop` is raised, which is polled every few KiB; never nullptr.
+// A start at or behind `from` (in bits) of `data`: the first, give or take the
+// six bytes that are looked at at a time. False if there is none, or when
+// `stop` is raised, which is polled every few KiB; never nullptr.
 bool FindBlock(const uint8_t* data, size_t size, uint64_t from,
                const std::atomic<bool>* stop, BlockStart* start);
 

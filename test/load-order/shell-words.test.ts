@@ -4,7 +4,7 @@ import { simpleCommands } from '../../lib/load-order/shell-words.js';
 import fc from '../property.js';
 
 const ENV = new Map([
-  ['HOME', '/root'],
+  ['HOME', '/home/app'],
   ['APP', 'server.js'],
 ]);
 
@@ -19,7 +19,7 @@ t.test('words, quotes, variables, operators', async t => {
     ['run > /dev/null 2>&1 < in arg', [['run', 'arg']]],
     ['run # comment', [['run']]],
     ['run a#b', [['run', 'a#b']]],
-    [`node \${HOME}/x.js`, [['node', '/root/x.js']]],
+    [`node \${HOME}/x.js`, [['node', '/home/app/x.js']]],
     [`say '$HOME'`, [['say', '$HOME']]],
     ['exec "$@"', [['exec']]],
     ['run ok $(date) more', [['run', 'ok']]],
