@@ -44,7 +44,8 @@ function packageIn(directory: string): PackageRoot | undefined {
   }
 }
 
-/** In a bundle of CommonJS `import.meta` is empty, and only there `__filename` exists. */
-const HERE = typeof __filename === 'string' ? __filename : fileURLToPath(import.meta.url);
+/** Empty in a bundle of CommonJS; `__filename` proves nothing, since `node -e` gives one to every module. */
+const { url }: { readonly url?: string } = import.meta;
+const HERE = url === undefined ? __filename : fileURLToPath(url);
 
 export const PACKAGE_ROOT: PackageRoot = packageRootOf(HERE);

@@ -11,8 +11,8 @@ interface Pieces {
   readonly perThread: number;
 }
 
-/** A span of the usual 4 MiB and a bit: one for a thread to work on, and one that it begins at once after that. */
-const SMALL: Pieces = { bytes: 5 * MIB, perThread: 2 };
+/** A span of the usual 4 MiB and a bit: two for a thread to decode side by side, and two that it begins at once after. */
+const SMALL: Pieces = { bytes: 5 * MIB, perThread: 4 };
 
 /** Two such spans, which one request asks for. */
 const JOINED: Pieces = { bytes: 10 * MIB, perThread: 1 };
@@ -21,7 +21,7 @@ const JOINED: Pieces = { bytes: 10 * MIB, perThread: 1 };
 export interface PiecewiseFile<T> {
   readonly start: number;
   readonly end: number;
-  /** Threads that decode: for each of them, two spans are under way beside what is used. */
+  /** Threads that decode: for each of them, some spans are under way beside what is used. */
   readonly threads: number;
   /** Whether a piece costs a request, so that fewer are better. */
   readonly requested: boolean;
