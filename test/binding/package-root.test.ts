@@ -1,5 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import t, { type Test } from 'tap';
 import { PACKAGE_ROOT, packageRootOf } from '../../lib/package-root.js';
 
@@ -19,6 +21,13 @@ t.test('from its own files, the package is above', async t => {
   });
   t.same(packageRootOf(join(root, 'dist/deep/down/file.js')), { directory: root, version: '7.8.9' });
   t.match(PACKAGE_ROOT, { version: /^\d+\.\d+\.\d+/ });
+});
+
+t.test('code on the command line, where every module is given a __filename, finds it too', async t => {
+  const { href } = pathToFileURL(join(import.meta.dirname, '../../lib/package-root.js'));
+  const script = `import('${href}').then(({ PACKAGE_ROOT }) => console.log(PACKAGE_ROOT.directory))`;
+  const found = execFileSync(process.execPath, ['-e', script], { encoding: 'utf8', cwd: '/' });
+  t.equal(found.trim(), PACKAGE_ROOT.directory);
 });
 
 t.test('from a bundle, it is what is installed beside it, and never the package of the bundle', async t => {
