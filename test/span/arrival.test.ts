@@ -164,3 +164,55 @@ t.test('a store passes on what arrives, and its own', async t => {
   await reader.close();
   await stored.close();
 });
+
+t.test('a source that tells lies of what has arrived costs requests, and nothing else', async t => {
+  const lies: Record<
+    string,
+    (told: (arrived: Uint8Array) => void, target: Uint8Array) => Promise<void> | void
+  > = {
+    'all is there at once': (told, target) => told(target),
+    'more than there is': (told, target) => told(new Uint8Array(2 * target.length)),
+    'memory of somebody else': (told, target) => told(noise(target.length, 3)),
+    'when it is too late': async (told, target) => {
+      await turn();
+      setImmediate(() => told(target.subarray(0, 10)));
+    },
+    'less and less': (told, target) => {
+      for (let length = 1000; length > 0; length -= 100) told(target.subarray(0, length));
+    },
+  };
+  for (const [what, lie] of Object.entries(lies)) {
+    await using context = new ReadContext({ maxReadAheadBytes: 0 });
+    const source = new DrippingSource(layer);
+    const { readInto } = source;
+    source.readInto = async (target, offset, options = {}) => {
+      const { onBytes, ...rest } = options;
+      const lying = onBytes && lie(onBytes, target);
+      await readInto.call(source, target, offset, rest);
+      await lying;
+    };
+    const reader = new SpanReader(source, ztoc, { context });
+    const found = await reader.read(0, ztoc.uncompressedSize);
+    t.ok(data.tar.subarray(0, found.length).equals(found), what);
+    await reader.close();
+    t.equal(context.memory.held, 0);
+  }
+});
+
+t.test('a source that cannot say what its link is like fails the read, and the process goes on', async t => {
+  await using context = new ReadContext({ maxReadAheadBytes: 0 });
+  const source = new DrippingSource(layer);
+  const broken = new Error('no link');
+  let asked = 0;
+  Object.defineProperty(source, 'link', {
+    get: () => {
+      // Planning asks first, and the request when it begins.
+      if (++asked % 2 === 0) throw broken;
+    },
+  });
+  const reader = new SpanReader(source, ztoc, { context });
+  await t.rejects(reader.read(...spanBytes(0)), broken);
+  await reader.close();
+  t.equal(source.reads.length, 0);
+  t.equal(context.memory.held, 0);
+});
