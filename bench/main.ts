@@ -12,6 +12,7 @@ import { coldRead } from './benchmarks/cold-read.js';
 import { engines } from './benchmarks/engines.js';
 import { giantBlock } from './benchmarks/giant-block.js';
 import { memory } from './benchmarks/memory.js';
+import { planning } from './benchmarks/planning.js';
 import { remoteImage } from './benchmarks/remote-image.js';
 import { scaling } from './benchmarks/scaling.js';
 import { spanDecode } from './benchmarks/span-decode.js';
@@ -29,6 +30,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Report>>> = {
   'cold-read': coldRead,
   toc,
   'giant-block': giantBlock,
+  planning,
   'remote-image': remoteImage,
   versus,
 };

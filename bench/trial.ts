@@ -13,6 +13,7 @@ const TRIALS: Readonly<Record<string, () => Promise<Trial>>> = {
   giantBlock: async () => (await import('./trials/giant-block.js')).giantBlock,
   indexGenerated: async () => (await import('./trials/build.js')).indexGenerated,
   nodeZlib: async () => (await import('./trials/node-zlib.js')).nodeZlib,
+  planning: async () => (await import('./trials/planning.js')).planning,
   remoteImage: async () => (await import('./trials/remote-image.js')).remoteImage,
   streamTar: async () => (await import('./trials/tar-stream.js')).streamTar,
   tableOfContents: async () => (await import('./trials/toc.js')).tableOfContents,

@@ -201,10 +201,11 @@ export { HttpTransport, type HttpTransportOptions } from './source/http/http-tra
 export type { HeadersRequest, HttpStats, RequestHeaders } from './source/http/message.js';
 export type { RetryPolicy } from './source/http/retry-policy.js';
 export type { HttpTimeouts } from './source/http/timeouts.js';
+export type { LinkEstimate } from './source/link-estimate.js';
 export type { AbortableOptions, Lane, RangeSource, ReadOptions } from './source/range-source.js';
 export { configure, ReadContext, type SharedParts, settings } from './span/read-context.js';
 export type { ReadPart } from './span/read-part.js';
-export type { ReadStats } from './span/read-record.js';
+export type { LaneStats, ReadStats } from './span/read-stats.js';
 export type { ReadPlan, WindowVerification } from './span/reader.js';
 export { SpanReader, type SpanReaderOptions } from './span/reader.js';
 export type { Settings } from './span/settings.js';

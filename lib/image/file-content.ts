@@ -5,9 +5,10 @@
  */
 import type { Readable } from 'node:stream';
 import { SociError } from '../errors.js';
-import { clampRange, type GivenRange } from '../layer/file-range.js';
+import { clampRange, type FileRange, type GivenRange } from '../layer/file-range.js';
 import { FileStream, type StreamedFile } from '../layer/file-stream.js';
 import type { LayerEntries } from '../layer/layer-entries.js';
+import type { SequentialReads } from '../layer/sequential-reads.js';
 import type { AbortableOptions } from '../source/range-source.js';
 import type { ReadPlan } from '../span/reader.js';
 import type { TocEntry } from '../tar/entry.js';
@@ -76,9 +77,24 @@ export class FileContent {
     await this.#layer.readInto(this.#entry, target, start, { signal, proofs: this.#proofs });
   }
 
-  /** @throws SociError ERR_SOCI_LIMIT for 2 GiB and more */
+  /**
+   * What comes after a range that goes on where the last one ended is fetched ahead.
+   *
+   * @throws SociError ERR_SOCI_LIMIT for 2 GiB and more
+   */
   async readRange(options: RangeOptions): Promise<Buffer> {
-    const { start, end } = clampRange(this.size, options);
+    const range = clampRange(this.size, options);
+    const bytes = this.#bytes(range, options.signal);
+    if (range.end - range.start < this.size) this.#layer.noteRange(this.#entry, range);
+    return await bytes;
+  }
+
+  /** Notes that a range is being read, and fetches what comes next ahead, if `reads` says so, until the signal fires. */
+  readAhead(range: FileRange, reads: SequentialReads, signal: AbortSignal): void {
+    this.#layer.readAhead(this.#entry, range, reads, signal);
+  }
+
+  async #bytes({ start, end }: FileRange, signal: AbortSignal | undefined): Promise<Buffer> {
     if (end - start > MAX_READ_FILE_BYTES) {
       throw new SociError(
         'ERR_SOCI_LIMIT',
@@ -88,7 +104,7 @@ export class FileContent {
     }
     // Uninitialised: a read either fills all of it or fails.
     const target = Buffer.allocUnsafeSlow(end - start);
-    await this.readInto(target, start, options);
+    await this.readInto(target, start, { signal });
     return target;
   }
 
@@ -103,7 +119,7 @@ export class FileContent {
       start,
       end,
       ...this.#layer.pace,
-      read: (from, to, signal) => this.readRange({ start: from, endExclusive: to, signal }),
+      read: (from, to, signal) => this.#bytes({ start: from, end: to }, signal),
       pieceEnd: (from, bytes) => this.#layer.pieceEnd(this.#entry, { start: from, end }, bytes),
     };
   }

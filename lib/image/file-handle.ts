@@ -1,12 +1,14 @@
 /**
  * An open file of an image or a layer, in the shape of node:fs's FileHandle. It
- * holds no bytes and no descriptor: closing it only ends its use.
+ * holds no bytes and no descriptor: closing it only ends its use, and what is
+ * fetched ahead of one who reads it from front to back.
  */
 
 import type { Readable } from 'node:stream';
 import { checkOptions } from '../arguments.js';
 import { fileError } from '../errors.js';
 import { checkDestination } from '../layer/file-range.js';
+import { SequentialReads } from '../layer/sequential-reads.js';
 import type { AbortableOptions } from '../source/range-source.js';
 import type { TocEntry } from '../tar/entry.js';
 import { encodingOptions, textEncoding } from './encoding-options.js';
@@ -31,6 +33,9 @@ const DEFAULT_READ_BYTES = 16 * 1024;
 export class FileHandle {
   readonly #path: string;
   readonly #content: FileContent;
+  readonly #reads = new SequentialReads();
+  /** Ends what is fetched ahead. */
+  readonly #ahead = new AbortController();
   #position = 0;
   #closed = false;
 
@@ -87,7 +92,10 @@ export class FileHandle {
     const bytesRead = Math.max(0, Math.min(length, this.size - start));
     if (position === null) this.#position += bytesRead;
     if (bytesRead > 0) {
-      await this.#content.readInto(buffer.subarray(offset, offset + bytesRead), start, options);
+      const reading = this.#content.readInto(buffer.subarray(offset, offset + bytesRead), start, options);
+      const range = { start, end: start + bytesRead };
+      this.#content.readAhead(range, this.#reads, this.#ahead.signal);
+      await reading;
     }
     return { bytesRead, buffer };
   }
@@ -108,9 +116,10 @@ export class FileHandle {
     return contentStream(() => this.#content, encodingOptions('createReadStream', options, READ));
   }
 
-  /** Later reads fail with EBADF; those under way finish. Twice is no error. */
+  /** Later reads fail with EBADF; those under way finish, and nothing is fetched ahead any more. Twice is no error. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#ahead.abort();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

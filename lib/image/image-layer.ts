@@ -24,7 +24,13 @@ import {
   ZtocProvider,
 } from '../soci/ztoc-provider.js';
 import type { RangeSource } from '../source/range-source.js';
-import { newCounters, type ReadStats } from '../span/read-record.js';
+import {
+  newCounters,
+  newLaneStats,
+  type ReadStats,
+  statsWithoutFetches,
+  sumOfStats,
+} from '../span/read-stats.js';
 import type { ImageLimits, ImageProgress, MissingZtoc } from './image-options.js';
 
 /** A layer of an image, as far as it is known by now. */
@@ -130,12 +136,11 @@ export class ImageLayer {
   /** What reading the layer has cost so far, as a whole and span by span. */
   get stats(): ReadStats {
     const stats = this.opened?.entries.stats ?? newCounters();
-    const { requests, fetchedBytes } = this.isUnpacked ? newCounters() : stats;
-    return {
-      ...stats,
-      requests: requests + this.#whole.requests,
-      fetchedBytes: fetchedBytes + this.#whole.fetchedBytes,
-    };
+    const { requests, fetchedBytes } = this.#whole;
+    const none = newCounters();
+    const demand = { ...newLaneStats(), requests, fetchedBytes, plannedBytes: fetchedBytes };
+    const whole = { ...none, requests, fetchedBytes, lanes: { ...none.lanes, demand } };
+    return sumOfStats(this.isUnpacked ? statsWithoutFetches(stats) : stats, whole);
   }
 
   /** Its files are read from a plain tar on this machine, which is no request and fetches nothing. */

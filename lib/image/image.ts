@@ -16,7 +16,7 @@ import type { IndexSearch } from '../soci/find-index.js';
 import type { LoadOrder } from '../soci/load-order.js';
 import { closedError } from '../source/byte-range.js';
 import type { AbortableOptions } from '../source/range-source.js';
-import { newCounters, type ReadStats } from '../span/read-record.js';
+import { newCounters, type ReadStats, sumOfStats } from '../span/read-stats.js';
 import type { Store } from '../store/store.js';
 import { type BuildTreeOptions, buildTree } from '../tree/build-tree.js';
 import type { FileTree } from '../tree/file-tree.js';
@@ -115,13 +115,8 @@ export class Image {
 
   /** What reading all layers has cost so far. Manifests and ztocs are not counted. */
   get stats(): ReadStats {
-    const sum = newCounters();
-    for (const layer of new Set(this.#parts.layers)) {
-      for (const [name, value] of Object.entries(layer.stats)) {
-        sum[name as keyof ReadStats] += value;
-      }
-    }
-    return sum;
+    const layers = [...new Set(this.#parts.layers)];
+    return layers.map(({ stats }) => stats).reduce(sumOfStats, newCounters());
   }
 
   /**

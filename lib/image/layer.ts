@@ -12,7 +12,7 @@ import { lentChunks } from '../layer/lent-chunks.js';
 import { completeSource, type GivenSource } from '../source/given-source.js';
 import type { AbortableOptions, RangeSource } from '../source/range-source.js';
 import { defaultContext, type ReadContext } from '../span/read-context.js';
-import type { ReadStats } from '../span/read-record.js';
+import type { ReadStats } from '../span/read-stats.js';
 import type { ReadPlan, WindowVerification } from '../span/reader.js';
 import type { TocEntry } from '../tar/entry.js';
 import { buildTreeSync, DEFAULT_MAX_NAMES } from '../tree/build-tree.js';

@@ -4,17 +4,19 @@
  * of sparse ones included; the tar header of each is held against the table of
  * contents once, in the same plan as its data.
  */
+import { LRUCache } from 'lru-cache';
 import type { RangeSource, ReadOptions } from '../source/range-source.js';
-import { type Interval, spanIntervals } from '../span/plan.js';
+import { type Interval, spanIntervals, type TarRange } from '../span/plan.js';
 import type { ReadContext } from '../span/read-context.js';
 import type { ReadPart } from '../span/read-part.js';
-import type { ReadStats } from '../span/read-record.js';
+import type { ReadStats } from '../span/read-stats.js';
 import { type ReadPlan, SpanReader, type WindowVerification } from '../span/reader.js';
 import type { TocEntry } from '../tar/entry.js';
 import type { Ztoc } from '../ztoc/ztoc.js';
 import type { FileRange } from './file-range.js';
 import { HeaderCheck } from './header-check.js';
 import type { PiecewiseFile } from './read-ahead.js';
+import { SequentialReads } from './sequential-reads.js';
 import type { SparseMap } from './sparse-map.js';
 
 /** What a layer is read from. */
@@ -38,6 +40,9 @@ export interface EntryReadOptions extends ReadOptions {
   readonly proofs?: readonly TocEntry[] | undefined;
 }
 
+/** Files of which it is known where the last range that was read of them ended. */
+const MAX_RANGED_FILES = 64;
+
 /** Decoded bytes of a sparse file that a stream asks for at once. */
 const SPARSE_PIECE_BYTES = 2 ** 20;
 
@@ -48,6 +53,8 @@ export class LayerEntries {
   readonly #context: ReadContext;
   readonly #headers: HeaderCheck;
   readonly #sparse: ReadonlyMap<number, SparseMap> | undefined;
+  /** Of files that were read in ranges lately. */
+  readonly #ranges = new LRUCache<number, SequentialReads>({ max: MAX_RANGED_FILES });
 
   constructor({ ztoc, source, sparse }: LayerContent, options: LayerEntriesOptions) {
     const { verifyHeaders, verifyWindows, context } = options;
@@ -89,23 +96,43 @@ export class LayerEntries {
     headers.compare();
   }
 
+  /** Notes a read of a file that was given as a range, and fetches ahead if it goes on where the last one ended. */
+  noteRange(entry: number, range: FileRange): void {
+    let reads = this.#ranges.get(entry);
+    if (reads === undefined) {
+      reads = new SequentialReads();
+      this.#ranges.set(entry, reads);
+    }
+    this.readAhead(entry, range, reads);
+  }
+
+  /**
+   * Notes a read of a file, and fetches ahead what `reads` says, behind the back of who reads: it fails nothing.
+   *
+   * @param signal ends it
+   */
+  readAhead(entry: number, range: FileRange, reads: SequentialReads, signal?: AbortSignal): void {
+    const { maxReadAheadBytes, cacheBytes, memoryBytes } = this.#context.settings;
+    // It shares memory with all that is read.
+    const most = Math.floor(Math.min(maxReadAheadBytes, cacheBytes / 2, memoryBytes / 4));
+    if (most === 0 || !this.tar.requested) return;
+    const ahead = reads.note(range, this.size(entry), most);
+    if (ahead !== undefined) this.tar.prefetch(this.#dataRanges(entry, ahead), signal).catch(() => {});
+  }
+
   /** What reading a range of a file would cost now. */
-  plan(entry: number, { start, end }: FileRange, proofs: readonly TocEntry[] = []): ReadPlan {
+  plan(entry: number, range: FileRange, proofs: readonly TocEntry[] = []): ReadPlan {
     const found = this.ztoc.entry(entry);
     const headers = this.#headers.pending([found, ...proofs]).parts;
     const ranges = headers.map(part => ({ start: part.start, end: part.start + part.target.length }));
-    const data = this.#sparse?.get(entry)?.ranges(start, end) ?? [
-      { start: found.offset + start, end: found.offset + end },
-    ];
+    const data = this.#dataRanges(entry, range);
     return this.tar.plan([...ranges, ...data].sort((a, b) => a.start - b.start));
   }
 
   /** The spans that hold a range of a file and its tar header, whatever has been read of them, ascending. */
-  spans(entry: number, { start, end }: FileRange): readonly Interval[] {
+  spans(entry: number, range: FileRange): readonly Interval[] {
     const { headerOffset, offset } = this.ztoc.entry(entry);
-    const data = this.#sparse?.get(entry)?.ranges(start, end) ?? [
-      { start: offset + start, end: offset + end },
-    ];
+    const data = this.#dataRanges(entry, range);
     return spanIntervals(this.ztoc, [{ start: headerOffset, end: offset }, ...data]);
   }
 
@@ -119,5 +146,11 @@ export class LayerEntries {
   /** Reads under way reject with ERR_SOCI_CLOSED; settles when nothing of them is left. Twice is no error. */
   async close(): Promise<void> {
     await this.tar.close();
+  }
+
+  /** Where the data of a range of a file are. */
+  #dataRanges(entry: number, { start, end }: FileRange): readonly TarRange[] {
+    const { offset } = this.ztoc.entry(entry);
+    return this.#sparse?.get(entry)?.ranges(start, end) ?? [{ start: offset + start, end: offset + end }];
   }
 }

@@ -6,6 +6,7 @@
  */
 import { SociError } from '../errors.js';
 import { closedError } from '../source/byte-range.js';
+import { ContinuedRead } from '../source/continued-read.js';
 import { HttpSource } from '../source/http/http-source.js';
 import { FilledSource, type ReadOptions } from '../source/range-source.js';
 import { type Endpoint, endpointUrl } from './endpoint.js';
@@ -111,12 +112,13 @@ export class RegistryBlobSource extends FilledSource {
 
   async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
     const patience = this.#patience();
+    const read = new ContinuedRead(target, offset, options);
     for (let index = this.#first; index < this.#endpoints.length; index++) {
       if (this.#whole?.begun) break;
       if (this.#isPassedOver(index, patience)) continue;
       try {
         const source = await this.#open(index, patience);
-        return await source.readInto(target, offset, options);
+        return await read.from(source);
       } catch (error) {
         this.#giveUpOn(index, error, options?.signal);
         patience.note(error);
@@ -124,7 +126,7 @@ export class RegistryBlobSource extends FilledSource {
     }
     this.#checkOpen();
     const file = await this.#whole!.open(options?.signal);
-    await file.readInto(target, offset, options);
+    await read.from(file);
   }
 
   override stream(options?: ReadOptions): AsyncGenerator<Uint8Array, void, undefined> {

@@ -6,6 +6,7 @@
  * redirect might not lead to either. Whoever reads compares digests as always.
  */
 import { SociError } from '../errors.js';
+import { ContinuedRead } from '../source/continued-read.js';
 import { HttpSource } from '../source/http/http-source.js';
 import type { HttpTransport } from '../source/http/http-transport.js';
 import { redactUrl } from '../source/http/redact.js';
@@ -79,9 +80,10 @@ export class ForeignSource extends FilledSource {
   }
 
   async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
+    const read = new ContinuedRead(target, offset, options);
     for (let place = this.#first; ; place++) {
       try {
-        return await (await this.#open(place)).readInto(target, offset, options);
+        return await read.from(await this.#open(place));
       } catch (error) {
         this.#giveUpOn(place, error, options?.signal);
       }

@@ -5,6 +5,12 @@
  */
 import { SociError } from '../errors.js';
 
+/** The bytes [start, end) of an object. */
+export interface ByteSpan {
+  readonly start: number;
+  readonly end: number;
+}
+
 /** @throws SociError ERR_SOCI_SOURCE_RANGE unless [offset, offset + length) lies inside an object of `size` bytes. */
 export function checkByteRange(name: string, size: number, offset: number, length: number): void {
   const valid =

@@ -5,6 +5,7 @@
 import type { OptionNames } from '../arguments.js';
 import { allocateExactly, checkByteRange } from './byte-range.js';
 import type { FileLender, LEND_FILE } from './lent-file.js';
+import type { LinkEstimate } from './link-estimate.js';
 
 export interface AbortableOptions {
   readonly signal?: AbortSignal | undefined;
@@ -24,6 +25,13 @@ export interface ReadOptions extends AbortableOptions {
   readonly lane?: Lane | undefined;
   /** Nothing that is kept anywhere: what came before proved to be wrong. */
   readonly fresh?: boolean | undefined;
+  /**
+   * Called by sources whose bytes arrive bit by bit, as often as they like, with those that are there by then: the
+   * first ones of what the read will give, in its memory and final. It must not throw.
+   */
+  readonly onBytes?: ((arrived: Uint8Array) => void) | undefined;
+  /** Called by sources that keep what they fetch with the bytes that they had already; it must not throw. */
+  readonly onKept?: ((bytes: number) => void) | undefined;
 }
 
 export interface RangeSource {
@@ -35,6 +43,12 @@ export interface RangeSource {
 
   /** Whether `read` gives memory that the source has anyway, which `readInto` could only copy. Default: no. */
   readonly ownMemory?: boolean;
+
+  /** Whether what it has given once comes from this machine the next time. Default: no. */
+  readonly keeps?: boolean | undefined;
+
+  /** What is known of the link that bytes arrive by. */
+  readonly link?: LinkEstimate | undefined;
 
   /** @internal Only where reading the file itself is as good as `readInto`. */
   readonly [LEND_FILE]?: FileLender | undefined;

@@ -95,8 +95,8 @@ export class ChainInput {
       const range = runRange(table, first, end);
       const header = first === 0 ? range.start : 0;
       bytes += range.end - range.start + header;
-      if (state === 'missing') requests++;
-      else requests += hugeRequests(range.end - range.start) + (header > 0 ? 1 : 0);
+      if (state === 'missing') requests += this.#fetcher.requests(range.start - header, range.end);
+      else requests += hugeRequests(range.start, range.end) + (header > 0 ? 1 : 0);
     }
     return { requests, bytes };
   }
@@ -111,6 +111,7 @@ export class ChainInput {
     // The header in front of span 0 belongs to no span, but a decoder without a checkpoint begins there.
     const start = span.index === 0 ? 0 : range.start;
     this.#run = { start, end, bytes: await this.#fetch(start, range.end, work) };
+    this.#layer.record.use.fetched({ first: span.index, end }, work.urgency.lane);
     return this.#run;
   }
 

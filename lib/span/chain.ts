@@ -101,7 +101,7 @@ export class Chain {
       signal.throwIfAborted();
       await this.#proven.add(span.index, bytes);
       context.cache.set(this.#layer.key(span.index, huge ? block : undefined), bytes);
-      record.decoded(span.index, length, began);
+      record.decoded(span.index, length, began, work.urgency.lane);
       this.#piece = undefined;
       const last = start + length >= decodedLength(span);
       const proven = {

@@ -10,6 +10,8 @@ import { createHash } from 'node:crypto';
 import { SharedOnce } from '../async/once.js';
 import { Turns } from '../async/turns.js';
 import type { TemporaryFile } from '../files/temporary-file.js';
+import type { ByteSpan } from '../source/byte-range.js';
+import { BOUNDARY_BYTES, requestPieces } from '../source/request-pieces.js';
 import type { Fetcher, FetchOptions } from './fetcher.js';
 import { KeptBlocks } from './kept-blocks.js';
 import { Urgency, type Work } from './lanes.js';
@@ -24,12 +26,12 @@ import { checkNextWindow, WINDOW_BYTES, windowAfter } from './windows.js';
 /** Decoded bytes that are kept and handed on together. */
 export const BLOCK_BYTES = SLICE_BYTES;
 
-/** One request on the way to the temporary file. */
-const CHUNK_BYTES = 4 * 1024 * 1024;
+/** One request on the way to the temporary file ends at a multiple of this. */
+const CHUNK_BYTES = BOUNDARY_BYTES / 2;
 
-/** The requests that fetching `bytes` of a huge span takes. */
-export function hugeRequests(bytes: number): number {
-  return Math.ceil(bytes / CHUNK_BYTES);
+/** The requests that fetching the bytes [start, end) of a huge span takes. */
+export function hugeRequests(start: number, end: number): number {
+  return requestPieces(start, end, CHUNK_BYTES).length;
 }
 
 /** The huge spans of one layer that have been read so far. */
@@ -98,7 +100,7 @@ export class HugeSpan {
     const key = this.#layer.key(this.#span.index, block);
     const cached = context.cache.get(key);
     if (cached !== undefined) {
-      record.hit(this.#span.index, cached.length);
+      record.hit(this.#span.index, cached.length, wish.lane);
       return cached;
     }
     return this.#blocks.join(block, wish, async work => {
@@ -142,7 +144,7 @@ export class HugeSpan {
     if (kept !== undefined) {
       // What was only passed over has not been held against what the layer holds.
       await proven?.check(name, span.index, block, kept);
-      record.hit(span.index, length);
+      record.hit(span.index, length, urgency.lane);
       return kept;
     }
     if (this.#decoder === undefined || this.#decoder.position > start) {
@@ -164,7 +166,7 @@ export class HugeSpan {
       if (start + length === decodedLength(span)) {
         checkNextWindow(table, name, span.index, this.#window, new Uint8Array(0));
       }
-      record.decoded(span.index, length, began);
+      record.decoded(span.index, length, began, urgency.lane);
       return bytes;
     } catch (error) {
       // Stopped between two blocks by an abort, the decoder is still good.
@@ -192,6 +194,8 @@ export class HugeSpan {
         const wish = { signal, fresh: which === 'second' };
         requireDigest(name, this.#span, await this.#downloadInto(download, start, wish));
       });
+      const { index } = this.#span;
+      record.use.fetched({ first: index, end: index + 1 }, this.#urgency.lane);
       return file;
     } catch (error) {
       await file?.close();
@@ -209,19 +213,17 @@ export class HugeSpan {
   ): Promise<Uint8Array> {
     const end = start + file.size;
     const hash = createHash('sha256');
-    const fetchAt = (at: number): Promise<Uint8Array> =>
-      this.#fetcher.fetch(at, Math.min(at + CHUNK_BYTES, end), { ...wish, lane: this.#urgency.lane });
-    let next = fetchAt(start);
-    for (let at = start; at < end; ) {
-      const chunk = await next;
-      const after = at + chunk.length;
-      if (after < end) {
-        next = fetchAt(after);
-        next.catch(() => {});
-      }
-      hash.update(chunk.subarray(Math.max(0, this.#span.compressedStart - at)));
-      await file.write(chunk, at - start);
-      at = after;
+    const pieces = requestPieces(start, end, CHUNK_BYTES);
+    const fetchPiece = (piece: ByteSpan): Promise<Uint8Array> =>
+      this.#fetcher.fetch(piece.start, piece.end, { ...wish, lane: this.#urgency.lane });
+    let next: Promise<Uint8Array> | undefined;
+    for (const [position, piece] of pieces.entries()) {
+      const chunk = await (next ?? fetchPiece(piece));
+      const after = pieces[position + 1];
+      next = after && fetchPiece(after);
+      next?.catch(() => {});
+      hash.update(chunk.subarray(Math.max(0, this.#span.compressedStart - piece.start)));
+      await file.write(chunk, piece.start - start);
     }
     return hash.digest();
   }

@@ -7,7 +7,7 @@ import type { SharedWork } from '../async/shared-work.js';
 import { SociError } from '../errors.js';
 import { BLOCK_BYTES, type HugeSpans } from './huge-span.js';
 import type { LayerSpans } from './layer-spans.js';
-import { type Step, spanIntervals } from './plan.js';
+import { spanIntervals, type TarRange, type WantedStep } from './plan.js';
 import type { Planner } from './planner.js';
 import { blocksOf, copyInto, type ReadPart } from './read-part.js';
 import type { SpanLoader } from './span-loader.js';
@@ -25,27 +25,34 @@ export class PlannedRead {
   readonly #options: PlannedReadOptions;
   readonly #parts: readonly ReadPart[];
   readonly #wish: Wish;
+  readonly #ranges: readonly TarRange[];
   #missing: number;
 
-  constructor(options: PlannedReadOptions, parts: readonly ReadPart[], wish: Wish) {
+  /**
+   * @param parts What is copied to; none: spans are only decoded and kept
+   * @param ranges of the tar stream, ascending. Default: those of the parts
+   */
+  constructor(
+    options: PlannedReadOptions,
+    parts: readonly ReadPart[],
+    wish: Wish,
+    ranges: readonly TarRange[] = parts.map(({ start, target }) => ({ start, end: start + target.length })),
+  ) {
     this.#options = options;
     this.#parts = parts;
     this.#wish = wish;
+    this.#ranges = ranges;
     this.#missing = parts.reduce((sum, part) => sum + part.target.length, 0);
   }
 
   /** Fills the parts. */
   async run(): Promise<void> {
     const { layer, planner } = this.#options;
-    const ranges = this.#parts.map(({ start, target }) => ({ start, end: start + target.length }));
-    const queue = spanIntervals(layer.table, ranges);
+    const queue = spanIntervals(layer.table, this.#ranges);
     const worker = async (): Promise<void> => {
-      for (let interval = queue[0]; interval !== undefined; interval = queue[0]) {
+      while (queue.length > 0) {
         this.#wish.signal.throwIfAborted();
-        const step = planner.next(interval.first, interval.end);
-        if (step.end < interval.end) interval.first = step.end;
-        else queue.shift();
-        await this.#perform(step);
+        await this.#perform(planner.take(queue));
       }
     };
     const spans = queue.reduce((sum, { first, end }) => sum + end - first, 0);
@@ -59,14 +66,16 @@ export class PlannedRead {
   }
 
   /** What is at hand is taken before anything else can happen: it may be gone a moment later. */
-  async #perform({ state, first, end }: Step): Promise<void> {
+  async #perform({ state, spans }: WantedStep): Promise<void> {
     const { layer, loader, huge } = this.#options;
+    const [first] = spans;
     const { signal, lane } = this.#wish;
     switch (state) {
       case 'cached': {
+        if (this.#parts.length === 0) return;
         const bytes = layer.context.cache.get(layer.key(first));
         if (bytes === undefined) return;
-        layer.record.hit(first, bytes.length);
+        layer.record.hit(first, bytes.length, lane);
         this.#copy(first, bytes);
         return;
       }
@@ -77,8 +86,8 @@ export class PlannedRead {
       }
       case 'missing': {
         const one = async (work: SharedWork<Uint8Array>, i: number): Promise<void> =>
-          this.#copy(first + i, await work.wait(signal));
-        await Promise.all(loader.load(first, end, { use: 'keep', lane }).map(one));
+          this.#copy(spans[i] as number, await work.wait(signal));
+        await Promise.all(loader.want(spans, lane).map(one));
         return;
       }
       case 'huge': {

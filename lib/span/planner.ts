@@ -3,17 +3,19 @@
  * is on its way and what the settings allow. `explain` prints what it says, and
  * reads do it.
  */
+import type { Fetcher } from './fetcher.js';
 import { BLOCK_BYTES, type HugeSpans, hugeRequests } from './huge-span.js';
 import type { LayerSpans } from './layer-spans.js';
 import {
   type Interval,
   nextStep,
-  planSteps,
-  type RunLimits,
   runRange,
   type SpanState,
   type Step,
+  takeStep,
+  type WantedStep,
 } from './plan.js';
+import { requestLimits } from './request-limits.js';
 import type { SpanLoader } from './span-loader.js';
 
 /** What reading some spans would cost. */
@@ -29,33 +31,43 @@ export class Planner {
   readonly #layer: LayerSpans;
   readonly #loader: SpanLoader;
   readonly #huge: HugeSpans;
+  readonly #fetcher: Fetcher;
 
-  constructor(layer: LayerSpans, loader: SpanLoader, huge: HugeSpans) {
+  constructor(layer: LayerSpans, loader: SpanLoader, huge: HugeSpans, fetcher: Fetcher) {
     this.#layer = layer;
     this.#loader = loader;
     this.#huge = huge;
+    this.#fetcher = fetcher;
   }
 
-  /** What to do next about the spans from `from` on, not going beyond `to`. */
+  /** What a pass does next about the spans from `from` on, not going beyond `to`. */
   next(from: number, to: number): Step {
-    return nextStep(this.#layer.table, from, to, this.#stateOf, this.#limits());
+    const limits = requestLimits(this.#layer.context, this.#fetcher);
+    return nextStep(this.#layer.table, from, to, this.#stateOf, limits);
   }
 
+  /** What to do first about the spans in `wanted`, from which it is taken out. */
+  take(wanted: Interval[]): WantedStep {
+    const limits = requestLimits(this.#layer.context, this.#fetcher);
+    return takeStep(this.#layer.table, wanted, this.#stateOf, limits);
+  }
+
+  /** What reading these spans would cost by itself. */
   cost(intervals: readonly Interval[]): ReadCost {
     const { table } = this.#layer;
-    const limits = this.#limits();
+    const wanted = [...intervals];
     let requests = 0;
     let bytes = 0;
     let cachedSpans = 0;
-    for (const { first, end } of intervals) {
-      for (const step of planSteps(table, first, end, this.#stateOf, limits)) {
-        const huge = step.state === 'huge' && this.#huge.isPresent(step.first);
-        if (step.state === 'cached' || step.state === 'in-flight' || huge) cachedSpans++;
-        else {
-          const range = runRange(table, step.first, step.end);
-          requests += step.state === 'huge' ? hugeRequests(range.end - range.start) : 1;
-          bytes += range.end - range.start;
-        }
+    while (wanted.length > 0) {
+      const { state, spans } = this.take(wanted);
+      const [first] = spans;
+      const huge = state === 'huge' && this.#huge.isPresent(first);
+      if (state === 'cached' || state === 'in-flight' || huge) cachedSpans++;
+      else {
+        const { start, end } = runRange(table, first, (spans.at(-1) as number) + 1);
+        requests += state === 'huge' ? hugeRequests(start, end) : this.#fetcher.requests(start, end);
+        bytes += end - start;
       }
     }
     return { requests, bytes, cachedSpans };
@@ -84,10 +96,4 @@ export class Planner {
     if (this.#loader.has(index)) return 'in-flight';
     return this.#layer.context.cache.has(this.#layer.key(index)) ? 'cached' : 'missing';
   };
-
-  #limits(): RunLimits {
-    const { maxRequestBytes, memoryBytes } = this.#layer.context.settings;
-    // A quarter, so that the requests of one read can be under way together.
-    return { requestBytes: maxRequestBytes, decodedBytes: Math.floor(memoryBytes / 4) };
-  }
 }

@@ -11,6 +11,7 @@ import { TemporarySpace } from '../files/temporary-file.js';
 import type { Store } from '../store/store.js';
 import { DecodePool } from './decode-pool.js';
 import { MemoryBudget } from './memory-budget.js';
+import { allPlanning, type Planning } from './planning.js';
 import { ReusedMemory } from './reused-memory.js';
 import { changedSettings, DEFAULT_SETTINGS, type Settings } from './settings.js';
 import { SpanCache } from './span-cache.js';
@@ -28,6 +29,8 @@ const SHARED_NAMES: OptionNames<SharedParts> = { store: true };
 export class ReadContext {
   /** Where blobs of registries are kept. */
   readonly store: Store | undefined;
+  /** @internal */
+  readonly planning: Planning = allPlanning();
   /** @internal */
   readonly decoding = new DecodePool(() => JOBS_PER_THREAD * this.#settings.decodeConcurrency);
   /** @internal */

@@ -3,75 +3,76 @@
  * told to whoever listens to the process, in one place so that the two agree.
  */
 import { publish, type SpanFetchEvent } from '../observe/channels.js';
+import type { Lane } from '../source/range-source.js';
+import { LANES } from './lanes.js';
+import {
+  type LaneStats,
+  newCounters,
+  newLaneStats,
+  type ReadCounters,
+  type ReadStats,
+} from './read-stats.js';
+import type { SpanTable } from './span-table.js';
+import { SpanUse } from './span-use.js';
 
-/** What reading a layer has cost so far. Bytes count once each time they were moved. */
-export interface ReadStats {
-  /** Bytes that callers asked for, tar headers checked on the way included. */
-  readonly askedBytes: number;
-  /** Reads made of the source. */
-  readonly requests: number;
-  /** Compressed bytes that arrived. */
-  readonly fetchedBytes: number;
-  /** Spans (of huge ones: blocks of 1 MiB) decoded. */
-  readonly decodedSpans: number;
-  readonly decodedBytes: number;
-  /** Spans or blocks found decoded in the cache. */
-  readonly cacheHits: number;
-  /** Spans that another reader was already fetching. */
-  readonly sharedSpans: number;
-  /** Spans fetched again because their digest was wrong. */
-  readonly digestRetries: number;
-}
-
-export type ReadCounters = { -readonly [Name in keyof ReadStats]: ReadStats[Name] };
-
-export function newCounters(): ReadCounters {
-  return {
-    askedBytes: 0,
-    requests: 0,
-    fetchedBytes: 0,
-    decodedSpans: 0,
-    decodedBytes: 0,
-    cacheHits: 0,
-    sharedSpans: 0,
-    digestRetries: 0,
-  };
-}
+type LaneCounters = { -readonly [Name in keyof LaneStats]: LaneStats[Name] };
 
 export class ReadRecord {
+  /** Which spans were fetched, and asked for. */
+  readonly use: SpanUse;
   readonly #source: string;
-  readonly #counters = newCounters();
+  readonly #counters: Omit<ReadCounters, 'lanes'> = newCounters();
+  readonly #lanes: Record<Lane, LaneCounters> = {
+    demand: newLaneStats(),
+    prefetch: newLaneStats(),
+    background: newLaneStats(),
+  };
 
   /** @param source what events call the layer */
-  constructor(source: string) {
+  constructor(source: string, table: SpanTable) {
     this.#source = source;
+    this.use = new SpanUse(table);
   }
 
   /** A snapshot. */
   get stats(): ReadStats {
-    return { ...this.#counters };
+    const lanes = newCounters().lanes;
+    for (const lane of LANES) lanes[lane] = { ...this.#lanes[lane], wastedBytes: this.use.wasted(lane) };
+    return { ...this.#counters, lanes };
   }
 
   /** A caller wants `bytes` bytes. */
-  asked(bytes: number): void {
+  asked(bytes: number, lane: Lane): void {
     this.#counters.askedBytes += bytes;
+    this.#lanes[lane].askedBytes += bytes;
   }
 
-  /** A read of the source begins. */
-  requested(): void {
+  /** A read of `bytes` bytes of the source begins. */
+  requested(bytes: number, lane: Lane): void {
     this.#counters.requests++;
+    this.#lanes[lane].requests++;
+    this.#lanes[lane].plannedBytes += bytes;
   }
 
   /** It is over. */
   fetched(fetch: Omit<SpanFetchEvent, 'source'>): void {
-    if (fetch.outcome === 'fetched') this.#counters.fetchedBytes += fetch.bytes;
+    if (fetch.outcome === 'fetched') {
+      this.#counters.fetchedBytes += fetch.bytes;
+      this.#lanes[fetch.lane].fetchedBytes += fetch.bytes;
+    }
     publish('seekable-oci:span:fetch', () => ({ source: this.#source, ...fetch }));
   }
 
+  /** `bytes` bytes of what a read wants were in the store. */
+  kept(bytes: number, lane: Lane): void {
+    this.#lanes[lane].diskBytes += bytes;
+  }
+
   /** `bytes` bytes of a span were decoded. @param began what `performance.now()` was when they were asked for */
-  decoded(span: number, bytes: number, began: number): void {
+  decoded(span: number, bytes: number, began: number, lane: Lane): void {
     this.#counters.decodedSpans++;
     this.#counters.decodedBytes += bytes;
+    this.#lanes[lane].decodedBytes += bytes;
     publish('seekable-oci:span:decode', () => {
       const ms = performance.now() - began;
       return { source: this.#source, span, bytes, ms };
@@ -79,8 +80,9 @@ export class ReadRecord {
   }
 
   /** `bytes` bytes of a span were in memory. */
-  hit(span: number, bytes: number): void {
+  hit(span: number, bytes: number, lane: Lane): void {
     this.#counters.cacheHits++;
+    this.#lanes[lane].memoryBytes += bytes;
     publish('seekable-oci:span:cache-hit', () => ({ source: this.#source, span, bytes }));
   }
 

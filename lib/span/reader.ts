@@ -9,7 +9,6 @@ import { checkChoice, checkOptions, type OptionNames } from '../arguments.js';
 import { AbortScope } from '../async/abort-scope.js';
 import type { SharedWork } from '../async/shared-work.js';
 import { invalidValues, SociError } from '../errors.js';
-import { BufferSource } from '../source/buffer-source.js';
 import { completeSource, type GivenSource } from '../source/given-source.js';
 import type { Lane, ReadOptions } from '../source/range-source.js';
 import { Chain } from './chain.js';
@@ -18,16 +17,19 @@ import { Fetcher } from './fetcher.js';
 import { HugeSpans } from './huge-span.js';
 import { LANES } from './lanes.js';
 import { LayerSpans } from './layer-spans.js';
-import { type Step, spanIntervals, spansOf } from './plan.js';
+import { type Step, spanIntervals, spansOf, type TarRange } from './plan.js';
 import { PlannedRead, type PlannedReadOptions } from './planned-read.js';
 import { Planner, type ReadCost } from './planner.js';
 import { ProvenBlocks } from './proven-blocks.js';
 import { defaultContext, type ReadContext } from './read-context.js';
 import type { ReadPart } from './read-part.js';
-import { ReadRecord, type ReadStats } from './read-record.js';
+import { ReadRecord } from './read-record.js';
+import type { ReadStats } from './read-stats.js';
+import { RestOfLayer } from './rest-of-layer.js';
 import { PassMemory } from './reused-memory.js';
 import { SpanLoader } from './span-loader.js';
 import { decodedLength, type SpanTable } from './span-table.js';
+import type { Wish } from './urgent-work.js';
 
 /**
  * How far windows are trusted. 'neighbours': every window is compared with
@@ -68,8 +70,11 @@ export class SpanReader {
   readonly #huge: HugeSpans;
   readonly #planner: Planner;
   readonly #planned: PlannedReadOptions;
+  readonly #rest: RestOfLayer;
   readonly #reads = new AbortScope();
   readonly #requested: boolean;
+  /** Settles when the rest of the layer has come, or does not any more. */
+  #restRead: Promise<void> | undefined;
   /** Set once the ztoc has been caught lying: nothing it says is used after that. */
   #forged: SociError | undefined;
   #closing: Promise<void> | undefined;
@@ -87,14 +92,15 @@ export class SpanReader {
     this.#table = table;
     const fromStart = verifyWindows === 'chain' ? table.codec.fromLayerStart : undefined;
     const proven = fromStart && new ProvenBlocks();
-    const record = new ReadRecord(source.name);
+    const record = new ReadRecord(source.name, table);
     this.#record = record;
     this.#layer = new LayerSpans({ name: source.name, table, context, record, proven });
     const fetcher = new Fetcher(source, record);
-    this.#requested = fetcher.lend === undefined && !(source instanceof BufferSource);
+    this.#requested = fetcher.requested;
     this.#huge = new HugeSpans(this.#layer, fetcher);
     this.#loader = new SpanLoader(this.#layer, fetcher);
-    this.#planner = new Planner(this.#layer, this.#loader, this.#huge);
+    this.#planner = new Planner(this.#layer, this.#loader, this.#huge, fetcher);
+    this.#rest = new RestOfLayer(this.#layer, fetcher);
     this.#planned = {
       layer: this.#layer,
       planner: this.#planner,
@@ -148,6 +154,9 @@ export class SpanReader {
    *   states; ERR_SOCI_CLOSED; what the source throws; the signal's reason
    */
   async readParts(parts: readonly ReadPart[], options: ReadOptions = {}): Promise<void> {
+    const lane = laneOf(options);
+    // By what was asked for before: one read of much says nothing about what comes after it.
+    const rest = lane === 'demand' && this.#chain === undefined ? this.#rest.due() : undefined;
     let end = 0;
     for (const { start, target } of parts) {
       this.#checkRange(start, start + target.length);
@@ -155,22 +164,30 @@ export class SpanReader {
       if (target.length === 0) continue;
       if (start < end) throw invalidValues('the parts of a read', 'ascending ones', { start, end });
       end = start + target.length;
-      this.#record.asked(target.length);
+      this.#record.asked(target.length, lane);
+      this.#record.use.asked(spansOf(this.#table, start, end), 'read');
     }
-    this.#throwIfUnusable();
-    const lane = laneOf(options);
-    const read = this.#reads.begin(options.signal);
     try {
-      const wish = { signal: read.signal, lane };
-      await this.#chain?.advanceTo(end, wish);
-      await new PlannedRead(this.#planned, parts, wish).run();
+      await this.#run(end, { signal: options.signal, lane }, wish => {
+        const read = new PlannedRead(this.#planned, parts, wish).run();
+        if (rest !== undefined) this.#readRest(rest);
+        return read;
+      });
     } catch (error) {
-      // Those who still wait for a span of this read leave, and nothing is copied any more.
-      read.abort(error);
       throw this.#failed(error);
-    } finally {
-      read.end();
     }
+  }
+
+  /**
+   * @internal Decodes what holds these ranges of the tar stream, ascending, and keeps it as long as the cache does:
+   * for reads that will probably come. Huge spans are left alone. Fails as `readParts` does, which fails no read.
+   */
+  async prefetch(ranges: readonly TarRange[], signal?: AbortSignal): Promise<void> {
+    for (const { start, end } of ranges) this.#checkRange(start, end);
+    const end = ranges.at(-1)?.end ?? 0;
+    await this.#run(end, { signal, lane: 'prefetch' }, wish =>
+      new PlannedRead(this.#planned, [], wish, ranges).run(),
+    );
   }
 
   /**
@@ -195,7 +212,7 @@ export class SpanReader {
   }
 
   /** What reading these ranges of the tar stream would cost; fetches nothing. */
-  plan(ranges: readonly { readonly start: number; readonly end: number }[]): ReadPlan {
+  plan(ranges: readonly TarRange[]): ReadPlan {
     const intervals = spanIntervals(this.#table, ranges);
     const firstSpan = intervals[0]?.first ?? 0;
     const endSpan = intervals.at(-1)?.end ?? 0;
@@ -223,8 +240,39 @@ export class SpanReader {
     await this.close();
   }
 
+  /** @param end how far the chain must have come before `body` begins */
+  async #run(
+    end: number,
+    { signal, lane }: { readonly signal: AbortSignal | undefined; readonly lane: Lane },
+    body: (wish: Wish) => Promise<void>,
+  ): Promise<void> {
+    this.#throwIfUnusable();
+    const read = this.#reads.begin(signal);
+    const wish = { signal: read.signal, lane };
+    try {
+      await this.#chain?.advanceTo(end, wish);
+      await body(wish);
+    } catch (error) {
+      // Those who still wait for a span of this read leave, and nothing is copied any more.
+      read.abort(error);
+      throw error;
+    } finally {
+      read.end();
+    }
+  }
+
+  /** Fetches the rest of the layer; nobody waits for that, and nobody learns of it. */
+  #readRest(how: 'keep' | 'decode'): void {
+    const fetched =
+      how === 'keep'
+        ? this.#run(0, { signal: undefined, lane: 'prefetch' }, wish => this.#rest.keep(wish.signal))
+        : this.prefetch([{ start: 0, end: this.size }]);
+    this.#restRead = fetched.catch(() => {});
+  }
+
   async #close(): Promise<void> {
     this.#reads.close(this.#closedError());
+    await this.#restRead;
     await this.#loader.finished();
     await this.#chain?.finished();
     await this.#huge.close();
@@ -255,7 +303,9 @@ export class SpanReader {
     options: ReadOptions,
   ): Promise<LentBytes>[] {
     const read = this.#reads.begin(options.signal);
-    this.#record.asked(end - start);
+    const lane = laneOf(options);
+    this.#record.asked(end - start, lane);
+    this.#record.use.asked(step, 'pass');
     const spans = Array.from({ length: step.end - step.first }, (_, i) => this.#table.span(step.first + i));
     const lent =
       use === 'hand on' ? use : { block: use.block(spans.map(decodedLength)), requests: use.requests };
@@ -271,8 +321,7 @@ export class SpanReader {
         throw this.#failed(error);
       }
     };
-    const load = { use: lent, lane: laneOf(options) };
-    const parts = this.#loader.load(step.first, step.end, load).map(one);
+    const parts = this.#loader.load(step.first, step.end, { use: lent, lane }).map(one);
     Promise.allSettled(parts).then(() => read.end());
     return parts;
   }

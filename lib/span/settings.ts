@@ -32,6 +32,13 @@ export interface Settings {
   readonly maxRequestBytes: number;
   /** Requests that one read keeps under way. Default 4. */
   readonly readConcurrency: number;
+  /**
+   * Decoded bytes that are fetched ahead of one who reads a file from front to back, in lane 'prefetch', and that a
+   * layer may have to be fetched to its end once 40 % of it have been asked for (any layer where a store keeps it). No
+   * more than half of `cacheBytes` and a quarter of `memoryBytes`. 0 fetches nothing that was not asked for. Default
+   * 32 MiB.
+   */
+  readonly maxReadAheadBytes: number;
   /** Bytes that the temporary files of huge spans may take up. Default 16 GiB. */
   readonly tempBytes: number;
   /** Where temporary files go. Default: the system's directory for them. */
@@ -48,6 +55,7 @@ const LEAST: Readonly<Record<Exclude<keyof Settings, 'tempDirectory' | 'engine'>
   maxSpanBytes: 1,
   maxRequestBytes: 1,
   readConcurrency: 1,
+  maxReadAheadBytes: 0,
   tempBytes: 0,
 };
 
@@ -58,6 +66,7 @@ export const DEFAULT_SETTINGS: Settings = {
   maxSpanBytes: 64 * MIB,
   maxRequestBytes: 16 * MIB,
   readConcurrency: 4,
+  maxReadAheadBytes: 32 * MIB,
   tempBytes: 16 * GIB,
   tempDirectory: tmpdir(),
   engine: DEFAULT_ENGINE,

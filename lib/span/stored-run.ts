@@ -1,9 +1,11 @@
 /**
- * The stored bytes of neighbouring spans, got together: with one request into
- * memory or, where the layer is a file that can be lent, by the very jobs that
- * decode them, so that script touches none of them.
+ * The stored bytes of spans that are near to each other, got together: fetched
+ * into memory, where each span's are used as soon as they are there, or, where the
+ * layer is a file that can be lent, read by the very jobs that decode them, so
+ * that script touches none of them.
  */
 import { SociError } from '../errors.js';
+import { ArrivedBytes } from '../source/arrived-bytes.js';
 import type { FileLender } from '../source/lent-file.js';
 import type { Fetcher } from './fetcher.js';
 import type { Work } from './lanes.js';
@@ -16,27 +18,30 @@ import type { Span } from './span-table.js';
 export interface StoredRun {
   /** Bytes of the layer. */
   readonly length: number;
-  /** What comes before the first span can be decoded. */
+  /** Settles when all stored bytes are there, or can be read by jobs. */
   begin(work: Work): Promise<void>;
+  /** Resolves when those of `span` are there; undefined: not before all are. */
+  arrival(span: Span): Promise<void> | undefined;
   decode(span: Span, options: SpanDecodingOptions): Promise<Uint8Array>;
   /** Nothing of it is under way any more. */
   end(): void;
 }
 
-/** @param spans neighbours, at least one @param memory for a request; what a source writes late may spoil it */
+/** @param spans ascending, at least one @param memory for a request; what a source writes late may spoil it */
 export function storedRun(
   layer: LayerSpans,
   fetcher: Fetcher,
   spans: readonly [Span, ...Span[]],
   memory: ReusedMemory | undefined,
 ): StoredRun {
-  const { index } = spans[0];
-  const { start, end } = runRange(layer.table, index, index + spans.length);
+  const last = spans.at(-1) as Span;
+  const { start, end } = runRange(layer.table, spans[0].index, last.index + 1);
   const oneJobEach = spans.every(isOneJob);
   const place = { layer, fetcher, start, end };
   if (oneJobEach && fetcher.lend !== undefined) return new LentRun(place, fetcher.lend);
   // A longer span is read again after its digest was checked, when a source that writes late could change it.
-  return new FetchedRun(place, oneJobEach ? memory : undefined);
+  if (!oneJobEach) return new FetchedRun(place, undefined, 'together');
+  return new FetchedRun(place, memory, layer.context.planning.overlaps ? 'one by one' : 'together');
 }
 
 interface Place {
@@ -46,14 +51,27 @@ interface Place {
   readonly end: number;
 }
 
+/** A span of which bytes are missing. */
+interface Awaited {
+  readonly start: number;
+  readonly end: number;
+  readonly come: () => void;
+}
+
 class FetchedRun implements StoredRun {
   readonly #place: Place;
   readonly #memory: ReusedMemory | undefined;
+  readonly #use: 'together' | 'one by one';
+  readonly #arrived = new ArrivedBytes();
+  readonly #awaited = new Set<Awaited>();
+  /** From the run's start on, as far as bytes are there. */
   #bytes: Uint8Array | undefined;
+  #complete = false;
 
-  constructor(place: Place, memory: ReusedMemory | undefined) {
+  constructor(place: Place, memory: ReusedMemory | undefined, use: 'together' | 'one by one') {
     this.#place = place;
     this.#memory = memory;
+    this.#use = use;
   }
 
   get length(): number {
@@ -62,7 +80,21 @@ class FetchedRun implements StoredRun {
 
   async begin({ signal, urgency }: Work): Promise<void> {
     const { fetcher, start, end } = this.#place;
-    this.#bytes = await fetcher.fetch(start, end, { signal, lane: urgency.lane, memory: this.#memory });
+    const onBytes = this.#use === 'one by one' ? this.#onBytes : undefined;
+    const options = { signal, lane: urgency.lane, memory: this.#memory, onBytes };
+    this.#bytes = await fetcher.fetch(start, end, options);
+    this.#complete = true;
+  }
+
+  arrival(span: Span): Promise<void> | undefined {
+    // With the last one's bytes the request ends, and what is wrong with it is known.
+    if (this.#use === 'together' || span.compressedEnd === this.#place.end) return undefined;
+    const start = this.#place.layer.table.fetchStart(span.index);
+    return new Promise(come => {
+      const awaited = { start, end: span.compressedEnd, come };
+      if (this.#has(awaited)) come();
+      else this.#awaited.add(awaited);
+    });
   }
 
   decode(span: Span, options: SpanDecodingOptions): Promise<Uint8Array> {
@@ -73,7 +105,24 @@ class FetchedRun implements StoredRun {
   }
 
   end(): void {
-    if (this.#bytes !== undefined) this.#memory?.giveBack(this.#bytes);
+    // What of a failed fetch is still to come may be written later.
+    if (this.#complete) this.#memory?.giveBack(this.#bytes as Uint8Array);
+  }
+
+  readonly #onBytes = (memory: Uint8Array, start: number, end: number): void => {
+    // A source that tells too late tells nothing new.
+    if (this.#complete) return;
+    this.#bytes = memory;
+    this.#arrived.add(start, end);
+    for (const awaited of this.#awaited) {
+      if (!this.#has(awaited)) continue;
+      this.#awaited.delete(awaited);
+      awaited.come();
+    }
+  };
+
+  #has({ start, end }: Awaited): boolean {
+    return this.#arrived.endFrom(start) >= end;
   }
 }
 
@@ -90,6 +139,10 @@ class LentRun implements StoredRun {
 
   get length(): number {
     return this.#place.end - this.#place.start;
+  }
+
+  arrival(): undefined {
+    return undefined;
   }
 
   async begin({ urgency }: Work): Promise<void> {

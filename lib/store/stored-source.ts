@@ -12,14 +12,17 @@ import { runBounded } from '../async/bounded-tasks.js';
 import { SociError } from '../errors.js';
 import { publish } from '../observe/channels.js';
 import { allocateExactly, checkByteRange, closedError } from '../source/byte-range.js';
+import type { LinkEstimate } from '../source/link-estimate.js';
 import type { RangeSource, ReadOptions } from '../source/range-source.js';
+import { BOUNDARY_BYTES } from '../source/request-pieces.js';
 import { BLOCK_BYTES, type BlockRun, joinRuns, runBytes } from './block-journal.js';
 import { KeptBehind } from './kept-behind.js';
 import { OfflineSource } from './offline-source.js';
+import { PieceFill } from './piece-fill.js';
 import type { StoredBlob } from './stored-blob.js';
 
-/** What is fetched at once: object stores like requests that end at these boundaries. */
-const PIECE_BLOCKS = (8 * 1024 * 1024) / BLOCK_BYTES;
+/** What is fetched at once. */
+const PIECE_BLOCKS = BOUNDARY_BYTES / BLOCK_BYTES;
 const PIECES_AT_ONCE = 2;
 /** So many blocks are rather fetched again than left out by a second request: 64 KiB. */
 const GAP_BLOCKS = 16;
@@ -55,6 +58,14 @@ export class StoredSource implements RangeSource {
     this.name = source.name;
   }
 
+  get keeps(): boolean {
+    return this.#blob.isWhole || this.#blob.keeps;
+  }
+
+  get link(): LinkEstimate | undefined {
+    return this.#source.link;
+  }
+
   /** As `RangeSource.read`; also ERR_SOCI_DIGEST_MISMATCH once all was there and had another digest. */
   async read(offset: number, length: number, options: ReadOptions = {}): Promise<Uint8Array> {
     options.signal?.throwIfAborted();
@@ -62,14 +73,18 @@ export class StoredSource implements RangeSource {
     return await this.#reads.run(options.signal, async signal => {
       const pieces = piecesOf(offset, length);
       const [only] = pieces;
-      const wish = { ...options, signal };
       if (only !== undefined && pieces.length === 1) {
         const start = offset - only.first * BLOCK_BYTES;
+        const { onBytes } = options;
+        const told = (arrived: Uint8Array): void => {
+          if (arrived.length > start) onBytes?.(arrived.subarray(start, start + length));
+        };
+        const wish = { ...options, signal, onBytes: onBytes && told };
         return (await this.#piece(only, wish)).subarray(start, start + length);
       }
       const target = allocateExactly(length);
       await runBounded(pieces, PIECES_AT_ONCE, signal, async (piece, abort) => {
-        const bytes = await this.#piece(piece, { ...options, signal: abort });
+        const bytes = await this.#piece(piece, { ...options, signal: abort, onBytes: undefined });
         const from = piece.first * BLOCK_BYTES - offset;
         const skipped = Math.max(0, -from);
         target.set(bytes.subarray(skipped, length - from), from + skipped);
@@ -78,14 +93,24 @@ export class StoredSource implements RangeSource {
     });
   }
 
-  async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
-    target.set(await this.read(offset, target.length, options));
+  async readInto(target: Uint8Array, offset: number, options: ReadOptions = {}): Promise<void> {
+    const { onBytes } = options;
+    let copied = 0;
+    const copy = (arrived: Uint8Array): void => {
+      target.set(arrived.subarray(copied), copied);
+      copied = arrived.length;
+    };
+    const told = (arrived: Uint8Array): void => {
+      copy(arrived);
+      onBytes?.(target.subarray(0, copied));
+    };
+    copy(await this.read(offset, target.length, { ...options, onBytes: onBytes && told }));
   }
 
   /** What is read of the disk has the blob's digest, or the checksums of when it was written. */
   async *stream(options: ReadOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
     const operation = this.#reads.begin(options.signal);
-    const wish = { ...options, signal: operation.signal };
+    const wish = { ...options, signal: operation.signal, onBytes: undefined };
     try {
       if (this.#blob.isWhole) await this.#blob.isProved(operation.signal);
       this.#throwIfRefused();
@@ -151,56 +176,47 @@ export class StoredSource implements RangeSource {
       await this.#blob.replace(run.first, bytes);
       return bytes;
     }
-    const bytes = allocateExactly(runBytes(run, this.size));
+    const piece = new PieceFill(run, allocateExactly(runBytes(run, this.size)), options.onBytes);
+    const { bytes } = piece;
     const { missing } = await this.#blob.read(run, bytes);
     options.signal.throwIfAborted();
     const fetched = missing.reduce((sum, each) => sum + runBytes(each, this.size), 0);
     publish('seekable-oci:store:read', () => ({ digest, kept: bytes.length - fetched, fetched }));
-    if (missing.length > 0) await this.#fill(bytes, run, missing, options);
+    options.onKept?.(bytes.length - fetched);
+    if (missing.length > 0) await this.#fill(piece, missing, options);
     this.#throwIfRefused();
     return bytes;
   }
 
   /** Fetches what is missing, or waits for those who do. */
-  async #fill(
-    bytes: Uint8Array,
-    piece: BlockRun,
-    missing: readonly BlockRun[],
-    options: PieceOptions,
-  ): Promise<void> {
-    const part = (run: BlockRun): Uint8Array =>
-      bytes.subarray((run.first - piece.first) * BLOCK_BYTES, (run.end - piece.first) * BLOCK_BYTES);
+  async #fill(piece: PieceFill, missing: readonly BlockRun[], options: PieceOptions): Promise<void> {
     const until = performance.now() + CLAIM_MS;
     let wait = FIRST_DELAY_MS;
-    for (let left = joinRuns(missing, this.#gap); left.length > 0; ) {
+    let left: readonly BlockRun[] = joinRuns(missing, this.#gap);
+    piece.rest(left);
+    while (left.length > 0) {
       if (!this.#blob.keeps || performance.now() > until) {
         // It may have become whole just now.
-        const wanted = joinRuns(await this.#stillMissing(left, part), this.#gap);
-        await this.#fetchAll(wanted, part, options);
+        await this.#fetchAll(await this.#stillMissing(left, piece), piece, options);
         return;
       }
       const found = left.map(run => this.#blob.claim(run));
       const claimed = found.flatMap(each => each.claimed);
       left = found.flatMap(each => each.others);
-      if (claimed.length > 0) await this.#fetchClaimed(claimed, part, options);
+      if (claimed.length > 0) await this.#fetchClaimed(claimed, piece, options);
       else {
         await delay(wait, undefined, { signal: options.signal }).catch(() => options.signal.throwIfAborted());
         wait = Math.min(2 * wait, LAST_DELAY_MS);
       }
-      left = joinRuns(await this.#stillMissing(left, part), this.#gap);
+      left = await this.#stillMissing(left, piece);
     }
   }
 
-  async #fetchClaimed(
-    claimed: readonly BlockRun[],
-    part: (run: BlockRun) => Uint8Array,
-    options: PieceOptions,
-  ): Promise<void> {
+  async #fetchClaimed(claimed: readonly BlockRun[], piece: PieceFill, options: PieceOptions): Promise<void> {
     let keeping: Promise<unknown> = Promise.resolve();
     try {
       // Another may have fetched it before it was claimed.
-      const wanted = joinRuns(await this.#stillMissing(claimed, part), this.#gap);
-      ({ keeping } = await this.#fetchAll(wanted, part, options));
+      ({ keeping } = await this.#fetchAll(await this.#stillMissing(claimed, piece), piece, options));
     } finally {
       void keeping.then(() => this.#blob.release(claimed));
     }
@@ -209,13 +225,15 @@ export class StoredSource implements RangeSource {
   /** @returns what settles when all is kept, which nobody has to wait for */
   async #fetchAll(
     runs: readonly BlockRun[],
-    part: (run: BlockRun) => Uint8Array,
+    piece: PieceFill,
     options: PieceOptions,
   ): Promise<{ readonly keeping: Promise<unknown> }> {
     const writing: Promise<void>[] = [];
     await runBounded(runs, PIECES_AT_ONCE, options.signal, async (run, signal) => {
-      const fetched = await this.#fetch(run, { ...options, signal });
-      part(run).set(fetched);
+      const { onBytes } = options;
+      const told = (arrived: Uint8Array): void => piece.put(run, arrived);
+      const fetched = await this.#fetch(run, { ...options, signal, onBytes: onBytes && told });
+      piece.put(run, fetched);
       writing.push(this.#behind.keep(run.first, fetched));
     });
     return { keeping: Promise.all(writing) };
@@ -235,12 +253,15 @@ export class StoredSource implements RangeSource {
     );
   }
 
-  async #stillMissing(
-    runs: readonly BlockRun[],
-    part: (run: BlockRun) => Uint8Array,
-  ): Promise<readonly BlockRun[]> {
+  /** What is missing of runs, of which the rest is taken from the disk; joined inside of each of them alone. */
+  async #stillMissing(runs: readonly BlockRun[], piece: PieceFill): Promise<readonly BlockRun[]> {
     const left: BlockRun[] = [];
-    for (const run of runs) left.push(...(await this.#blob.read(run, part(run), 'again')).missing);
+    for (const run of runs) {
+      const { missing } = await this.#blob.read(run, piece.part(run), 'again');
+      const wanted = joinRuns(missing, this.#gap);
+      piece.rest(wanted, run);
+      left.push(...wanted);
+    }
     return left;
   }
 

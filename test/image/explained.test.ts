@@ -46,7 +46,7 @@ for (const packing of ['gzip', 'uncompressed', 'zstd'] satisfies Packing[]) {
         await layerOf([{ name: 'other', body: textLike(200_000, 2) }], packing),
       ];
       await (indexed ? pushIndexedImage : pushImage)(repository, layers, { tag: 'v1' });
-      await using context = new ReadContext();
+      await using context = new ReadContext({ maxReadAheadBytes: 0 });
       await using image = await openImage({ repository, reference: 'v1' }, { context });
       registry.requests.length = 0;
 

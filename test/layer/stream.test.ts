@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { type Layer, type OpenLayerOptions, openLayer } from '../../lib/image/layer.js';
+import { BOUNDARY_BYTES } from '../../lib/source/request-pieces.js';
 import { configure, settings } from '../../lib/span/read-context.js';
 import { CountingSource, forgetSpans, gate } from '../span/counting-source.js';
 import {
@@ -177,7 +178,8 @@ t.test('besides the piece that is used, one of two spans is under way for each t
     const stream = layer.createTarStream();
     stream.read(0);
     await delay(100);
-    t.equal(source.reads.length, 1 + decodeConcurrency, 'requests before anything was consumed');
+    const begun = source.ranges.filter(([start]) => start % BOUNDARY_BYTES !== 0);
+    t.equal(begun.length, 1 + decodeConcurrency, 'fetches before anything was consumed');
     const spans = Array.from({ length: 1 + 2 * decodeConcurrency }, (_, i) => ztoc.span(i));
     t.equal(Math.max(...source.ranges.map(([, end]) => end)), spans.at(-1)?.compressedEnd);
     stream.destroy();

@@ -121,6 +121,29 @@ async function contract(t: Test, { open, immediate = false }: Subject): Promise<
     );
   });
 
+  t.test('what it says is there while it reads is there, and stays', async t => {
+    const source = await open(BYTES);
+    t.teardown(() => source.close());
+    const [start, end] = [5000, 2_500_000];
+    let told = 0;
+    const onBytes = (arrived: Uint8Array): void => {
+      if (arrived.length < told || arrived.length > end - start) throw new Error(`${arrived.length} bytes`);
+      const expected = BYTES.subarray(start + told, start + arrived.length);
+      if (Buffer.compare(arrived.subarray(told), expected) !== 0) throw new Error('other bytes');
+      told = arrived.length;
+      // Whoever is told may use them at once, but they are not his.
+      firsts.push(arrived);
+    };
+    const firsts: Uint8Array[] = [];
+    const bytes = await source.read(start, end - start, { onBytes });
+    t.equal(Buffer.compare(bytes, BYTES.subarray(start, end)), 0);
+    t.ok(firsts.every(first => Buffer.compare(first, bytes.subarray(0, first.length)) === 0));
+    told = 0;
+    const target = new Uint8Array(end - start);
+    await source.readInto(target, start, { onBytes });
+    t.equal(Buffer.compare(target, bytes), 0);
+  });
+
   t.test('what it returns is a plain Uint8Array, whose slice copies', async t => {
     const source = await open(BYTES);
     t.teardown(() => source.close());

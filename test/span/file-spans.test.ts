@@ -227,10 +227,10 @@ t.test('a digest that is wrong once is asked for again', async t => {
   await using context = new ReadContext();
   await using reader = new SpanReader(file, ztoc, { context });
   // The disk, say, has it right when the bytes are asked for again.
-  const { read } = file;
-  file.read = async (offset, length, options) => {
+  const { readInto } = file;
+  file.readInto = async (target, offset, options) => {
     writeFileSync(path, layer);
-    return read.call(file, offset, length, options);
+    await readInto.call(file, target, offset, options);
   };
   const { uncompressedStart, uncompressedEnd } = ztoc.span(3);
   const bytes = await reader.read(uncompressedStart, uncompressedEnd);

@@ -1,7 +1,17 @@
 /** Which requests a read makes: joining, half-open ranges, what is not fetched. */
 
 import t from 'tap';
-import { nextStep, planSteps, runRange, type SpanState, spansOf } from '../../lib/span/plan.js';
+import {
+  missingRuns,
+  nextStep,
+  planSteps,
+  runRange,
+  type SpanState,
+  spansOf,
+  takeStep,
+  type WantedStep,
+} from '../../lib/span/plan.js';
+import { worthwhileGap } from '../../lib/span/request-limits.js';
 import type { Span, SpanTable } from '../../lib/span/span-table.js';
 import { GZIP } from '../../lib/ztoc/codec/gzip.js';
 import fc from '../property.js';
@@ -130,4 +140,109 @@ t.test('every plan covers its spans once, in order, and joins all it may', async
       },
     ),
   );
+});
+
+/** All steps of a read that wants these spans. */
+function stepsOf(
+  spans: SpanTable,
+  intervals: readonly (readonly [number, number])[],
+  stateOf: (index: number) => SpanState,
+  limits: Parameters<typeof takeStep>[3],
+): WantedStep[] {
+  const wanted = intervals.map(([first, end]) => ({ first, end }));
+  const steps: WantedStep[] = [];
+  while (wanted.length > 0) steps.push(takeStep(spans, wanted, stateOf, limits));
+  return steps;
+}
+
+t.test('a gap is read over when it is short enough', async t => {
+  const spans = table(Array.from({ length: 8 }, () => ({ compressed: 40, decoded: 100 })));
+  const missing = (): SpanState => 'missing';
+  const wanted = [
+    [0, 1],
+    [2, 4],
+    [6, 7],
+  ] as const;
+  const runs = (gapBytes: number) =>
+    stepsOf(spans, wanted, missing, { ...NO_LIMITS, gapBytes }).map(step => [...step.spans]);
+  t.same(runs(0), [[0], [2, 3], [6]]);
+  t.same(runs(39), [[0], [2, 3], [6]]);
+  t.same(runs(40), [[0, 2, 3], [6]]);
+  t.same(runs(80), [[0, 2, 3, 6]]);
+  t.same(missingRuns(spans, [0, 2, 3, 6], missing, { ...NO_LIMITS, gapBytes: 40 }), [[0, 2, 3], [6]]);
+});
+
+t.test(
+  'what a read finds in a gap it still takes itself, and what is on its way is not fetched twice',
+  async t => {
+    const spans = table(Array.from({ length: 6 }, () => ({ compressed: 40, decoded: 100 })));
+    const states: SpanState[] = ['missing', 'cached', 'missing', 'in-flight', 'missing', 'missing'];
+    const steps = stepsOf(spans, [[0, 6]], index => states[index] as SpanState, {
+      ...NO_LIMITS,
+      gapBytes: 1000,
+    });
+    t.same(steps, [
+      { state: 'missing', spans: [0, 2] },
+      { state: 'cached', spans: [1] },
+      { state: 'in-flight', spans: [3] },
+      { state: 'missing', spans: [4, 5] },
+    ]);
+  },
+);
+
+t.test('every read takes all that it wants once, within the limits', async () => {
+  const sizes = fc.array(
+    fc.record({ compressed: fc.integer({ min: 2, max: 50 }), decoded: fc.integer({ min: 0, max: 50 }) }),
+    { minLength: 20, maxLength: 20 },
+  );
+  const states = fc.array(fc.constantFrom<SpanState>('missing', 'missing', 'cached', 'in-flight', 'huge'), {
+    minLength: 20,
+    maxLength: 20,
+  });
+  const bound = fc.integer({ min: 1, max: 400 });
+  const chosen = fc.uniqueArray(fc.nat(19), { minLength: 1 });
+  fc.assert(
+    fc.property(sizes, states, chosen, bound, bound, (all, found, indexes, bytes, gapBytes) => {
+      const spans = table(all);
+      const stateOf = (index: number): SpanState => found[index] as SpanState;
+      const wanted = indexes.sort((a, b) => a - b);
+      const limits = { requestBytes: bytes, decodedBytes: bytes, gapBytes };
+      const intervals = wanted.map(index => [index, index + 1] as const);
+      const steps = stepsOf(spans, intervals, stateOf, limits);
+      for (const { state, spans: run } of steps) {
+        if (run.some(index => stateOf(index) !== state)) return false;
+        if (run.length === 1) continue;
+        const { start, end } = runRange(spans, run[0], (run.at(-1) as number) + 1);
+        if (end - start > bytes) return false;
+        for (const [i, index] of run.entries()) {
+          const next = run[i + 1];
+          if (next !== undefined && spans.fetchStart(next) - spans.span(index).compressedEnd > gapBytes)
+            return false;
+        }
+      }
+      const taken = steps.flatMap(step => [...step.spans]).sort((a, b) => a - b);
+      const missing = wanted.filter(index => stateOf(index) === 'missing');
+      const alone = steps.filter(step => step.state === 'missing').map(step => [...step.spans]);
+      const joined = missingRuns(spans, missing, stateOf, limits).map(run => [...run]);
+      return (
+        JSON.stringify(taken) === JSON.stringify(wanted) && JSON.stringify(alone) === JSON.stringify(joined)
+      );
+    }),
+  );
+});
+
+t.test('how long a gap is worth reading over', async t => {
+  const of = (roundTripMs: number | undefined, bytesPerSecond: number | undefined): number =>
+    worthwhileGap({ roundTripMs, bytesPerSecond });
+  t.equal(worthwhileGap(undefined), 65536);
+  t.equal(of(undefined, 1e6), 65536);
+  t.equal(of(20, undefined), 65536);
+  t.equal(of(20, 25e6), 250_000);
+  t.equal(of(0, 25e6), 0);
+  t.equal(of(0.2, 125e6), 12_500);
+  t.equal(of(5000, 1e9), 1024 * 1024, 'never more than that');
+  for (const odd of [Number.NaN, -1, Number.POSITIVE_INFINITY]) {
+    const bytes = of(odd, 1e6);
+    t.ok(Number.isSafeInteger(bytes) && bytes >= 0 && bytes <= 1024 * 1024, `${odd}`);
+  }
 });

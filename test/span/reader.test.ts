@@ -227,7 +227,9 @@ t.test('concurrent readers share the spans in flight', async t => {
   open();
   const all = await Promise.all(reads);
   t.ok(standard.tar.subarray(start, end).equals(all[0] as Uint8Array));
-  t.match(reader.stats, { requests: 1, decodedSpans: 5, sharedSpans: 11 });
+  const { sharedSpans, cacheHits } = reader.stats;
+  t.match(reader.stats, { requests: 1, decodedSpans: 5 });
+  t.equal(sharedSpans + cacheHits, 11, 'on their way, or there when it was their turn');
   (all[0] as Uint8Array).fill(0);
   t.ok(standard.tar.subarray(start, end).equals(all[1] as Uint8Array), 'nobody gets the memory of another');
   t.ok(standard.tar.subarray(start, end).equals(await reader.read(start, end)), 'nor that of the cache');
@@ -244,6 +246,7 @@ t.test('a reader that leaves takes nothing from the others; the last one ends th
   const range = rangeOf(standard, 2);
   const leavers = [new AbortController(), new AbortController()];
   const reads = leavers.map(({ signal }) => reader.read(...range, { signal }));
+  await delay(1);
   leavers[0]?.abort(new Error('first'));
   await t.rejects(reads[0] as Promise<unknown>, { message: 'first' });
   t.notOk(source.reads[0]?.signal?.aborted);

@@ -9,7 +9,9 @@ import {
   FileSource,
   HttpSource,
   HttpTransport,
+  type LaneStats,
   type Layer,
+  type LinkEstimate,
   openLayer,
   type RangeSource,
   type Settings,
@@ -57,11 +59,17 @@ export async function sources(): Promise<void> {
   await HttpSource.open('https://host/layer', { retries: 3 });
   const all: RangeSource[] = [source, new BufferSource(bytes)];
   for await (const chunk of all[0]?.stream({ signal }) ?? []) expectType<Uint8Array>()(chunk);
+  expectType<LinkEstimate | undefined>()(all[0]?.link);
+  const onBytes = (arrived: Uint8Array): void => expectType<Uint8Array>()(arrived);
+  await all[0]?.readInto(bytes, 0, { signal, lane: 'prefetch', onBytes });
 }
 
 export async function layers(source: RangeSource, ztoc: Ztoc): Promise<void> {
   await using layer = await openLayer(source, ztoc, { verifyWindows: 'chain', closeSource: true });
   expectType<Layer>()(layer);
+  expectType<LaneStats>()(layer.stats.lanes.prefetch);
+  // @ts-expect-error: what was counted does not change
+  layer.stats.lanes.demand.requests = 0;
   expectType<Buffer>()(await layer.readFile('etc/passwd', { start: 0, endExclusive: 1, signal }));
   for await (const chunk of layer.tarChunks({ signal })) expectType<Uint8Array>()(chunk);
   expectType<Readable>()(layer.createTarStream());

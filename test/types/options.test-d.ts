@@ -177,6 +177,7 @@ export async function layers(): Promise<void> {
     maxSpanBytes: 1,
     maxRequestBytes: 1,
     readConcurrency: 1,
+    maxReadAheadBytes: 0,
     tempBytes: 1,
     tempDirectory: '/tmp',
     engine: 'fast',

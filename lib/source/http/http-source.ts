@@ -156,6 +156,7 @@ export class HttpSource extends FilledSource {
           });
           await reply.readInto(target.subarray(filled, filled + (end - start)), bytes => {
             filled += bytes;
+            options.onBytes?.(target.subarray(0, filled));
           });
           const position = offset + filled;
           if (position < end || (filled < length && position - start < LEAST_PIECE)) {

@@ -1,0 +1,58 @@
+/**
+ * A layer of which much has been asked for is fetched to its end, in large
+ * requests that wait for nobody's reads: what is left of it will probably be asked
+ * for too, and a request for each bit of it costs more. Only where what comes is
+ * not lost again: a store keeps the stored bytes, or memory can hold all that they
+ * decode to. It fails nothing, and is not tried again when it fails.
+ */
+import { runBounded } from '../async/bounded-tasks.js';
+import { requestPieces } from '../source/request-pieces.js';
+import type { Fetcher } from './fetcher.js';
+import { Urgency } from './lanes.js';
+import type { LayerSpans } from './layer-spans.js';
+
+/** Of a layer's bytes that have been asked for, from which on the rest is worth having. */
+const SHARE = 0.4;
+/** The next request is on its way while one is answered. */
+const REQUESTS_AT_ONCE = 2;
+
+export class RestOfLayer {
+  readonly #layer: LayerSpans;
+  readonly #fetcher: Fetcher;
+  #begun = false;
+
+  constructor(layer: LayerSpans, fetcher: Fetcher) {
+    this.#layer = layer;
+    this.#fetcher = fetcher;
+  }
+
+  /**
+   * Whether to begin with the read that comes now, which is so once: then call `keep`, or decode all of the layer, by
+   * what it says.
+   */
+  due(): 'keep' | 'decode' | undefined {
+    const { table, context, record } = this.#layer;
+    const { maxReadAheadBytes, cacheBytes } = context.settings;
+    if (this.#begun || maxReadAheadBytes === 0 || !this.#fetcher.requested) return undefined;
+    if (record.use.readBytes <= SHARE * table.compressedSize) return undefined;
+    this.#begun = true;
+    if (this.#fetcher.keeps) return 'keep';
+    // Half of what is kept of all layers: others are read too.
+    return table.uncompressedSize <= Math.min(maxReadAheadBytes, cacheBytes / 2) ? 'decode' : undefined;
+  }
+
+  /** Has all stored bytes pass, which the source keeps. */
+  async keep(signal: AbortSignal): Promise<void> {
+    const { table, context } = this.#layer;
+    const urgency = new Urgency('prefetch');
+    const pieces = requestPieces(0, table.compressedSize);
+    await runBounded(pieces, REQUESTS_AT_ONCE, signal, async ({ start, end }, abort) => {
+      const lease = await context.memory.acquire(end - start, { signal: abort, urgency });
+      try {
+        await this.#fetcher.fetch(start, end, { signal: abort, lane: urgency.lane });
+      } finally {
+        lease.release();
+      }
+    });
+  }
+}

@@ -1,0 +1,215 @@
+/** What is fetched before anybody asks for it: ahead of one who reads a file on and on, and the rest of a layer. */
+import { createHash } from 'node:crypto';
+import { setImmediate as turn } from 'node:timers/promises';
+import t, { type Test } from 'tap';
+import { openLayer } from '../../lib/image/layer.js';
+import { ReadContext } from '../../lib/span/read-context.js';
+import { SpanReader } from '../../lib/span/reader.js';
+import { Store } from '../../lib/store/store.js';
+import { DrippingSource } from '../span/dripping-source.js';
+import { forgeWindow, noise, type Sample, sample, tarOf, textLike } from '../span/sample-layers.js';
+
+const body = Buffer.concat([noise(2_000_000), textLike(1_000_000)]);
+const data = await sample(
+  await tarOf([
+    { name: 'before', body: noise(6_000_000, 5) },
+    { name: 'file', body },
+    { name: 'behind', body: noise(300_000, 9) },
+  ]),
+  { spanSize: 200_000 },
+);
+const CHUNK = 50_000;
+
+interface Subject {
+  readonly source: DrippingSource;
+  readonly context: ReadContext;
+  readonly layer: Awaited<ReturnType<typeof openLayer>>;
+}
+
+async function open(
+  t: Test,
+  { settings = {}, of = data }: { settings?: ConstructorParameters<typeof ReadContext>[0]; of?: Sample } = {},
+): Promise<Subject> {
+  const context = new ReadContext(settings);
+  const source = new DrippingSource(of.layer);
+  source.pieceBytes = 100_000;
+  const layer = await openLayer(source, of.ztoc, { context });
+  t.teardown(async () => {
+    await layer.close();
+    await context.close();
+    if (context.memory.held !== 0) throw new Error(`${context.memory.held} bytes are still held`);
+  });
+  return { source, context, layer };
+}
+
+/** Lets what is under way come to its end. */
+async function settled({ source }: Subject): Promise<void> {
+  for (let idle = 0; idle < 30; idle++) {
+    await turn();
+    if (source.reads.some(read => read.at < read.end && read.signal?.aborted !== true)) idle = 0;
+  }
+}
+
+t.test('reading a file from front to back', async t => {
+  const subject = await open(t);
+  const { source, layer } = subject;
+  await using file = await layer.open('file');
+  const buffer = Buffer.alloc(CHUNK);
+  let asked = 0;
+  for (let at = 0; at < body.length; at += CHUNK) {
+    const before = source.reads.length;
+    const { bytesRead } = await file.read(buffer);
+    t.ok(body.subarray(at, at + bytesRead).equals(buffer.subarray(0, bytesRead)));
+    await settled(subject);
+    if (source.reads.slice(before).some(({ lane }) => lane === 'demand')) asked++;
+  }
+  t.ok(asked <= 2, `${asked} reads had to wait for a request of their own`);
+  const { demand, prefetch } = layer.stats.lanes;
+  t.not(prefetch.requests, 0);
+  t.equal(prefetch.askedBytes, 0);
+  t.equal(prefetch.wastedBytes, 0, 'all of it was asked for in the end');
+  t.ok(prefetch.fetchedBytes > demand.fetchedBytes);
+  t.equal(layer.stats.requests, demand.requests + prefetch.requests);
+  t.equal(layer.stats.fetchedBytes, demand.fetchedBytes + prefetch.fetchedBytes);
+  t.ok(demand.memoryBytes > 0);
+});
+
+t.test('ranges of readFile that follow each other', async t => {
+  const subject = await open(t);
+  const { source, layer } = subject;
+  for (let start = 0; start < 4 * CHUNK; start += CHUNK) {
+    const range = { start, endExclusive: start + CHUNK };
+    const found = await layer.readFile('file', range);
+    t.ok(body.subarray(start, start + CHUNK).equals(found));
+  }
+  await settled(subject);
+  t.ok(source.reads.some(({ lane }) => lane === 'prefetch'));
+});
+
+t.test('reads here and there, and one of all, fetch nothing ahead', async t => {
+  const subject = await open(t);
+  const { source, layer } = subject;
+  await using file = await layer.open('file');
+  const buffer = Buffer.alloc(100);
+  for (const position of [0, 1_000_000, 500_000, 2_000_000, 100]) await file.read(buffer, 0, 100, position);
+  await layer.readFile('behind');
+  await settled(subject);
+  t.ok(source.reads.every(({ lane }) => lane === 'demand'));
+});
+
+t.test('the setting bounds it, and 0 switches it off', async t => {
+  for (const [maxReadAheadBytes, most] of [
+    [0, 0],
+    [300_000, 600_000],
+  ] as const) {
+    const subject = await open(t, { settings: { maxReadAheadBytes } });
+    const { layer } = subject;
+    await using file = await layer.open('file');
+    const buffer = Buffer.alloc(CHUNK);
+    for (let i = 0; i < 3; i++) await file.read(buffer);
+    await settled(subject);
+    const { prefetch } = layer.stats.lanes;
+    t.ok(prefetch.decodedBytes <= most, `${prefetch.decodedBytes} of ${most}`);
+    t.equal(prefetch.requests > 0, most > 0);
+  }
+});
+
+t.test('it fails nothing, and ends with the file and with the layer', async t => {
+  for (const ending of ['failed', 'file', 'layer'] as const) {
+    const subject = await open(t);
+    const { source, layer } = subject;
+    source.before = read => {
+      if (read.lane !== 'prefetch') return undefined;
+      return ending === 'failed' ? Promise.reject(new Error('failed')) : new Promise(() => {});
+    };
+    const file = await layer.open('file');
+    const buffer = Buffer.alloc(CHUNK);
+    for (let i = 0; i < 2; i++) await file.read(buffer);
+    await settled({ ...subject, source: new DrippingSource(data.layer) });
+    const ahead = source.reads.find(({ lane }) => lane === 'prefetch');
+    t.ok(ahead);
+    if (ending === 'failed') {
+      for (let i = 0; i < 20; i++) await file.read(buffer);
+      t.ok(body.subarray(21 * CHUNK, 22 * CHUNK).equals(buffer));
+    }
+    if (ending === 'file') await file.close();
+    if (ending === 'layer') await layer.close();
+    await turn();
+    if (ending !== 'failed') t.equal(ahead?.signal?.aborted, true, ending);
+    source.before = undefined;
+  }
+});
+
+t.test('a forged window that only reading ahead has met is nobody’s error before he comes to it', async t => {
+  const spans = data.ztoc.spanOf(data.ztoc.locate('file')?.offset ?? 0);
+  const forged = { ...data, ztoc: forgeWindow(data.ztoc, spans + 4) };
+  const subject = await open(t, { of: forged });
+  const { layer } = subject;
+  await using file = await layer.open('file');
+  const buffer = Buffer.alloc(CHUNK);
+  for (let i = 0; i < 2; i++) await file.read(buffer);
+  await settled(subject);
+  await file.read(buffer);
+  t.ok(body.subarray(2 * CHUNK, 3 * CHUNK).equals(buffer));
+  await t.rejects(layer.readFile('file'), { code: 'ERR_SOCI_WINDOW_MISMATCH' });
+});
+
+t.test('the rest of a layer of which much was asked for', async t => {
+  const { ztoc } = data;
+  const much = Math.floor(0.45 * ztoc.uncompressedSize);
+  for (const [settings, whole] of [
+    [{}, true],
+    [{ maxReadAheadBytes: 0 }, false],
+    [{ maxReadAheadBytes: ztoc.uncompressedSize - 1 }, false],
+    [{ cacheBytes: ztoc.uncompressedSize }, false],
+  ] as const) {
+    await using context = new ReadContext(settings);
+    const source = new DrippingSource(data.layer);
+    source.pieceBytes = 500_000;
+    const reader = new SpanReader(source, ztoc, { context });
+    await reader.read(0, 1000);
+    await settled({ source } as Subject);
+    t.equal(reader.stats.lanes.prefetch.requests, 0);
+    await reader.read(1000, much);
+    await settled({ source } as Subject);
+    t.equal(
+      reader.stats.lanes.prefetch.requests,
+      0,
+      'one read of much says nothing about what comes after it',
+    );
+    await reader.read(0, 1);
+    await settled({ source } as Subject);
+    const { prefetch } = reader.stats.lanes;
+    t.equal(prefetch.requests > 0, whole);
+    t.equal(prefetch.wastedBytes > 0, whole);
+    if (whole) {
+      const { requests } = reader.stats;
+      await reader.read(much, ztoc.uncompressedSize);
+      t.equal(reader.stats.requests, requests);
+      t.equal(reader.stats.lanes.prefetch.wastedBytes, 0);
+    }
+    await reader.close();
+    t.equal(context.memory.held, 0);
+  }
+});
+
+t.test('a store keeps it as it is stored', async t => {
+  const { ztoc, layer } = data;
+  await using store = await Store.open(t.testdir(), { maxBytes: 2 ** 30 });
+  const digest = `sha256:${createHash('sha256').update(layer).digest('hex')}`;
+  const source = new DrippingSource(layer);
+  source.pieceBytes = 500_000;
+  const stored = await store.open({ digest, size: layer.length }, source);
+  await using context = new ReadContext();
+  const reader = new SpanReader(stored, ztoc, { context });
+  await reader.read(0, Math.floor(0.45 * ztoc.uncompressedSize));
+  await reader.read(0, 1);
+  const { decodedSpans } = reader.stats;
+  await settled({ source } as Subject);
+  // Until it is written.
+  while ((await store.completion({ digest, size: layer.length })).present !== layer.length) await turn();
+  t.ok(reader.stats.decodedSpans <= decodedSpans, 'nothing is decoded that nobody has asked for');
+  await reader.close();
+  await stored.close();
+  t.equal(context.memory.held, 0);
+});
