@@ -58,7 +58,7 @@ import { Recording } from './recording.js';
 
 /** Layers that are opened at the same time: mostly small requests, sometimes the building of a ztoc. */
 const CONCURRENCY = 6;
-const FOLLOWED = { followLast: true };
+const FOLLOWED = { followLast: true } as const;
 /** Names listed between two looks at the clock. */
 const NAMES_PER_STEP = 256;
 
@@ -73,8 +73,17 @@ export interface ImageParts {
   readonly tree: BuildTreeOptions;
   /** What is read of a registry's image is kept there. */
   readonly store: Store | undefined;
+  /** Ztocs that are asked for before a layer wants them. */
+  readonly ztocs: ZtocsAhead;
   /** Frees what belongs to the image alone. */
   readonly release: () => Promise<void>;
+}
+
+export interface ZtocsAhead {
+  /** Once, all of them; whether that has been done already is for it to know. */
+  ask(): void;
+  /** Those that no layer has wanted. */
+  callOff(): void;
 }
 
 type Encoded<Options> = Options extends 'buffer' | { readonly encoding: 'buffer' } ? Buffer : string;
@@ -337,6 +346,7 @@ export class Image {
    */
   async explain(path: ImagePath, options: RangeOptions = {}): Promise<ImageFilePlan | WholeLayersPlan> {
     checkOptions('explain', options, RANGE);
+    this.#parts.ztocs.ask();
     const wholeLayers = await this.#scope.run(options.signal, signal => this.#wholeLayers(signal));
     if (wholeLayers.length > 0) {
       const bytes = wholeLayers.reduce((sum, layer) => sum + layer.bytes, 0);
@@ -433,15 +443,17 @@ export class Image {
     { followLast }: Pick<LookupHow, 'followLast'>,
     body: (tree: FileTree, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const { layers, content, tree } = this.#parts;
+    const { layers, content, tree, ztocs } = this.#parts;
     // By the specification a link of a lower layer may lead entries of the upper ones anywhere.
     const canTell = tree.whiteouts === 'apply' && tree.semantics === 'overlay';
     if (this.#asked || !canTell || isPureArtifact(content.manifest)) return await this.#with(options, body);
     this.#asked = true;
+    ztocs.ask();
     const { maxNames } = tree;
     return await this.#scope.run(options.signal, async signal => {
       const merge = (abort: AbortSignal): Promise<FileTree> => this.#tree.get(abort);
       const found = await firstLook(layers, { path, followLast, maxNames, merge }, signal);
+      ztocs.callOff();
       return await body(found, signal);
     });
   }
@@ -452,6 +464,7 @@ export class Image {
     body: (tree: FileTree, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     this.#asked = true;
+    this.#parts.ztocs.ask();
     return await this.#scope.run(options.signal, async signal => {
       const tree = await this.#tree.get(signal);
       // Most calls are answered from the tree at once, and loops of them would keep everything else waiting.

@@ -28,7 +28,7 @@ import type { ZtocCache } from '../soci/ztoc-cache.js';
 import { defaultContext, type ReadContext } from '../span/read-context.js';
 import type { Store } from '../store/store.js';
 import { resolveLimits } from '../ztoc/limits.js';
-import { Image } from './image.js';
+import { Image, type ZtocsAhead } from './image.js';
 import { diffIdsOf, type ImageConfig, loadImageConfig } from './image-config.js';
 import { ImageLayer, type LayerDescription, missingZtoc } from './image-layer.js';
 import { type ImageLimits, imageLimits, OPEN_IMAGE_NAMES, type OpenImageOptions } from './image-options.js';
@@ -118,7 +118,8 @@ export async function openImageFrom(origin: ImageOrigin, options: OpenImageOptio
     const read = onlyLayer === undefined ? layers : layers.slice(onlyLayer, onlyLayer + 1);
     const whiteouts = onlyLayer === undefined ? 'apply' : 'keep';
     const tree = { whiteouts, semantics, maxNames: limits.maxNames } as const;
-    return new Image({ name, content, config, index, layers: read, tree, store, release });
+    const ztocs = ztocsAhead(origin, descriptions, options);
+    return new Image({ name, content, config, index, layers: read, tree, store, ztocs, release });
   } catch (error) {
     await release();
     throw error;
@@ -188,7 +189,7 @@ function checkZtocSizes(
 async function fetchDocuments(
   { repository, ahead }: ImageOrigin,
   content: PlatformManifest,
-  { index, indexOrder, ztocs, limits, signal }: OpenImageOptions,
+  { index, indexOrder, onlyLayer, ztocs, limits, signal }: OpenImageOptions,
 ): Promise<{ config: ImageConfig | undefined; index: IndexSearch | undefined }> {
   const scope = new AbortScope();
   const search = async (abort: AbortSignal): Promise<IndexSearch | undefined> => {
@@ -196,7 +197,7 @@ async function fetchDocuments(
     const found = await findIndex(repository, content, { index, order: indexOrder, signal: abort });
     // What led there, and to what was not needed.
     ahead.drop();
-    if (ztocs !== 'at-once') return found;
+    if (ztocs !== 'at-once' || onlyLayer !== undefined) return found;
     const descriptions = describeLayers(repository, content, undefined, found);
     checkZtocSizes(repository, descriptions, imageLimits(limits));
     askForZtocs(ahead, descriptions, imageLimits(limits));
@@ -214,6 +215,22 @@ async function fetchDocuments(
       throw error;
     }
   });
+}
+
+/** For the first question about files, unless it has been done. What is on this machine need not be asked for ahead. */
+function ztocsAhead(
+  { ahead, isRemote }: ImageOrigin,
+  layers: readonly LayerDescription[],
+  { ztocs, limits, onlyLayer }: OpenImageOptions,
+): ZtocsAhead {
+  let hasAsked = !isRemote || ztocs === 'at-once' || onlyLayer !== undefined;
+  return {
+    ask: () => {
+      if (!hasAsked) askForZtocs(ahead, layers, imageLimits(limits));
+      hasAsked = true;
+    },
+    callOff: () => ahead.drop(),
+  };
 }
 
 /** The uppermost layers first: that is how paths are looked up. */

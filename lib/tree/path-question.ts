@@ -79,7 +79,7 @@ export class PathQuestion {
       const way = new Way(overlay.tree, this.#watched, this.#unknown, node =>
         this.#target(overlay.tree, node),
       );
-      way.walk(this.#path, this.#options.followLast);
+      walkPath(way, this.#path, this.#options);
       if (way.beyond.size > 0) {
         for (const path of way.beyond) this.#watched.add(path);
       } else if (way.meetsUnknown) {
@@ -169,10 +169,6 @@ class Way implements Walkable {
     this.#watched = watched;
     this.#unknown = unknown;
     this.target = target;
-  }
-
-  walk(path: string, followLast: boolean): void {
-    walkPath(this, path, { followLast });
   }
 
   child(directory: number, name: string): number {

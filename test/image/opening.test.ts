@@ -52,7 +52,8 @@ async function folder(t: Test): Promise<string> {
 /** What was asked, without the digests: 'GET manifests', 'GET blobs …'. */
 function asked(registry: TestRegistry, names: Readonly<Record<string, string>> = {}): string[] {
   const seen = registry.requests
-    .filter(({ path }) => path !== '/v2/')
+    // The tag of referrers is asked beside their API, whose answer may call that off before it is sent.
+    .filter(({ path }) => path !== '/v2/' && !path.includes('/manifests/sha256-'))
     .map(({ method, path }) => {
       const [, kind = '', what = ''] = /\/(manifests|blobs|referrers)\/(.*)$/.exec(path) ?? [];
       return `${method} ${kind} ${names[what] ?? what}`;
@@ -70,7 +71,6 @@ t.test(
     const index = await pushIndex(repository, image, ztocs);
     const names = {
       v1: 'tag',
-      [image.descriptor.digest.replace(':', '-')]: 'tag of referrers',
       [image.descriptor.digest]: 'image',
       [index]: 'index',
       ...Object.fromEntries(ztocs.map(({ descriptor }, i) => [descriptor.digest, `ztoc ${i}`])),
@@ -84,7 +84,7 @@ t.test(
     t.equal(opening[0], 'GET manifests tag');
     t.strictSame(
       opening.slice(1).sort(),
-      ['GET blobs config', 'GET manifests index', 'GET manifests tag of referrers', 'GET referrers image'],
+      ['GET blobs config', 'GET manifests index', 'GET referrers image'],
       'no ztoc yet',
     );
     const range = { start: 0, endExclusive: 10 };

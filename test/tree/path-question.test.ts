@@ -188,7 +188,7 @@ const question = fc.oneof(
 );
 
 t.test('whatever the layers: what it says is what the merged tree says', async t => {
-  const RUNS = 3000;
+  const RUNS = 1000;
   let answered = 0;
   let early = 0;
   fc.assert(
