@@ -42,46 +42,12 @@ export class LayerPicks {
   }
 
   /**
-   * Whether an entry lies below a symbolic or a hard link of the layer. Looks at all entries, and yields after every
-   * `slice` of them.
+   * Picks anew if more is watched than before; what hard links at watched paths lead to is watched from then on. Yields
+   * after every `slice` entries. False when an entry leads through a link.
    */
-  *leadsThroughLinks(slice: number): Generator<void, boolean, undefined> {
-    const toc = this.#toc;
-    const name = this.#name;
-    const links = new Set<string>();
-    for (let index = 0; index < toc.entryCount; index += 1) {
-      if (index % slice === slice - 1) yield;
-      if (!isLink(toc.typeOf(index))) continue;
-      toc.viewName(index, name);
-      cleanView(name);
-      links.add(name.text());
-    }
-    if (links.size === 0) return false;
-    const directory = new ByteView();
-    const passed = new Set(['']);
-    for (let index = 0; index < toc.entryCount; index += 1) {
-      if (index % slice === slice - 1) yield;
-      toc.viewName(index, name);
-      cleanView(name);
-      name.set(name.bytes, name.start, Math.max(name.start, lastComponent(name) - 1));
-      // A tar lists neighbours one after the other.
-      if (name.equals(directory)) continue;
-      directory.set(name.bytes, name.start, name.end);
-      for (
-        let path = name.text();
-        !passed.has(path);
-        path = path.slice(0, Math.max(0, path.lastIndexOf('/')))
-      ) {
-        if (links.has(path)) return true;
-        passed.add(path);
-      }
-    }
-    return false;
-  }
-
-  /** Picks anew if more is watched than before; what hard links at watched paths lead to is watched from then on. */
-  *pick(watched: WatchedPaths, slice: number): Generator<void, void, undefined> {
-    if (this.#watched === watched.size) return;
+  *pick(watched: WatchedPaths, slice: number): Generator<void, boolean, undefined> {
+    if (this.#watched === watched.size) return true;
+    const links = this.#watched === 0 ? new LinksPassed() : undefined;
     this.#watched = watched.size;
     this.#picked = [];
     this.#asFiles.clear();
@@ -94,6 +60,7 @@ export class LayerPicks {
       if (index % slice === slice - 1) yield;
       toc.viewName(index, name);
       cleanView(name);
+      if (links?.leadsThrough(name, toc.typeOf(index))) return false;
       const place = watched.deepest(name);
       const isWatched = name.start === name.end;
       if (isWatched || hides(name, place)) {
@@ -110,11 +77,51 @@ export class LayerPicks {
       const path = cleanPath(target);
       if (path !== '/') watched.add(path);
     }
+    return true;
   }
 }
 
-function isLink(type: EntryType): boolean {
-  return type === 'symlink' || type === 'hardlink';
+/** The links of a layer so far: an entry behind one, and below its name, is somewhere else. */
+class LinksPassed {
+  readonly #links = new Set<string>();
+  /** Directories that are below none of them. */
+  readonly #clear = new Set(['']);
+  readonly #directory = new ByteView();
+  /** The last of these: a tar lists neighbours one after the other. */
+  readonly #last = new ByteView();
+
+  /** Whether the next entry, of a clean name, is such a one. */
+  leadsThrough(name: ByteView, type: EntryType): boolean {
+    const directory = this.#directory;
+    directory.set(name.bytes, name.start, Math.max(name.start, lastComponent(name) - 1));
+    if (this.#links.size > 0 && !directory.equals(this.#last)) {
+      if (!this.#isClear(directory.text())) return true;
+      this.#last.set(directory.bytes, directory.start, directory.end);
+    }
+    if (type === 'symlink' || type === 'hardlink') this.#add(name.text());
+    return false;
+  }
+
+  #isClear(directory: string): boolean {
+    for (let path = directory; !this.#clear.has(path); path = parentOf(path)) {
+      if (this.#links.has(path)) return false;
+      this.#clear.add(path);
+    }
+    return true;
+  }
+
+  #add(path: string): void {
+    this.#links.add(path);
+    if (!this.#clear.has(path) || path === '') return;
+    // It has taken the place of a directory.
+    this.#clear.clear();
+    this.#clear.add('');
+    this.#last.set(this.#last.bytes, 0, 0);
+  }
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf('/')));
 }
 
 /** Whether what is left of an entry's name is a mark in a watched directory that hides something watched there. */

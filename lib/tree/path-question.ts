@@ -61,6 +61,10 @@ export class PathQuestion {
     this.#unknown = options.layerCount;
     this.#layers = new Array(options.layerCount);
     this.#picks = new Array(options.layerCount);
+    // As if there were no link: all that is known before the first layer.
+    const way = new Way(new InodeTree(1), this.#watched, this.#unknown, () => '');
+    walkPath(way, this.#path, options);
+    for (const path of way.beyond) this.#watched.add(path);
   }
 
   /** Adds the uppermost of the layers that are not there, and tries to answer. Yields to who shares the thread. */
@@ -69,11 +73,10 @@ export class PathQuestion {
     const picks = new LayerPicks(layer.ztoc);
     this.#layers[this.#unknown] = layer;
     this.#picks[this.#unknown] = picks;
-    if (yield* picks.leadsThroughLinks(SLICE)) return 'merge';
     for (;;) {
       if (!(yield* this.#pick())) return 'merge';
       // Nothing in it: what was not known is not known yet.
-      if (this.#watched.size > 1 && picks.isEmpty && this.#unknown > 0) return 'more';
+      if (picks.isEmpty && this.#watched.size > 1 && this.#unknown > 0) return 'more';
       const overlay = yield* this.#overlay();
       if (overlay.notes.all.length > 0) return 'merge';
       const way = new Way(overlay.tree, this.#watched, this.#unknown, node =>
@@ -90,14 +93,14 @@ export class PathQuestion {
     }
   }
 
-  /** Until nothing more is watched. False when that takes too long. */
+  /** Until nothing more is watched. False when that takes too long, or a layer has links in its own way. */
   *#pick(): Generator<void, boolean, undefined> {
     do {
       if (this.#watched.size > this.#pickedFor) this.#rounds += 1;
       this.#pickedFor = this.#watched.size;
       if (this.#rounds > MAX_ROUNDS || this.#watched.size > MAX_WATCHED) return false;
       for (let at = this.#unknown; at < this.#picks.length; at += 1) {
-        yield* (this.#picks[at] as LayerPicks).pick(this.#watched, SLICE);
+        if (!(yield* (this.#picks[at] as LayerPicks).pick(this.#watched, SLICE))) return false;
       }
     } while (this.#watched.size > this.#pickedFor);
     return true;

@@ -54,7 +54,7 @@ export class WatchedPaths {
     for (let start = name.start; start < end; ) {
       let to = start;
       while (to < end && bytes[to] !== SLASH) to += 1;
-      const child = at.children.find(each => isAt(each.name, bytes, start, to));
+      const child = childAt(at, bytes, start, to);
       if (child === undefined) break;
       at = child;
       start = Math.min(to + 1, end);
@@ -70,6 +70,16 @@ export class WatchedPaths {
     this.#byPath.set(path, added);
     return added;
   }
+}
+
+function childAt(
+  { children }: WatchedPath,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): WatchedPath | undefined {
+  for (const child of children) if (isAt(child.name, bytes, start, end)) return child;
+  return undefined;
 }
 
 function isAt(name: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
