@@ -33,8 +33,11 @@ class Line {
   }
 }
 
-/** @param port of a server on 127.0.0.1 */
-export async function openRelay(port: number, speed: LinkSpeed): Promise<Relay> {
+/**
+ * @param port of a server on 127.0.0.1
+ * @param onSent told of all that a client sends, when it does
+ */
+export async function openRelay(port: number, speed: LinkSpeed, onSent?: () => void): Promise<Relay> {
   const up = new Line(speed);
   const down = new Line(speed);
   const sockets = new Set<Socket>();
@@ -53,6 +56,7 @@ export async function openRelay(port: number, speed: LinkSpeed): Promise<Relay> 
       });
     }
     const handshake = performance.now() + speed.roundTripMs;
+    if (onSent !== undefined) client.on('data', onSent);
     forward(client, upstream, bytes => Math.max(up.send(bytes), handshake + speed.roundTripMs / 2));
     forward(upstream, client, bytes => down.send(bytes));
   });

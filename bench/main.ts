@@ -1,7 +1,8 @@
 /**
  * `npm run bench [-- --only NAME] [--json FILE]`: runs the benchmarks one after the
  * other and prints each as ratios between things measured in the same run.
- * `--only against --baseline DIR [--pairs N] [--require FACTOR]` compares with another build.
+ * `--only against --baseline DIR [--pairs N] [--require FACTOR]` compares with another build, and so does
+ * `--only first-byte --baseline DIR`.
  */
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
@@ -10,6 +11,7 @@ import { against } from './benchmarks/against.js';
 import { build } from './benchmarks/build.js';
 import { coldRead } from './benchmarks/cold-read.js';
 import { engines } from './benchmarks/engines.js';
+import { firstByte } from './benchmarks/first-byte.js';
 import { giantBlock } from './benchmarks/giant-block.js';
 import { memory } from './benchmarks/memory.js';
 import { planning } from './benchmarks/planning.js';
@@ -32,6 +34,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Report>>> = {
   'giant-block': giantBlock,
   planning,
   'remote-image': remoteImage,
+  'first-byte': () => firstByte(values.baseline),
   versus,
 };
 

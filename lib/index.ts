@@ -30,7 +30,9 @@ export {
   type ImageProgress,
   type MissingZtoc,
   type OpenImageOptions,
+  type ZtocLoading,
 } from './image/image-options.js';
+export type { ImageInRepository } from './image/image-origin.js';
 export type {
   ImageFileLocation,
   ImageFilePlan,
@@ -48,7 +50,7 @@ export {
   type TarRangeOptions,
 } from './image/layer.js';
 export type { LoadPlan, LoadStep, OmittedLoad } from './image/load-plan.js';
-export { type ImageInRepository, openImage } from './image/open-image.js';
+export { openImage } from './image/open-image.js';
 export type { Recording, Trace, TraceRead } from './image/recording.js';
 export {
   type DerivedLoadOrder,

@@ -4,33 +4,32 @@
  * on standard error meanwhile.
  */
 import { readFile, stat } from 'node:fs/promises';
+import { SociError } from '../errors.js';
 import { builtZtocsIn, DEFAULT_MAX_CACHE_BYTES, pruneCache } from '../files/cache-folder.js';
-import {
-  type CredentialProvider,
-  FolderZtocCache,
-  type HostOptions,
-  type Image,
-  type ImageProgress,
-  keychain,
-  type LayerNote,
-  type OpenedLocation,
-  type OpenImageOptions,
-  openImage,
-  openImageLocation,
-  parseImageLocation,
-  parsePlatform,
+import { ImageOrigin } from '../image/image-origin.js';
+import type {
+  CredentialProvider,
+  HostOptions,
+  Image,
+  ImageProgress,
+  LayerNote,
+  OpenedLocation,
+  OpenImageOptions,
   ReadContext,
-  type RegistryOptions,
-  RegistryTransport,
-  type Repository,
-  type Semantics,
-  SociError,
-  type Store,
-  type ZtocCache,
+  RegistryOptions,
+  Repository,
+  Semantics,
+  Store,
+  ZtocCache,
 } from '../index.js';
 import { isDigest } from '../registry/digest.js';
+import { openImageLocation, parseImageLocation } from '../registry/image-location.js';
 import { KeptContent } from '../registry/kept-content.js';
+import { keychain } from '../registry/keychain.js';
+import { parsePlatform } from '../registry/platform.js';
 import { RegistryRepository } from '../registry/registry-repository.js';
+import { RegistryTransport } from '../registry/transport.js';
+import { FolderZtocCache } from '../soci/folder-ztoc-cache.js';
 import { StoreZtocCache } from '../soci/store-ztoc-cache.js';
 import { storedRepository } from '../store/stored-repository.js';
 import { byteText } from './byte-text.js';
@@ -135,7 +134,7 @@ export class ImageSession {
   /** Undefined when there is none that can be used. */
   readonly cacheDirectory: string | undefined;
   readonly #opened: Repository[] = [];
-  readonly #context = new ReadContext();
+  #context: ReadContext | undefined;
   readonly #kept: KeptContent[] = [];
   #built = false;
   /** Of `--store`. */
@@ -273,19 +272,20 @@ export class ImageSession {
   ): Promise<void> {
     const platform = this.onePlatform;
     const index = indexOption(this.invocation);
-    await using opened = await openImage(image, {
-      context: this.#context,
+    const options = {
       transport: this.transport,
       platform,
       onlyLayer,
       index: index === 'none' ? false : index,
+      ztocs: 'at-once',
       semantics: this.#semantics,
       cacheDirectory: this.cacheDirectory,
       store: this.store,
       offline: this.#offline,
       signal: this.signal,
       onProgress: this.#progress(image.startsWith('docker-archive:') ? '' : INDEX_ADVICE),
-    }).catch(error => {
+    } as const;
+    await using opened = await this.#openImage(image, options).catch(error => {
       throw layerRefusal(error, onlyLayer);
     });
     const { found } = opened.index ?? {};
@@ -301,6 +301,18 @@ export class ImageSession {
     const { askedBytes, fetchedBytes, requests } = opened.stats;
     const fetched = `${byteText(fetchedBytes)} of layers fetched in ${counted(requests, 'request')}`;
     this.reporter.debug(`${byteText(askedBytes)} asked for, ${fetched}`);
+  }
+
+  /** Sends the first request before it loads what reads the answer. */
+  async #openImage(image: string, options: OpenImageOptions): Promise<Image> {
+    const origin = new ImageOrigin(image, options);
+    origin.askForRoot();
+    const { openImageFrom, ReadContext } = await import('../image/reading.js').catch(async error => {
+      await origin.release();
+      throw error;
+    });
+    this.#context ??= new ReadContext();
+    return await openImageFrom(origin, { ...options, context: this.#context });
   }
 
   /** An index that is named but not there (the image was copied without it) makes reading slower, silently. */

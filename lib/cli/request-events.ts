@@ -1,5 +1,5 @@
 /** What is said of requests: of each one with `--debug`, of those that wait long unless `--quiet`. */
-import { type HttpRequestEvent, subscribe } from '../index.js';
+import { type HttpRequestEvent, subscribe } from '../observe/channels.js';
 import { byteText } from './byte-text.js';
 import type { Invocation } from './command.js';
 import type { Reporter } from './reporter.js';

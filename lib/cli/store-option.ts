@@ -1,5 +1,5 @@
 /** The store that a command line names: an option of the commands on images, what the `store` commands are about. */
-import { Store } from '../index.js';
+import type { Store } from '../index.js';
 import { type Invocation, type OptionTable, optionText, UsageError } from './command.js';
 
 /** Options of the commands on the store itself. */
@@ -11,7 +11,10 @@ export const STORE_OPTIONS: OptionTable = {
 /** Undefined when none is named. @throws UsageError; SociError ERR_SOCI_STORE */
 export async function storeOf(invocation: Invocation): Promise<Store | undefined> {
   const folder = optionText(invocation, 'store');
-  if (folder !== undefined) return await Store.open(folder);
+  if (folder !== undefined) {
+    const { Store } = await import('../store/store.js');
+    return await Store.open(folder);
+  }
   if (invocation.options['offline'] !== true) return undefined;
   throw new UsageError('--offline: expected --store DIR too, since nothing else is read');
 }

@@ -42,29 +42,49 @@ export type ReadFileOptions = NameEncoding | null | (RangeOptions & EncodingOpti
 /** As node:fs: more than this goes through a stream. */
 const MAX_READ_FILE_BYTES = 2 ** 31 - 1;
 
-export class FileContent {
+/** A file's place in a tree. */
+interface FileNode {
   readonly tree: FileTree;
   readonly ino: number;
+}
+
+export interface FileContentOptions {
+  /** Entries whose headers count too, as those of links that led to the file. */
+  readonly proofs?: readonly TocEntry[] | undefined;
+  /** Of a file that was found before there was a merged tree: its place there, once there is one. */
+  readonly merged?: (() => FileNode | undefined) | undefined;
+}
+
+export class FileContent {
+  #node: FileNode;
+  #merged: (() => FileNode | undefined) | undefined;
   readonly #layer: LayerEntries;
   readonly #entry: number;
   readonly #proofs: readonly TocEntry[];
 
-  /**
-   * @param ino Of a regular file.
-   * @param proofs Entries whose headers count too, as those of links that led to the file.
-   */
-  constructor(tree: FileTree, ino: number, proofs: readonly TocEntry[] = []) {
+  /** @param ino Of a regular file. */
+  constructor(tree: FileTree, ino: number, { proofs = [], merged }: FileContentOptions = {}) {
     const { layer, entry } = tree.file(ino);
-    this.tree = tree;
-    this.ino = ino;
+    this.#node = { tree, ino };
+    this.#merged = merged;
     this.#layer = layer;
     this.#entry = entry;
     this.#proofs = proofs;
   }
 
+  /** Where it is in the merged tree as soon as there is one, for there reads are recorded. */
+  get node(): FileNode {
+    const merged = this.#merged?.();
+    if (merged !== undefined) {
+      this.#node = merged;
+      this.#merged = undefined;
+    }
+    return this.#node;
+  }
+
   /** Bytes of the file. */
   get size(): number {
-    return this.tree.table.size(this.ino);
+    return this.#node.tree.table.size(this.#node.ino);
   }
 
   get entry(): TocEntry {
@@ -73,7 +93,8 @@ export class FileContent {
 
   /** Fills `target` from `start` of the file, which must hold as much; nothing at all still checks its header. */
   async readInto(target: Uint8Array, start: number, { signal }: AbortableOptions = {}): Promise<void> {
-    this.tree.readLog.note(this.ino, start, start + target.length);
+    const { tree, ino } = this.node;
+    tree.readLog.note(ino, start, start + target.length);
     await this.#layer.readInto(this.#entry, target, start, { signal, proofs: this.#proofs });
   }
 

@@ -36,13 +36,18 @@ export class FileHandle {
   readonly #reads = new SequentialReads();
   /** Ends what is fetched ahead. */
   readonly #ahead = new AbortController();
+  readonly #merge: () => Promise<void>;
   #position = 0;
   #closed = false;
 
-  /** @internal Use `Image.open` or `Layer.open`. */
-  constructor(path: string, content: FileContent) {
+  /**
+   * @internal Use `Image.open` or `Layer.open`.
+   * @param merge Sees to it that the file is in a tree that knows all of its attributes.
+   */
+  constructor(path: string, content: FileContent, merge: () => Promise<void> = async () => {}) {
     this.#path = path;
     this.#content = content;
+    this.#merge = merge;
   }
 
   /** What the table of contents says of the file; held against its tar header when it was opened. */
@@ -57,7 +62,8 @@ export class FileHandle {
 
   async stat(): Promise<ImageStats> {
     this.#checkOpen('fstat');
-    const { tree, ino } = this.#content;
+    await this.#merge();
+    const { tree, ino } = this.#content.node;
     return new ImageStats(tree.attributes(ino));
   }
 

@@ -21,6 +21,9 @@ import type { ZtocLimits } from '../ztoc/limits.js';
  */
 export type MissingZtoc = 'build' | 'error' | 'fail';
 
+/** When the ztocs of an index are fetched. */
+export type ZtocLoading = 'when-needed' | 'at-once';
+
 export interface ImageLimits {
   /** Layers of the image. Default 1000. */
   readonly maxLayers: number;
@@ -69,6 +72,11 @@ export interface OpenImageOptions extends AbortableOptions, RegistryOptions {
   readonly indexOrder?: readonly SociIndexVersion[] | undefined;
   /** Default 'build'. */
   readonly missingZtoc?: MissingZtoc | undefined;
+  /**
+   * 'at-once': ztocs are fetched as soon as the index names them, beside the config, which saves a round trip to
+   * whoever opens the image to read files. Default 'when-needed': for the first question about files.
+   */
+  readonly ztocs?: ZtocLoading | undefined;
   /** For ztocs that are built. Default: in the store, else in `cacheDirectory`, else in the memory of this process. */
   readonly cache?: ZtocCache | undefined;
   /**
@@ -110,6 +118,7 @@ export const OPEN_IMAGE_NAMES: OptionNames<OpenImageOptions> = {
   index: true,
   indexOrder: true,
   missingZtoc: true,
+  ztocs: true,
   cache: true,
   cacheDirectory: true,
   maxCacheBytes: true,

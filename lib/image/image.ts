@@ -46,6 +46,7 @@ import {
 } from './file-content.js';
 import { FileHandle } from './file-handle.js';
 import { ImageDirent, ImageStats } from './file-stats.js';
+import { firstLook } from './first-look.js';
 import { glob } from './glob.js';
 import { type ImageCompletion, imageCompletion } from './image-completion.js';
 import type { ImageConfig } from './image-config.js';
@@ -57,6 +58,7 @@ import { Recording } from './recording.js';
 
 /** Layers that are opened at the same time: mostly small requests, sometimes the building of a ztoc. */
 const CONCURRENCY = 6;
+const FOLLOWED = { followLast: true } as const;
 /** Names listed between two looks at the clock. */
 const NAMES_PER_STEP = 256;
 
@@ -71,8 +73,17 @@ export interface ImageParts {
   readonly tree: BuildTreeOptions;
   /** What is read of a registry's image is kept there. */
   readonly store: Store | undefined;
+  /** Ztocs that are asked for before a layer wants them. */
+  readonly ztocs: ZtocsAhead;
   /** Frees what belongs to the image alone. */
   readonly release: () => Promise<void>;
+}
+
+export interface ZtocsAhead {
+  /** Once, all of them; whether that has been done already is for it to know. */
+  ask(): void;
+  /** Those that no layer has wanted. */
+  callOff(): void;
 }
 
 type Encoded<Options> = Options extends 'buffer' | { readonly encoding: 'buffer' } ? Buffer : string;
@@ -88,6 +99,7 @@ export class Image {
   readonly #scope = new AbortScope();
   readonly #tree: SharedOnce<FileTree>;
   readonly #pace = new Pace();
+  #asked = false;
   #closing: Promise<void> | undefined;
 
   /** @internal Use `openImage`. */
@@ -144,8 +156,8 @@ export class Image {
   async readFile(path: ImagePath, options?: ReadFileOptions): Promise<Buffer | string> {
     const given = encodingOptions('readFile', options, READ);
     const encoding = textEncoding(given);
-    const bytes = await this.#with(given, (tree, signal) =>
-      contentAt(tree, path).readRange({ ...given, signal }),
+    const bytes = await this.#at(path, given, FOLLOWED, (tree, signal) =>
+      this.#content(tree, path).readRange({ ...given, signal }),
     );
     return encoding === undefined ? bytes : bytes.toString(encoding);
   }
@@ -153,10 +165,10 @@ export class Image {
   /** Opens a file for reads at any position; its tar header is checked here. Errors as for `readFile`. */
   async open(path: ImagePath, options: AbortableOptions = {}): Promise<FileHandle> {
     checkOptions('open', options, ABORTABLE);
-    return await this.#with(options, async (tree, signal) => {
-      const content = contentAt(tree, path);
+    return await this.#at(path, options, FOLLOWED, async (tree, signal) => {
+      const content = this.#content(tree, path);
       await content.readInto(new Uint8Array(0), 0, { signal });
-      return new FileHandle(shownPath(path), content);
+      return new FileHandle(shownPath(path), content, () => this.load());
     });
   }
 
@@ -167,7 +179,7 @@ export class Image {
   createReadStream(path: ImagePath, options?: ReadFileOptions): Readable {
     const given = encodingOptions('createReadStream', options, READ);
     const open = (signal: AbortSignal): Promise<FileContent> =>
-      this.#with({ signal }, async tree => contentAt(tree, path));
+      this.#at(path, { signal }, FOLLOWED, async tree => this.#content(tree, path));
     return contentStream(open, given);
   }
 
@@ -252,7 +264,7 @@ export class Image {
   ): Promise<Encoded<Options>> {
     const given = encodingOptions<NameOptions>('readlink', options, ENCODED);
     const encoding = given.encoding ?? 'utf8';
-    const target = await this.#with(given, async tree => {
+    const target = await this.#at(path, given, { followLast: false }, async tree => {
       const { ino } = lookUp(tree, path, { followLast: false, syscall: 'readlink' });
       if (tree.attributes(ino).kind !== 'symlink') throw fileError('EINVAL', 'readlink', shownPath(path));
       return tree.readlink(ino);
@@ -267,7 +279,7 @@ export class Image {
   ): Promise<Encoded<Options>> {
     const given = encodingOptions<NameOptions>('realpath', options, ENCODED);
     const encoding = given.encoding ?? 'utf8';
-    const real = await this.#with(given, async tree =>
+    const real = await this.#at(path, given, FOLLOWED, async tree =>
       tree.table.path(lookUp(tree, path, { followLast: true, syscall: 'realpath' }).name),
     );
     return encodeName(real, encoding) as Encoded<Options>;
@@ -329,6 +341,7 @@ export class Image {
    */
   async explain(path: ImagePath, options: RangeOptions = {}): Promise<ImageFilePlan | WholeLayersPlan> {
     checkOptions('explain', options, RANGE);
+    this.#parts.ztocs.ask();
     const wholeLayers = await this.#scope.run(options.signal, signal => this.#wholeLayers(signal));
     if (wholeLayers.length > 0) {
       const bytes = wholeLayers.reduce((sum, layer) => sum + layer.bytes, 0);
@@ -346,7 +359,7 @@ export class Image {
   /** Which layer a file's bytes are in, and where. Errors as for `readFile`. */
   async locate(path: ImagePath, options: AbortableOptions = {}): Promise<ImageFileLocation> {
     checkOptions('locate', options, ABORTABLE);
-    return await this.#with(options, async tree => this.#locate(tree, path));
+    return await this.#at(path, options, FOLLOWED, async tree => this.#locate(tree, path));
   }
 
   /**
@@ -415,17 +428,58 @@ export class Image {
     if (this.#closing !== undefined) throw closedError(this.#parts.name);
   }
 
+  /**
+   * A question about one path that needs no numbers and attributes. The first one is answered by the layers on which it
+   * depends; who asks again will ask for more, and the tree is merged.
+   */
+  async #at<T>(
+    path: ImagePath,
+    options: AbortableOptions,
+    { followLast }: Pick<LookupHow, 'followLast'>,
+    body: (tree: FileTree, signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const { layers, content, tree, ztocs } = this.#parts;
+    // By the specification a link of a lower layer may lead entries of the upper ones anywhere.
+    const canTell = tree.whiteouts === 'apply' && tree.semantics === 'overlay';
+    if (this.#asked || !canTell || isPureArtifact(content.manifest)) return await this.#with(options, body);
+    this.#asked = true;
+    ztocs.ask();
+    const { maxNames } = tree;
+    return await this.#scope.run(options.signal, async signal => {
+      const merge = (abort: AbortSignal): Promise<FileTree> => this.#tree.get(abort);
+      const found = await firstLook(layers, { path, followLast, maxNames, merge }, signal);
+      ztocs.callOff();
+      return await body(found, signal);
+    });
+  }
+
   /** Ends with the caller's signal and with the image. */
   async #with<T>(
     options: AbortableOptions,
     body: (tree: FileTree, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
+    this.#asked = true;
+    this.#parts.ztocs.ask();
     return await this.#scope.run(options.signal, async signal => {
       const tree = await this.#tree.get(signal);
       // Most calls are answered from the tree at once, and loops of them would keep everything else waiting.
       await this.#pace.step(signal);
       return await body(tree, signal);
     });
+  }
+
+  #content(tree: FileTree, path: ImagePath): FileContent {
+    const how = { followLast: true, syscall: 'open' };
+    const { ino } = lookUpFile(tree, path, how);
+    // The caller's bytes may be others by then.
+    const kept = typeof path === 'string' ? path : Uint8Array.from(path);
+    const merged = (): { tree: FileTree; ino: number } | undefined => {
+      const whole = this.#tree.value;
+      return whole === undefined || whole === tree
+        ? undefined
+        : { tree: whole, ino: lookUpFile(whole, kept, how).ino };
+    };
+    return new FileContent(tree, ino, { merged });
   }
 
   #locate(tree: FileTree, path: ImagePath): ImageFileLocation {
@@ -458,10 +512,6 @@ export class Image {
     const entries = opened.map(layer => layer.entries);
     return await buildTree(entries, this.#parts.tree, signal);
   }
-}
-
-function contentAt(tree: FileTree, path: ImagePath): FileContent {
-  return new FileContent(tree, lookUpFile(tree, path, { followLast: true, syscall: 'open' }).ino);
 }
 
 function statsAt(tree: FileTree, path: ImagePath, how: LookupHow): ImageStats {

@@ -285,7 +285,7 @@ export class Layer {
     const found = lookUpFile(tree, path, { followLast: followSymlinks, syscall: 'open' });
     const proofs = this.#verifyHeaders ? this.#linksTo(tree, found) : [];
     if (proofs.length > MAX_LINKS) throw fileError('ELOOP', 'open', shownPath(path));
-    return new FileContent(tree, found.ino, proofs);
+    return new FileContent(tree, found.ino, { proofs });
   }
 
   /** The links that led to a file: what they say counts, so their headers are checked like the file's own. */

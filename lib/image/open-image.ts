@@ -3,43 +3,41 @@
  * SOCI index are fetched here, in as few round trips as they depend on each
  * other; ztocs and layers when something needs them.
  */
-import { checkChoice, checkInteger, checkOptions, chosenOptions } from '../arguments.js';
+import { checkChoice, checkInteger, checkOptions } from '../arguments.js';
 import { AbortScope } from '../async/abort-scope.js';
-import { invalidArgument, SociError } from '../errors.js';
+import { SociError } from '../errors.js';
 import { worded } from '../files/atomic-file.js';
 import { builtZtocsIn, DEFAULT_MAX_CACHE_BYTES, pruneCache, unpackedTarsIn } from '../files/cache-folder.js';
 import { prepareFolder } from '../files/folders.js';
 import { UnpackBudget } from '../plain/unpack-budget.js';
+import type { AskedAhead } from '../registry/asked-ahead.js';
 import type { PlatformManifest } from '../registry/image-entry.js';
-import { type ImageLocation, openImageLocation } from '../registry/image-location.js';
-import { KeptContent } from '../registry/kept-content.js';
+import type { ImageLocation } from '../registry/image-location.js';
 import { isLayerType } from '../registry/media-types.js';
 import { parsePlatform } from '../registry/platform.js';
-import { selectForHost, selectManifest } from '../registry/platform-selection.js';
-import { RegistryRepository } from '../registry/registry-repository.js';
+import { type SelectionOptions, selectFor, selectForHost } from '../registry/platform-selection.js';
 import type { Repository } from '../registry/repository.js';
-import { REGISTRY_NAMES, RegistryTransport } from '../registry/transport.js';
 import { findIndex, type IndexSearch } from '../soci/find-index.js';
 import { FolderZtocCache } from '../soci/folder-ztoc-cache.js';
+import { indexBeside } from '../soci/index-beside.js';
+import { ztocBlob } from '../soci/load-ztoc.js';
 import { MemoryZtocCache } from '../soci/memory-ztoc-cache.js';
+import { SOCI_INDEX_TYPE } from '../soci/soci-index.js';
 import { StoreZtocCache } from '../soci/store-ztoc-cache.js';
 import type { ZtocCache } from '../soci/ztoc-cache.js';
 import { defaultContext, type ReadContext } from '../span/read-context.js';
 import type { Store } from '../store/store.js';
-import { storedRepository } from '../store/stored-repository.js';
-import { Image } from './image.js';
+import { resolveLimits } from '../ztoc/limits.js';
+import { Image, type ZtocsAhead } from './image.js';
 import { diffIdsOf, type ImageConfig, loadImageConfig } from './image-config.js';
 import { ImageLayer, type LayerDescription, missingZtoc } from './image-layer.js';
 import { type ImageLimits, imageLimits, OPEN_IMAGE_NAMES, type OpenImageOptions } from './image-options.js';
-
-/** A repository that is open already, and a tag or digest in it; in a layout undefined is its only image. */
-export interface ImageInRepository {
-  readonly repository: Repository;
-  readonly reference?: string | undefined;
-}
+import { type ImageInRepository, ImageOrigin } from './image-origin.js';
 
 /** Of all the indexes that an image may refer to, a message tells about so many. */
 const MAX_REASONS = 5;
+/** Ztocs that are asked for before somebody needs them, those of the uppermost layers. */
+const MAX_ZTOCS_AHEAD = 32;
 
 /**
  * Opens an image: `registry/repo:tag`, `…@sha256:…`, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`,
@@ -54,39 +52,38 @@ export async function openImage(
   options: OpenImageOptions = {},
 ): Promise<Image> {
   checkOptions('openImage', options, OPEN_IMAGE_NAMES);
-  const { signal, missingZtoc: policy = 'build', semantics = 'overlay', context = defaultContext } = options;
+  const { signal, missingZtoc: policy, semantics, ztocs, cacheDirectory, maxCacheBytes } = options;
   signal?.throwIfAborted();
-  checkChoice('missingZtoc', policy, ['build', 'error', 'fail']);
-  checkChoice('semantics', semantics, ['overlay', 'spec']);
-  const limits = imageLimits(options.limits);
-  const { cacheDirectory, maxCacheBytes = DEFAULT_MAX_CACHE_BYTES } = options;
-  checkInteger('maxCacheBytes', maxCacheBytes, 0);
-  const { store = context.store } = options;
-  if (options.offline === true && store === undefined)
-    throw invalidArgument('store', 'a store, since offline nothing else is read', store);
+  if (policy !== undefined) checkChoice('missingZtoc', policy, ['build', 'error', 'fail']);
+  if (semantics !== undefined) checkChoice('semantics', semantics, ['overlay', 'spec']);
+  if (ztocs !== undefined) checkChoice('ztocs', ztocs, ['when-needed', 'at-once']);
+  imageLimits(options.limits);
+  if (maxCacheBytes !== undefined) checkInteger('maxCacheBytes', maxCacheBytes, 0);
   if (cacheDirectory !== undefined) await prepareCache(cacheDirectory);
-  const opened = openRepository(location, options);
-  const { reference } = opened;
-  // What is on this machine already is not kept a second time.
-  const remote = opened.repository instanceof RegistryRepository;
-  // What a store keeps is not kept in the cache folder, too.
-  const folder = remote && store === undefined ? cacheDirectory : undefined;
-  const kept = folder === undefined ? undefined : new KeptContent(folder);
-  const connection = options.offline === true ? 'offline' : 'online';
-  const repository =
-    remote && store !== undefined
-      ? storedRepository(opened.repository, store, connection)
-      : (kept?.over(opened.repository) ?? opened.repository);
+  return await openImageFrom(new ImageOrigin(location, options), options);
+}
+
+/**
+ * @internal The same of an image whose repository is open: it is released with the image, or when this fails.
+ *
+ * @param options that were checked, and the origin opened with
+ */
+export async function openImageFrom(origin: ImageOrigin, options: OpenImageOptions): Promise<Image> {
+  const { missingZtoc: policy = 'build', semantics = 'overlay', context = defaultContext } = options;
+  const { cacheDirectory, maxCacheBytes = DEFAULT_MAX_CACHE_BYTES } = options;
+  const { repository, store } = origin;
   const layers: ImageLayer[] = [];
   const release = async (): Promise<void> => {
-    await opened.release();
-    const grown = kept?.wrote === true || layers.some(layer => GROWING.has(layer.opened?.origin));
+    await origin.release();
+    const grown = origin.hasKept || layers.some(layer => GROWING.has(layer.opened?.origin));
     if (cacheDirectory !== undefined && grown) await pruneCache(cacheDirectory, maxCacheBytes);
   };
   try {
-    const content = await resolveManifest(repository, reference, options);
+    options.signal?.throwIfAborted();
+    const limits = imageLimits(options.limits);
+    const content = await resolveManifest(origin, options);
     checkLayerCount(repository, content, limits);
-    const { config, index } = await fetchDocuments(repository, content, options);
+    const { config, index } = await fetchDocuments(origin, content, options);
     const descriptions = describeLayers(repository, content, config, index);
     checkZtocSizes(repository, descriptions, limits);
     const missing = descriptions.find(
@@ -98,7 +95,7 @@ export async function openImage(
     const layerOptions = {
       repository,
       missingZtoc: policy,
-      cache: cacheOf(options, store, context),
+      cache: cacheOf(options, context),
       folder: cacheDirectory === undefined ? undefined : unpackedTarsIn(cacheDirectory),
       limits,
       budget: new UnpackBudget(limits.maxUnpackedBytes),
@@ -121,16 +118,8 @@ export async function openImage(
     const read = onlyLayer === undefined ? layers : layers.slice(onlyLayer, onlyLayer + 1);
     const whiteouts = onlyLayer === undefined ? 'apply' : 'keep';
     const tree = { whiteouts, semantics, maxNames: limits.maxNames } as const;
-    return new Image({
-      name,
-      content,
-      config,
-      index,
-      layers: read,
-      tree,
-      store: remote ? store : undefined,
-      release,
-    });
+    const ztocs = ztocsAhead(origin, descriptions, options);
+    return new Image({ name, content, config, index, layers: read, tree, store, ztocs, release });
   } catch (error) {
     await release();
     throw error;
@@ -148,33 +137,24 @@ async function prepareCache(folder: string): Promise<void> {
   await worded(folder, { code: 'ERR_SOCI_OUTPUT', name }, () => prepareFolder(folder, OWNER_ONLY));
 }
 
-function openRepository(
-  location: string | ImageLocation | ImageInRepository,
-  options: OpenImageOptions,
-): { repository: Repository; reference: string | undefined; release: () => Promise<void> } {
-  if (typeof location === 'object' && 'repository' in location) {
-    const { repository, reference } = location;
-    return { repository, reference, release: async () => {} };
-  }
-  const transport = options.transport ?? new RegistryTransport(chosenOptions(options, REGISTRY_NAMES));
-  const opened = openImageLocation(location, transport);
-  const release = async (): Promise<void> => {
-    await opened.repository.close();
-    if (options.transport === undefined) await transport.close();
-  };
-  return { ...opened, release };
-}
-
 /** The wanted platform's, by default the host's, else the only one that there is. */
 async function resolveManifest(
-  repository: Repository,
-  reference: string | undefined,
-  { platform, signal }: OpenImageOptions,
+  { repository, reference, ahead, isRemote }: ImageOrigin,
+  options: OpenImageOptions,
 ): Promise<PlatformManifest> {
+  const { platform, index, indexOrder = ['v2', 'v1'], signal } = options;
+  if (typeof index === 'string' && isRemote) ahead.manifest(index);
   const root = await repository.getManifest(reference, { signal });
-  if (platform === undefined) return await selectForHost(repository, root, { signal });
+  // The image's digest is known before its manifest, and so is whatever leads to its index.
+  const onChosen: SelectionOptions['onChosen'] = image => {
+    if (index !== undefined || !isRemote || root.manifest.kind !== 'index') return;
+    const beside = indexOrder[0] === 'v2' ? indexBeside(root.manifest, image) : undefined;
+    if (beside !== undefined) ahead.manifest(beside);
+    else if (indexOrder.includes('v1')) ahead.referrers(image.digest, SOCI_INDEX_TYPE.v1);
+  };
+  if (platform === undefined) return await selectForHost(repository, root, { signal, onChosen });
   const wanted = typeof platform === 'string' ? parsePlatform(platform) : platform;
-  return await selectManifest(repository, root, wanted, { signal });
+  return await selectFor(repository, root, wanted, { signal, onChosen });
 }
 
 function checkLayerCount(
@@ -205,23 +185,29 @@ function checkZtocSizes(
   );
 }
 
-/** Config and index at the same time. */
+/** Config and index at the same time; ztocs as soon as the index names them, if they are wanted at once. */
 async function fetchDocuments(
-  repository: Repository,
+  { repository, ahead }: ImageOrigin,
   content: PlatformManifest,
-  { index, indexOrder, signal }: OpenImageOptions,
+  { index, indexOrder, onlyLayer, ztocs, limits, signal }: OpenImageOptions,
 ): Promise<{ config: ImageConfig | undefined; index: IndexSearch | undefined }> {
   const scope = new AbortScope();
+  const search = async (abort: AbortSignal): Promise<IndexSearch | undefined> => {
+    if (index === false) return undefined;
+    const found = await findIndex(repository, content, { index, order: indexOrder, signal: abort });
+    // What led there, and to what was not needed.
+    ahead.drop();
+    if (ztocs !== 'at-once' || onlyLayer !== undefined) return found;
+    const descriptions = describeLayers(repository, content, undefined, found);
+    checkZtocSizes(repository, descriptions, imageLimits(limits));
+    askForZtocs(ahead, descriptions, imageLimits(limits));
+    return found;
+  };
   return await scope.run(signal, async abort => {
-    const tasks = [
-      loadImageConfig(repository, content, abort),
-      index === false
-        ? Promise.resolve(undefined)
-        : findIndex(repository, content, { index, order: indexOrder, signal: abort }),
-    ] as const;
+    const tasks = [loadImageConfig(repository, content, abort), search(abort)] as const;
     try {
-      const [config, search] = await Promise.all(tasks);
-      return { config, index: search };
+      const [config, found] = await Promise.all(tasks);
+      return { config, index: found };
     } catch (error) {
       // The other one must not go on with a repository that is about to be closed.
       scope.close(error);
@@ -229,6 +215,31 @@ async function fetchDocuments(
       throw error;
     }
   });
+}
+
+/** For the first question about files, unless it has been done. What is on this machine need not be asked for ahead. */
+function ztocsAhead(
+  { ahead, isRemote }: ImageOrigin,
+  layers: readonly LayerDescription[],
+  { ztocs, limits, onlyLayer }: OpenImageOptions,
+): ZtocsAhead {
+  let hasAsked = !isRemote || ztocs === 'at-once' || onlyLayer !== undefined;
+  return {
+    ask: () => {
+      if (!hasAsked) askForZtocs(ahead, layers, imageLimits(limits));
+      hasAsked = true;
+    },
+    callOff: () => ahead.drop(),
+  };
+}
+
+/** The uppermost layers first: that is how paths are looked up. */
+function askForZtocs(ahead: AskedAhead, layers: readonly LayerDescription[], limits: ImageLimits): void {
+  const { maxZtocBytes } = resolveLimits(limits.ztoc);
+  const wanted = layers.flatMap(({ ztoc, descriptor }) =>
+    ztoc !== undefined && ztoc.size <= maxZtocBytes && isLayerType(descriptor.mediaType) ? ztoc : [],
+  );
+  for (const ztoc of wanted.reverse().slice(0, MAX_ZTOCS_AHEAD)) ahead.blob(ztocBlob(ztoc));
 }
 
 function describeLayers(
@@ -259,13 +270,10 @@ function whyNoZtoc(index: IndexSearch | undefined): string {
 }
 
 /** Images without a cache of their own share that of their context. */
-function cacheOf(
-  { cache, cacheDirectory }: OpenImageOptions,
-  store: Store | undefined,
-  context: ReadContext,
-): ZtocCache {
+function cacheOf({ cache, cacheDirectory, store }: OpenImageOptions, context: ReadContext): ZtocCache {
+  const keeping: Store | undefined = store ?? context.store;
   if (cache !== undefined) return cache;
-  if (store !== undefined) return new StoreZtocCache(store);
+  if (keeping !== undefined) return new StoreZtocCache(keeping);
   if (cacheDirectory !== undefined) return new FolderZtocCache(builtZtocsIn(cacheDirectory));
   return context.part(MemoryZtocCache);
 }

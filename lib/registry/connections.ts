@@ -13,6 +13,7 @@ import type { Connections } from '../source/http/guarded-connections.js';
 import { guardedLookup } from '../source/http/guarded-lookup.js';
 import { HttpAgent } from '../source/http/http-agent.js';
 import type { HttpTarget } from '../source/http/target.js';
+import { undiciParts } from '../source/http/undici-parts.js';
 import type { Endpoint, TlsOptions } from './endpoint.js';
 import { type Environment, proxyFor } from './proxy.js';
 
@@ -66,13 +67,13 @@ export class EndpointConnections implements Connections {
   }
 
   async dispatcherFor({ url }: HttpTarget): Promise<Dispatcher> {
-    const undici = await import('undici');
     const own = url.hostname === this.#home.hostname;
     const proxy = proxyFor(url, this.#env);
+    const makeAgent = await agentMaker(proxy);
     const key = `${own} ${proxy?.href ?? ''}`;
     let agent = this.#agents.get(key);
     if (agent === undefined) {
-      agent = agentFor(undici, own ? this.#own : this.#foreign, proxy);
+      agent = makeAgent(own ? this.#own : this.#foreign);
       this.#agents.set(key, agent);
       // It was destroyed while undici was loaded: this one fails like all others.
       if (this.#destroyed) void agent.destroy();
@@ -88,14 +89,19 @@ export class EndpointConnections implements Connections {
 
 type Agent = Pick<HttpAgent, 'destroy'> & { readonly dispatcher: Dispatcher };
 
-function agentFor(undici: typeof import('undici'), connect: ConnectOptions, proxy: URL | undefined): Agent {
+/** Loads what agents are made of: for a proxy all of undici. */
+async function agentMaker(proxy: URL | undefined): Promise<(connect: ConnectOptions) => Agent> {
   if (proxy === undefined) {
-    return new HttpAgent(undici, MAX_CONNECTIONS, connect);
+    const parts = await undiciParts();
+    return connect => new HttpAgent(parts, MAX_CONNECTIONS, connect);
   }
-  const dispatcher = new undici.ProxyAgent({
-    uri: proxy.href,
-    connections: MAX_CONNECTIONS,
-    requestTls: connect,
-  });
-  return { dispatcher, destroy: () => dispatcher.destroy() };
+  const { ProxyAgent } = await import('undici');
+  return connect => {
+    const dispatcher = new ProxyAgent({
+      uri: proxy.href,
+      connections: MAX_CONNECTIONS,
+      requestTls: connect,
+    });
+    return { dispatcher, destroy: () => dispatcher.destroy() };
+  };
 }

@@ -6,8 +6,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 
-import { parse } from 'smol-toml';
-
 import { SociError } from '../errors.js';
 import type { HostCapability, HostOptions, MirrorOptions, TlsOptions } from './endpoint.js';
 
@@ -128,6 +126,8 @@ class HostsFile {
  */
 export async function parseHostsToml(text: string, directory: string): Promise<HostOptions> {
   const path = join(directory, 'hosts.toml');
+  // Loaded here: few commands find such a file, and all of them look for one.
+  const { parse } = await import('smol-toml');
   let document: Table;
   try {
     document = parse(text);

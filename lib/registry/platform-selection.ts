@@ -109,49 +109,64 @@ export async function selectManifest(
   options: AbortableOptions = {},
 ): Promise<PlatformManifest> {
   checkOptions('selectManifest', options, ABORTABLE_NAMES);
+  return await selectFor(repository, content, platform, options);
+}
+
+export interface SelectionOptions extends AbortableOptions {
+  /** Told which image of an index it is, before its manifest is asked for. */
+  readonly onChosen?: ((image: Descriptor) => void) | undefined;
+}
+
+/** @internal `selectManifest` that can be watched. */
+export async function selectFor(
+  repository: Repository,
+  content: ManifestContent,
+  platform: Platform | undefined,
+  options: SelectionOptions,
+): Promise<PlatformManifest> {
   const { signal } = options;
   if (content.manifest.kind === 'manifest') {
     const single = content as PlatformManifest;
     return platform === undefined ? single : await checked(repository, single, undefined, platform, signal);
   }
-  const images = await imagesOf(repository, content, options);
+  const images = await imagesOf(repository, content, options.signal);
   const [first] = images;
   if (
     first !== undefined &&
     images.length === 1 &&
     (platform === undefined || first.platform === undefined)
   ) {
-    const only = (await repository.getManifest(first, options)) as PlatformManifest;
+    const only = await chosenImage(repository, first, options);
     return platform === undefined ? only : await checked(repository, only, first, platform, signal);
   }
   const where = `${repository.name}@${content.descriptor.digest}`;
   if (platform === undefined) throw noneChosen(where, 'choose a platform', images);
-  return await bestImage(repository, where, images, platform, signal);
+  return await bestImage(repository, where, images, platform, options);
 }
 
 /** As `selectManifest` for this machine's platform, but an image that is the only one is taken whatever it is for. */
 export async function selectForHost(
   repository: Repository,
   content: ManifestContent,
-  options: AbortableOptions = {},
+  options: SelectionOptions = {},
 ): Promise<PlatformManifest> {
   if (content.manifest.kind === 'manifest') return content as PlatformManifest;
-  const images = await imagesOf(repository, content, options);
+  const images = await imagesOf(repository, content, options.signal);
   const [first] = images;
   if (first !== undefined && images.length === 1) {
-    return (await repository.getManifest(first, options)) as PlatformManifest;
+    return await chosenImage(repository, first, options);
   }
   const where = `${repository.name}@${content.descriptor.digest}`;
-  return await bestImage(repository, where, images, hostPlatform(), options.signal);
+  return await bestImage(repository, where, images, hostPlatform(), options);
 }
 
 /** @throws SociError ERR_SOCI_PLATFORM when there are none: referrers, attestations and signatures have indexes too */
 async function imagesOf(
   repository: Repository,
   content: ManifestContent,
-  options: AbortableOptions,
+  signal: AbortSignal | undefined,
 ): Promise<Descriptor[]> {
-  const images = (await listImages(repository, content, options)).map(({ descriptor }) => descriptor);
+  const images = (await listImages(repository, content, { signal })).map(({ descriptor }) => descriptor);
   if (images.length > 0) return images;
   const listed = content.manifest.kind === 'index' ? content.manifest.manifests : [];
   const types = [...new Set(listed.map(({ artifactType, mediaType }) => artifactType ?? mediaType))];
@@ -192,16 +207,25 @@ async function bestImage(
   where: string,
   images: readonly Descriptor[],
   wanted: Platform,
-  signal: AbortSignal | undefined,
+  options: SelectionOptions,
 ): Promise<PlatformManifest> {
   const stated = bestPlatformMatch(wanted, images);
   if (stated?.platform !== undefined && platformRank(wanted, stated.platform) === 0) {
-    return (await repository.getManifest(stated, { signal })) as PlatformManifest;
+    return await chosenImage(repository, stated, options);
   }
-  const known = await withPlatforms(repository, images, signal);
+  const known = await withPlatforms(repository, images, options.signal);
   const best = bestPlatformMatch(wanted, known);
   if (best === undefined) throw noneChosen(where, `no image for ${formatPlatform(wanted)}`, known);
-  return best.content ?? ((await repository.getManifest(best.descriptor, { signal })) as PlatformManifest);
+  return best.content ?? (await chosenImage(repository, best.descriptor, options));
+}
+
+async function chosenImage(
+  repository: Repository,
+  image: Descriptor,
+  { signal, onChosen }: SelectionOptions,
+): Promise<PlatformManifest> {
+  onChosen?.(image);
+  return (await repository.getManifest(image, { signal })) as PlatformManifest;
 }
 
 interface KnownImage {

@@ -1,5 +1,6 @@
 /** A repository of a registry, reached over the distribution API. */
 import type { OptionNames } from '../arguments.js';
+import { BegunWork } from '../async/begun-work.js';
 import { invalidArgument, SociError } from '../errors.js';
 import type { HttpReply } from '../source/http/message.js';
 import type { AbortableOptions, RangeSource } from '../source/range-source.js';
@@ -376,25 +377,33 @@ export class RegistryRepository implements Repository {
   async #referrersAt(asked: AskedEndpoint, digest: string, options: ReferrersOptions): Promise<Descriptor[]> {
     const { endpoint } = asked;
     const { artifactType, signal } = options;
-    if (this.#referrersApi !== false || endpoint.mirror) {
-      const found = await listReferrers(
-        this.#transport,
-        asked,
-        this.repository,
-        digest,
-        artifactType,
-        signal,
-      );
-      if (!endpoint.mirror) {
-        this.#referrersApi = found !== undefined;
+    const readTag = (abort: AbortSignal | undefined) => this.#tagSchema(asked, digest, abort).read();
+    const tag = new BegunWork<'tag', readonly Descriptor[]>();
+    // Whether there is an API is not known before its answer, which may say that the tag has to be asked.
+    if (this.#referrersApi === undefined && !endpoint.mirror) tag.begin('tag', readTag);
+    try {
+      if (this.#referrersApi !== false || endpoint.mirror) {
+        const found = await listReferrers(
+          this.#transport,
+          asked,
+          this.repository,
+          digest,
+          artifactType,
+          signal,
+        );
+        if (!endpoint.mirror) {
+          this.#referrersApi = found !== undefined;
+        }
+        if (found !== undefined) {
+          return found;
+        }
       }
-      if (found !== undefined) {
-        return found;
-      }
+      const listed = await (tag.take('tag', signal) ?? readTag(signal));
+      const named = artifactType === undefined ? listed : await withArtifactTypes(listed, this, signal);
+      return selectReferrers(named, artifactType);
+    } finally {
+      tag.drop();
     }
-    const listed = await this.#tagSchema(asked, digest, signal).read();
-    const named = artifactType === undefined ? listed : await withArtifactTypes(listed, this, signal);
-    return selectReferrers(named, artifactType);
   }
 
   async #pushEndpoint(): Promise<Endpoint> {

@@ -36,13 +36,20 @@ export async function loadZtoc(
   checkLimit(limits, 'maxZtocBytes', size, `${repository.name}@${digest}: bytes of ztoc`);
   if (descriptor.layerDigest !== layer.digest)
     throw mismatch(repository, digest, 'layer', descriptor.layerDigest, layer.digest);
-  const blob = { mediaType: OCTET_STREAM, digest, size };
-  const bytes = await repository.getBlob(blob, { signal: options.signal, maxBytes: limits.maxZtocBytes });
+  const bytes = await repository.getBlob(ztocBlob(descriptor), {
+    signal: options.signal,
+    maxBytes: limits.maxZtocBytes,
+  });
   const ztoc = Ztoc.decode(bytes, { limits });
   if (ztoc.compressedSize !== layer.size) {
     throw mismatch(repository, digest, 'compressedSize', ztoc.compressedSize, layer.size);
   }
   return ztoc;
+}
+
+/** What a repository is asked for. */
+export function ztocBlob({ digest, size }: ZtocDescriptor): Descriptor {
+  return { mediaType: OCTET_STREAM, digest, size };
 }
 
 function mismatch(

@@ -21,6 +21,8 @@ export interface Fault {
   readonly times?: number | undefined;
   /** Milliseconds to wait before anything is answered. */
   readonly delay?: number | undefined;
+  /** Waits for this before anything is answered. */
+  readonly until?: ((request: RegistryRequest) => Promise<void>) | undefined;
   /** Answer this instead of asking the registry. */
   readonly reply?: Reply | ((request: RegistryRequest) => Reply | Promise<Reply>) | undefined;
   /** Serve the request as if it had no Range header. */
@@ -68,6 +70,7 @@ export async function applyFault(
   if (fault.delay !== undefined) {
     await sleep(fault.delay, undefined, { signal: closing });
   }
+  await fault.until?.(request);
   if (fault.reply !== undefined) {
     return typeof fault.reply === 'function' ? await fault.reply(request) : fault.reply;
   }

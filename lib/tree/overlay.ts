@@ -14,6 +14,7 @@
 import { ByteView } from '../tar/byte-view.js';
 import type { EntryFields, EntryType } from '../tar/entry.js';
 import { cleanPath } from '../ztoc/entry-path.js';
+import { cleanView, lastComponent } from './clean-view.js';
 import { DirectoryTrail } from './directory-trail.js';
 import type { InodeOrigin, InodeTree, Name } from './inode-tree.js';
 import { LayerNotes, type NoteKind, type Semantics } from './layer-note.js';
@@ -22,8 +23,6 @@ import { MAX_LINKS, NONE, ROOT, type Walkable, walkPath } from './path-walk.js';
 
 const SLASH = 0x2f;
 const DOT = 0x2e;
-const WHITEOUT = '.wh.';
-const OPAQUE = '.wh..wh..opq';
 /** aufs keeps other marks of its own under this prefix; they are no files. */
 const WHITEOUT_META = '.wh..wh.';
 
@@ -36,6 +35,11 @@ const KINDS: Readonly<Record<Exclude<EntryType, 'hardlink'>, Kind>> = {
   fifo: KIND.fifo,
 };
 
+/** In front of the name of what a mark hides. */
+export const WHITEOUT = '.wh.';
+/** The mark of a directory that hides all that lower layers have in it. */
+export const OPAQUE = '.wh..wh..opq';
+
 /**
  * What becomes of whiteouts and opaque marks: they hide what is below them; they
  * are devices 0/0 and marked directories, as overlayfs wants the upper of two
@@ -46,6 +50,8 @@ export type Whiteouts = 'apply' | 'overlayfs' | 'keep';
 /** The table of contents of a layer. A `Ztoc` is one; entries are in the order of the tar. */
 export interface LayerToc {
   readonly entryCount: number;
+  /** Those that are applied, ascending; undefined: all. */
+  readonly picked?: readonly number[] | undefined;
   typeOf(index: number): EntryType;
   /** Moves a view to the name of an entry. */
   viewName(index: number, view: ByteView): void;
@@ -115,8 +121,11 @@ export class Overlay {
     this.#cleared.clear();
     this.#whitedOut.clear();
     this.#trail.clear();
-    for (let index = 0; index < toc.entryCount; index += 1) {
-      if (index % entries === entries - 1) yield;
+    const { picked } = toc;
+    const count = picked?.length ?? toc.entryCount;
+    for (let place = 0; place < count; place += 1) {
+      if (place % entries === entries - 1) yield;
+      const index = picked === undefined ? place : (picked[place] as number);
       const type = toc.typeOf(index);
       toc.viewName(index, this.#name);
       this.#splitName();
@@ -137,32 +146,13 @@ export class Overlay {
     if (this.#whiteouts !== 'apply') this.#bindLinks();
   }
 
-  /**
-   * Cuts what the view of a name shows into directory and name. Names that are not clean (cleanPath) are made so
-   * first; but for './' in front and '/' behind, which go at once, hardly any are.
-   */
+  /** Cuts what the view of a name shows into directory and name. */
   #splitName(): void {
-    const { bytes } = this.#name;
-    let { start, end } = this.#name;
-    if (end > start && bytes[end - 1] === SLASH) end -= 1;
-    if (end - start > 1 && bytes[start] === DOT && bytes[start + 1] === SLASH) start += 2;
-    let component = start;
-    for (let at = start; at <= end; at += 1) {
-      if (at < end && bytes[at] !== SLASH) continue;
-      if (isUnclean(bytes, component, at)) {
-        this.#splitText(cleanPath(this.#name.text()).slice(1));
-        return;
-      }
-      if (at < end) component = at + 1;
-    }
+    cleanView(this.#name);
+    const { bytes, start, end } = this.#name;
+    const component = lastComponent(this.#name);
     this.#path.set(bytes, start, Math.max(start, component - 1));
     this.#name.set(bytes, component, end);
-  }
-
-  #splitText(path: string): void {
-    const slash = path.lastIndexOf('/');
-    this.#path.setText(path.slice(0, Math.max(0, slash)));
-    this.#name.setText(path.slice(slash + 1));
   }
 
   /** Whether the name is a whiteout's, or the like. */
@@ -415,13 +405,6 @@ export class Overlay {
     const { layer, entry } = this.tree.origin(this.tree.inode(node));
     return (this.#layers[layer] as LayerToc).fields(entry).linkname;
   }
-}
-
-/** An empty component of a path, '.' or '..'. */
-function isUnclean(bytes: Uint8Array, start: number, end: number): boolean {
-  const length = end - start;
-  if (length > 2) return false;
-  return length === 0 || (bytes[start] === DOT && (length === 1 || bytes[start + 1] === DOT));
 }
 
 /** Whether two headers put the same on an inode. */

@@ -78,7 +78,8 @@ export function encodeName(name: string, encoding: NameEncoding): string | Buffe
   return encoding === 'buffer' ? bytes : bytes.toString(encoding);
 }
 
-function pathText(path: ImagePath): string {
+/** A path as a byte string. @throws SociError ERR_SOCI_INVALID_ARGUMENT for what no file system call takes */
+export function pathText(path: ImagePath): string {
   const valid = typeof path === 'string' || path instanceof Uint8Array;
   const text = valid ? toByteString(typeof path === 'string' ? Buffer.from(path) : path) : '\0';
   if (!text.includes('\0')) return text;

@@ -52,7 +52,8 @@ async function folder(t: Test): Promise<string> {
 /** What was asked, without the digests: 'GET manifests', 'GET blobs …'. */
 function asked(registry: TestRegistry, names: Readonly<Record<string, string>> = {}): string[] {
   const seen = registry.requests
-    .filter(({ path }) => path !== '/v2/')
+    // The tag of referrers is asked beside their API, whose answer may call that off before it is sent.
+    .filter(({ path }) => path !== '/v2/' && !path.includes('/manifests/sha256-'))
     .map(({ method, path }) => {
       const [, kind = '', what = ''] = /\/(manifests|blobs|referrers)\/(.*)$/.exec(path) ?? [];
       return `${method} ${kind} ${names[what] ?? what}`;
@@ -86,16 +87,17 @@ t.test(
       ['GET blobs config', 'GET manifests index', 'GET referrers image'],
       'no ztoc yet',
     );
-    t.equal(await opened.readFile('/a/three', 'utf8'), '3');
+    const range = { start: 0, endExclusive: 10 };
+    t.strictSame(await opened.readFile('/a/one', range), textLike(300_000, 1).subarray(0, 10));
     t.strictSame(asked(registry, names).sort(), [
-      'GET blobs layer 2',
+      'GET blobs layer 0',
       'GET blobs ztoc 0',
       'GET blobs ztoc 1',
       'GET blobs ztoc 2',
     ]);
     await opened.readdir('/', { recursive: true });
-    await opened.stat('/a/one');
-    t.equal(await opened.readFile('/a/three', 'utf8'), '3');
+    await opened.stat('/a/three');
+    t.strictSame(await opened.readFile('/a/one', range), textLike(300_000, 1).subarray(0, 10));
     t.strictSame(asked(registry, names), [], 'everything is known by now');
   },
 );
@@ -260,7 +262,7 @@ t.test("missingZtoc: 'build' keeps ztocs in a folder for the next process", asyn
   const cacheDirectory = await folder(t);
   for (const origin of ['built', 'cache']) {
     const image = await openImage({ repository, reference: 'v1' }, { cacheDirectory });
-    t.equal(await image.readFile('/a/three', 'utf8'), '3');
+    t.strictSame(await image.readFile('/a/one'), textLike(300_000, 1));
     t.strictSame(
       image.layers.map(({ opened }) => opened),
       [origin, origin, origin],

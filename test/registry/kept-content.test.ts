@@ -24,8 +24,10 @@ async function indexed(t: Test) {
     const context = new ReadContext();
     await using image = await openImage(name, { transport, context, ...options });
     t.equal((await image.readFile('/a')).toString(), 'first');
+    // The tag of referrers is asked beside their API, whose answer may call that off before it is sent.
     return registry.requests
       .slice(before)
+      .filter(({ path }) => !path.includes('/manifests/sha256-'))
       .map(({ method, path }) => `${method} ${path.split('/').slice(-2).join('/')}`);
   };
   return { registry, read };

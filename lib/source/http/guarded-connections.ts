@@ -8,6 +8,7 @@ import type { Dispatcher } from 'undici';
 import { guardedLookup } from './guarded-lookup.js';
 import { HttpAgent } from './http-agent.js';
 import type { HttpTarget } from './target.js';
+import { undiciParts } from './undici-parts.js';
 
 /** Where requests go out. */
 export interface Connections {
@@ -35,11 +36,11 @@ export class GuardedConnections implements Connections {
   }
 
   async dispatcherFor({ home }: HttpTarget): Promise<Dispatcher> {
-    const undici = await import('undici');
+    const parts = await undiciParts();
     let agent = this.#agents.get(home.hostname);
     if (agent === undefined) {
       const options = { timeout: this.#timeout, lookup: guardedLookup(home, this.#resolve) };
-      agent = new HttpAgent(undici, this.#connections, options);
+      agent = new HttpAgent(parts, this.#connections, options);
       this.#agents.set(home.hostname, agent);
       // Fails like all others.
       if (this.#destroyed) void agent.destroy();

@@ -3,24 +3,22 @@
  * socket until its TCP and TLS handshakes are done, so destroying an Agent
  * leaves the attempts of a hung server open (and the process alive) until they
  * time out.
- *
- * undici is loaded with the first of them: that takes longer than all else a program
- * that reads a layout of this machine has to load, and it makes no request.
  */
 import type { Socket } from 'node:net';
 import type { Agent, buildConnector } from 'undici';
+import type { UndiciParts } from './undici-parts.js';
 
 export class HttpAgent {
   readonly dispatcher: Agent;
   readonly #connecting = new Set<Socket>();
 
   /**
-   * @param undici loaded
+   * @param parts of undici, loaded
    * @param connections most of them, per origin
    * @param options of each; `timeout` is for TCP and TLS together
    */
   constructor(
-    { Agent, buildConnector }: Pick<typeof import('undici'), 'Agent' | 'buildConnector'>,
+    { Agent, buildConnector }: UndiciParts,
     connections: number,
     options: buildConnector.BuildOptions,
   ) {
