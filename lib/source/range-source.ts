@@ -4,7 +4,9 @@
  */
 import type { OptionNames } from '../arguments.js';
 import { allocateExactly, checkByteRange } from './byte-range.js';
+import type { Urgency } from './lanes.js';
 import type { FileLender, LEND_FILE } from './lent-file.js';
+import type { LinkEstimate } from './link-estimate.js';
 
 export interface AbortableOptions {
   readonly signal?: AbortSignal | undefined;
@@ -22,6 +24,8 @@ export type Lane = 'demand' | 'prefetch' | 'background';
 export interface ReadOptions extends AbortableOptions {
   /** Default 'demand'. */
   readonly lane?: Lane | undefined;
+  /** @internal That of work which somebody may come to wait for while it is under way; it wins over `lane`. */
+  readonly urgency?: Urgency | undefined;
   /** Nothing that is kept anywhere: what came before proved to be wrong. */
   readonly fresh?: boolean | undefined;
 }
@@ -35,6 +39,9 @@ export interface RangeSource {
 
   /** Whether `read` gives memory that the source has anyway, which `readInto` could only copy. Default: no. */
   readonly ownMemory?: boolean;
+
+  /** What the link is like that reads of it take. Default: nothing is known. */
+  readonly link?: LinkEstimate | undefined;
 
   /** @internal Only where reading the file itself is as good as `readInto`. */
   readonly [LEND_FILE]?: FileLender | undefined;

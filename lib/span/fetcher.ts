@@ -4,6 +4,7 @@
  */
 import { abortable } from '../async/abortable.js';
 import { SociError } from '../errors.js';
+import type { Urgency } from '../source/lanes.js';
 import { type FileLender, LEND_FILE } from '../source/lent-file.js';
 import type { Lane, RangeSource } from '../source/range-source.js';
 import type { ReadRecord } from './read-record.js';
@@ -11,7 +12,7 @@ import type { ReusedMemory } from './reused-memory.js';
 
 export interface FetchOptions {
   readonly signal: AbortSignal;
-  readonly lane: Lane;
+  readonly urgency: Urgency;
   /**
    * Where to put the bytes. A source that does not stop at once may still write to what was taken of it after the
    * fetch was aborted.
@@ -47,9 +48,9 @@ export class Fetcher {
 
   /** The bytes [start, end) of the layer. */
   async fetch(start: number, end: number, options: FetchOptions): Promise<Uint8Array> {
-    const { signal, lane } = options;
+    const { signal, urgency } = options;
     signal.throwIfAborted();
-    const over = this.countRead(start, end, lane);
+    const over = this.countRead(start, end, urgency.lane);
     let outcome: 'fetched' | 'failed' = 'failed';
     try {
       const bytes = await abortable(this.#read(start, end, options), signal);
@@ -68,7 +69,8 @@ export class Fetcher {
   }
 
   async #read(start: number, end: number, options: FetchOptions): Promise<Uint8Array> {
-    const { memory, ...read } = options;
+    const { memory, ...wish } = options;
+    const read = { ...wish, lane: wish.urgency.lane };
     const target = this.#source.ownMemory === true ? undefined : memory?.take(end - start);
     if (target === undefined) return this.#source.read(start, end - start, read);
     await this.#source.readInto(target, start, read);

@@ -10,9 +10,9 @@ import { createHash } from 'node:crypto';
 import { SharedOnce } from '../async/once.js';
 import { Turns } from '../async/turns.js';
 import type { TemporaryFile } from '../files/temporary-file.js';
+import { Urgency, type Work } from '../source/lanes.js';
 import type { Fetcher, FetchOptions } from './fetcher.js';
 import { KeptBlocks } from './kept-blocks.js';
-import { Urgency, type Work } from './lanes.js';
 import type { LayerSpans } from './layer-spans.js';
 import { type InputFeed, SLICE_BYTES, SlicedDecoder } from './sliced-decoder.js';
 import { inSpan } from './span-decoding.js';
@@ -210,7 +210,7 @@ export class HugeSpan {
     const end = start + file.size;
     const hash = createHash('sha256');
     const fetchAt = (at: number): Promise<Uint8Array> =>
-      this.#fetcher.fetch(at, Math.min(at + CHUNK_BYTES, end), { ...wish, lane: this.#urgency.lane });
+      this.#fetcher.fetch(at, Math.min(at + CHUNK_BYTES, end), { ...wish, urgency: this.#urgency });
     let next = fetchAt(start);
     for (let at = start; at < end; ) {
       const chunk = await next;

@@ -4,9 +4,9 @@
  * else waits for. One who joins makes what is under way as urgent as he is.
  */
 import { SharedWork } from '../async/shared-work.js';
+import { Urgency } from '../source/lanes.js';
 import type { Lane } from '../source/range-source.js';
 import type { Fetcher } from './fetcher.js';
-import { Urgency } from './lanes.js';
 import type { LayerSpans } from './layer-spans.js';
 import type { Lease } from './memory-budget.js';
 import type { ReusedMemory, SpanBlock } from './reused-memory.js';
@@ -101,7 +101,7 @@ export class SpanLoader {
       const { signal, urgency } = options;
       if (which === 'first') return run.decode(span, options);
       const from = table.fetchStart(span.index);
-      const again = { signal, lane: urgency.lane, fresh: true };
+      const again = { signal, urgency, fresh: true };
       const bytes = await this.#fetcher.fetch(from, span.compressedEnd, again);
       return decodeWholeSpan(this.#layer, span, bytes, options);
     });

@@ -4,9 +4,9 @@
  * decode them, so that script touches none of them.
  */
 import { SociError } from '../errors.js';
+import type { Work } from '../source/lanes.js';
 import type { FileLender } from '../source/lent-file.js';
 import type { Fetcher } from './fetcher.js';
-import type { Work } from './lanes.js';
 import type { LayerSpans } from './layer-spans.js';
 import { runRange } from './plan.js';
 import type { ReusedMemory } from './reused-memory.js';
@@ -62,7 +62,7 @@ class FetchedRun implements StoredRun {
 
   async begin({ signal, urgency }: Work): Promise<void> {
     const { fetcher, start, end } = this.#place;
-    this.#bytes = await fetcher.fetch(start, end, { signal, lane: urgency.lane, memory: this.#memory });
+    this.#bytes = await fetcher.fetch(start, end, { signal, urgency, memory: this.#memory });
   }
 
   decode(span: Span, options: SpanDecodingOptions): Promise<Uint8Array> {
