@@ -149,7 +149,7 @@ export class ImageSession {
   ) {
     this.invocation = invocation;
     this.reporter = reporter;
-    this.transport = new RegistryTransport(options);
+    this.transport = new RegistryTransport({ ...options, traffic: this.#context.traffic });
     this.cacheDirectory = kept.cacheDirectory;
     this.store = kept.store;
   }

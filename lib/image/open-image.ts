@@ -156,7 +156,9 @@ function openRepository(
     const { repository, reference } = location;
     return { repository, reference, release: async () => {} };
   }
-  const transport = options.transport ?? new RegistryTransport(chosenOptions(options, REGISTRY_NAMES));
+  const { context = defaultContext, traffic = context.traffic } = options;
+  const transport =
+    options.transport ?? new RegistryTransport({ ...chosenOptions(options, REGISTRY_NAMES), traffic });
   const opened = openImageLocation(location, transport);
   const release = async (): Promise<void> => {
     await opened.repository.close();

@@ -4,6 +4,7 @@
  * through; their reader has span digests for that.
  */
 import { type FileLender, LEND_FILE } from '../source/lent-file.js';
+import type { LinkEstimate } from '../source/link-estimate.js';
 import type { RangeSource, ReadOptions } from '../source/range-source.js';
 import type { Descriptor } from './descriptor.js';
 import { ContentVerifier, hashFor } from './digest.js';
@@ -27,6 +28,10 @@ export class VerifiedSource implements RangeSource {
     this.size = descriptor.size;
     this.ownMemory = source.ownMemory === true;
     this[LEND_FILE] = source[LEND_FILE];
+  }
+
+  get link(): LinkEstimate | undefined {
+    return this.#source.link;
   }
 
   readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {

@@ -3,6 +3,7 @@
  * primitive, or have nothing better, need no `readInto`: here they get one.
  */
 import { SociError } from '../errors.js';
+import type { LinkEstimate } from './link-estimate.js';
 import { FilledSource, type RangeSource, type ReadOptions } from './range-source.js';
 
 /** A RangeSource, or one that can only `read`. */
@@ -29,6 +30,10 @@ class CopiedSource extends FilledSource {
 
   get name(): string {
     return this.#given.name;
+  }
+
+  get link(): LinkEstimate | undefined {
+    return this.#given.link;
   }
 
   override read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array> {

@@ -32,6 +32,11 @@ export interface Settings {
   readonly maxRequestBytes: number;
   /** Requests that one read keeps under way. Default 4. */
   readonly readConcurrency: number;
+  /**
+   * Bytes that all requests together may bring per second that nobody waits for (of the lane 'background'). Default 0:
+   * whatever the links bring while nobody waits.
+   */
+  readonly maxBytesPerSecond: number;
   /** Bytes that the temporary files of huge spans may take up. Default 16 GiB. */
   readonly tempBytes: number;
   /** Where temporary files go. Default: the system's directory for them. */
@@ -48,6 +53,7 @@ const LEAST: Readonly<Record<Exclude<keyof Settings, 'tempDirectory' | 'engine'>
   maxSpanBytes: 1,
   maxRequestBytes: 1,
   readConcurrency: 1,
+  maxBytesPerSecond: 0,
   tempBytes: 0,
 };
 
@@ -58,6 +64,7 @@ export const DEFAULT_SETTINGS: Settings = {
   maxSpanBytes: 64 * MIB,
   maxRequestBytes: 16 * MIB,
   readConcurrency: 4,
+  maxBytesPerSecond: 0,
   tempBytes: 16 * GIB,
   tempDirectory: tmpdir(),
   engine: DEFAULT_ENGINE,
