@@ -11,6 +11,7 @@ import { build } from './benchmarks/build.js';
 import { coldRead } from './benchmarks/cold-read.js';
 import { engines } from './benchmarks/engines.js';
 import { giantBlock } from './benchmarks/giant-block.js';
+import { lanes } from './benchmarks/lanes.js';
 import { memory } from './benchmarks/memory.js';
 import { remoteImage } from './benchmarks/remote-image.js';
 import { scaling } from './benchmarks/scaling.js';
@@ -30,6 +31,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Report>>> = {
   toc,
   'giant-block': giantBlock,
   'remote-image': remoteImage,
+  lanes,
   versus,
 };
 

@@ -2,7 +2,7 @@
  * How many requests to one host may be under way: one more after as many have
  * succeeded as there are places (if they were all needed), half as many when the
  * host says that it has too much to do, breaks connections, or takes far longer
- * for each of many answers than it took for its fastest. AIMD, as TCP does it
+ * for most of many answers than it took for its fastest. AIMD, as TCP does it
  * (RFC 5681 §3.1): what was sent before a cut says nothing about what came of it,
  * so that there is one cut per round trip at most.
  */
@@ -23,7 +23,7 @@ export interface RequestLimit {
   answered(epoch: number, ms: number, fastest: number): void;
 }
 
-/** Answers of which even the fastest must be late: one that is may have had to be looked for. */
+/** Answers most of which must be late: a few may have had to be looked for. */
 const LEAST_ANSWERS = 8;
 /** A connection that has to be made first takes three round trips with TLS, and that is not the host's load. */
 const LATE_FACTOR = 4;
@@ -35,7 +35,7 @@ export class AdaptiveLimit implements RequestLimit {
   #epoch = 0;
   #successes = 0;
   #answers = 0;
-  #fastestAnswer = Number.POSITIVE_INFINITY;
+  #late = 0;
 
   get places(): number {
     return Math.floor(this.#limit);
@@ -70,14 +70,14 @@ export class AdaptiveLimit implements RequestLimit {
   answered(epoch: number, ms: number, fastest: number): void {
     if (epoch !== this.#epoch) return;
     this.#answers++;
-    this.#fastestAnswer = Math.min(this.#fastestAnswer, ms);
+    if (ms > LATE_FACTOR * fastest + LATE_MS) this.#late++;
     if (this.#answers < Math.max(LEAST_ANSWERS, this.places)) return;
-    if (this.#fastestAnswer > LATE_FACTOR * fastest + LATE_MS) this.failed(epoch);
+    if (this.#late > this.#answers / 2) this.failed(epoch);
     else this.#forgetAnswers();
   }
 
   #forgetAnswers(): void {
     this.#answers = 0;
-    this.#fastestAnswer = Number.POSITIVE_INFINITY;
+    this.#late = 0;
   }
 }
