@@ -39,7 +39,8 @@ export class Urgency {
 }
 
 /** That of a read. @throws SociError ERR_SOCI_INVALID_ARGUMENT */
-export function urgencyOf({ lane = 'demand', urgency }: ReadOptions): Urgency {
+export function urgencyOf(options: ReadOptions): Urgency {
+  const { lane = 'demand', urgency } = options;
   checkChoice('lane', lane, LANES);
   return urgency ?? new Urgency(lane);
 }

@@ -280,16 +280,18 @@ t.test(
           const onWire = (): Sent[] => wire.sent.filter(sent => !sent.over && !left.has(sent));
           /** Streams that have begun, and refusals. */
           const left = new Set<Sent>();
+          /** Of requests that were sent: thrown there, it would only be their failure. */
+          const wrong: string[] = [];
           wire.onSent = sent => {
             const it = of(sent);
             it.state = 'sent';
             const { lane } = it.urgency;
-            if (wire.clock.now() < heldUntil) throw new Error('sent while the host was to be left alone');
-            if (onWire().length > connections) throw new Error(`${onWire().length} at once`);
-            if (lane !== 'demand' && waiting('demand')) throw new Error(`${lane} before demand`);
-            if (lane === 'background' && waiting('prefetch')) throw new Error('background before prefetch');
+            if (wire.clock.now() < heldUntil) wrong.push('sent while the host was to be left alone');
+            if (onWire().length > connections) wrong.push(`${onWire().length} at once`);
+            if (lane !== 'demand' && waiting('demand')) wrong.push(`${lane} before demand`);
+            if (lane === 'background' && waiting('prefetch')) wrong.push('background before prefetch');
             const demanded = onWire().some(other => of(other).urgency.lane === 'demand');
-            if (lane === 'background' && demanded) throw new Error('background beside demand');
+            if (lane === 'background' && demanded) wrong.push('background beside demand');
           };
           const ask = (lane: Lane, stream: boolean): void => {
             const each: Asked = {
@@ -351,6 +353,7 @@ t.test(
           }
           for (const sent of wire.sent) sent.answer().end();
           await turn();
+          if (wrong.length > 0) throw new Error(wrong.join('; '));
           if (wire.clock.pending > 0) throw new Error('a timer is left');
           const before = wire.sent.length;
           wire.onSent = () => {};
