@@ -2,7 +2,8 @@
  * A TCP relay on loopback that holds bytes back as a link of some delay and
  * bandwidth does, for measurements that must run on any machine: a connection
  * costs a round trip before its first bytes, connections share the bandwidth.
- * Slow start and loss are left out.
+ * What waits in front of the link is what is on its way in one round trip, as much
+ * as routers are given for it. Slow start and loss are left out.
  */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
@@ -19,11 +20,18 @@ export interface Relay {
 class Line {
   readonly #bytesPerMs: number;
   readonly #delayMs: number;
+  readonly #queueMs: number;
   #freeAt = 0;
 
   constructor({ roundTripMs, megabits }: LinkSpeed) {
     this.#bytesPerMs = (megabits * 1e6) / 8 / 1000;
     this.#delayMs = roundTripMs / 2;
+    this.#queueMs = roundTripMs;
+  }
+
+  /** ms until the queue in front of the line takes more. */
+  get wait(): number {
+    return this.#freeAt - performance.now() - this.#queueMs;
   }
 
   /** When bytes that are sent now have arrived at the other end. */
@@ -57,8 +65,10 @@ export async function openRelay(port: number, speed: LinkSpeed, onSent?: () => v
     }
     const handshake = performance.now() + speed.roundTripMs;
     if (onSent !== undefined) client.on('data', onSent);
-    forward(client, upstream, bytes => Math.max(up.send(bytes), handshake + speed.roundTripMs / 2));
-    forward(upstream, client, bytes => down.send(bytes));
+    // What the server sends to somebody who has left goes on until it is told.
+    client.on('close', () => setTimeout(() => upstream.destroy(), speed.roundTripMs / 2));
+    forward(client, upstream, up, handshake + speed.roundTripMs / 2);
+    forward(upstream, client, down);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -73,7 +83,7 @@ export async function openRelay(port: number, speed: LinkSpeed, onSent?: () => v
 }
 
 /** Chunks in their order, each not before it has arrived. */
-function forward(from: Socket, to: Socket, arrival: (bytes: number) => number): void {
+function forward(from: Socket, to: Socket, line: Line, earliest = 0): void {
   let last: Promise<void> = Promise.resolve();
   const at = (when: number, act: () => void): void => {
     last = last.then(async () => {
@@ -82,6 +92,18 @@ function forward(from: Socket, to: Socket, arrival: (bytes: number) => number): 
       if (!to.destroyed) act();
     });
   };
-  from.on('data', (chunk: Buffer) => at(arrival(chunk.length), () => to.write(chunk)));
+  const arrival = (bytes: number): number => Math.max(line.send(bytes), earliest);
+  const pauseWhileFull = (): void => {
+    if (line.wait <= 0) {
+      from.resume();
+      return;
+    }
+    from.pause();
+    setTimeout(pauseWhileFull, line.wait);
+  };
+  from.on('data', (chunk: Buffer) => {
+    at(arrival(chunk.length), () => to.write(chunk));
+    pauseWhileFull();
+  });
   from.on('end', () => at(arrival(0), () => to.end()));
 }

@@ -13,6 +13,7 @@ import { coldRead } from './benchmarks/cold-read.js';
 import { engines } from './benchmarks/engines.js';
 import { firstByte } from './benchmarks/first-byte.js';
 import { giantBlock } from './benchmarks/giant-block.js';
+import { lanes } from './benchmarks/lanes.js';
 import { memory } from './benchmarks/memory.js';
 import { planning } from './benchmarks/planning.js';
 import { remoteImage } from './benchmarks/remote-image.js';
@@ -35,6 +36,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Report>>> = {
   planning,
   'remote-image': remoteImage,
   'first-byte': () => firstByte(values.baseline),
+  lanes,
   versus,
 };
 

@@ -198,6 +198,7 @@ export type { ZtocCache, ZtocKey } from './soci/ztoc-cache.js';
 export { BufferSource } from './source/buffer-source.js';
 export { FileSource } from './source/file-source.js';
 export type { GivenSource } from './source/given-source.js';
+export type { HostTraffic } from './source/http/host-traffic.js';
 export { HttpSource, type HttpSourceOptions } from './source/http/http-source.js';
 export { HttpTransport, type HttpTransportOptions } from './source/http/http-transport.js';
 export type { HeadersRequest, HttpStats, RequestHeaders } from './source/http/message.js';

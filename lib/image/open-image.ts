@@ -60,7 +60,8 @@ export async function openImage(
   imageLimits(options.limits);
   if (maxCacheBytes !== undefined) checkInteger('maxCacheBytes', maxCacheBytes, 0);
   if (cacheDirectory !== undefined) await prepareCache(cacheDirectory);
-  return await openImageFrom(new ImageOrigin(location, options), options);
+  const { traffic = (options.context ?? defaultContext).traffic } = options;
+  return await openImageFrom(new ImageOrigin(location, { ...options, traffic }), options);
 }
 
 /**

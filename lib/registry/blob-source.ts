@@ -8,6 +8,7 @@ import { SociError } from '../errors.js';
 import { closedError } from '../source/byte-range.js';
 import { ContinuedRead } from '../source/continued-read.js';
 import { HttpSource } from '../source/http/http-source.js';
+import type { LinkEstimate } from '../source/link-estimate.js';
 import { FilledSource, type ReadOptions } from '../source/range-source.js';
 import { type Endpoint, endpointUrl } from './endpoint.js';
 import type { EndpointPatience } from './endpoint-patience.js';
@@ -82,6 +83,8 @@ export class RegistryBlobSource extends FilledSource {
   readonly #hasty: Promise<HttpSource>[] = [];
   readonly #whole: WholeBlob | undefined;
   readonly #spent: number;
+  /** The one that is read, or was last. */
+  #reached: HttpSource | undefined;
   /** Index of the first endpoint that has the blob but serves no ranges. */
   #rangeless: number | undefined;
   /** Index of the first endpoint that has not failed. */
@@ -110,6 +113,10 @@ export class RegistryBlobSource extends FilledSource {
       );
   }
 
+  get link(): LinkEstimate | undefined {
+    return this.#reached?.link;
+  }
+
   async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
     const patience = this.#patience();
     const read = new ContinuedRead(target, offset, options);
@@ -118,6 +125,7 @@ export class RegistryBlobSource extends FilledSource {
       if (this.#isPassedOver(index, patience)) continue;
       try {
         const source = await this.#open(index, patience);
+        this.#reached = source;
         return await read.from(source);
       } catch (error) {
         this.#giveUpOn(index, error, options?.signal);
@@ -147,6 +155,7 @@ export class RegistryBlobSource extends FilledSource {
       let started = false;
       try {
         const source = await this.#open(index, patience);
+        this.#reached = source;
         for await (const chunk of how(source, options)) {
           started = true;
           yield chunk;

@@ -40,6 +40,7 @@ function secureContext(tls: TlsOptions, client?: Client): SecureContext | undefi
 }
 
 export class EndpointConnections implements Connections {
+  readonly perOrigin = MAX_CONNECTIONS;
   readonly #home: URL;
   readonly #env: Environment;
   readonly #own: ConnectOptions;

@@ -11,6 +11,7 @@ import { HttpSource } from '../source/http/http-source.js';
 import type { HttpTransport } from '../source/http/http-transport.js';
 import { redactUrl } from '../source/http/redact.js';
 import type { RetryPolicy } from '../source/http/retry-policy.js';
+import type { LinkEstimate } from '../source/link-estimate.js';
 import { FilledSource, type RangeSource, type ReadOptions } from '../source/range-source.js';
 import type { Descriptor } from './descriptor.js';
 
@@ -57,6 +58,8 @@ export class ForeignSource extends FilledSource {
   readonly #places: readonly (() => Promise<RangeSource>)[];
   readonly #opened = new Map<number, Promise<RangeSource>>();
   readonly #reasons: string[] = [];
+  /** The one that is read, or was last. */
+  #reached: RangeSource | undefined;
   /** The first place that has not failed. */
   #first = 0;
 
@@ -79,11 +82,16 @@ export class ForeignSource extends FilledSource {
     if (own !== undefined) this.#opened.set(0, Promise.resolve(own));
   }
 
+  get link(): LinkEstimate | undefined {
+    return this.#reached?.link;
+  }
+
   async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
     const read = new ContinuedRead(target, offset, options);
     for (let place = this.#first; ; place++) {
       try {
-        return await read.from(await this.#open(place));
+        this.#reached = await this.#open(place);
+        return await read.from(this.#reached);
       } catch (error) {
         this.#giveUpOn(place, error, options?.signal);
       }

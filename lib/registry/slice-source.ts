@@ -1,6 +1,7 @@
 /** A part of another source as a source of its own: a blob inside an archive. */
 import { checkByteRange, closedError } from '../source/byte-range.js';
 import { type FileLender, LEND_FILE } from '../source/lent-file.js';
+import type { LinkEstimate } from '../source/link-estimate.js';
 import { FilledSource, type RangeSource, type ReadOptions } from '../source/range-source.js';
 
 export class SliceSource extends FilledSource {
@@ -28,6 +29,10 @@ export class SliceSource extends FilledSource {
         this.#check(offset, length);
         return await lend(start + offset, length, read, options);
       });
+  }
+
+  get link(): LinkEstimate | undefined {
+    return this.#source.link;
   }
 
   override async read(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array> {

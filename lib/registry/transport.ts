@@ -5,6 +5,7 @@
  */
 import { checkOptions, type OptionNames } from '../arguments.js';
 import { invalidValues, SociError } from '../errors.js';
+import { HostTraffic } from '../source/http/host-traffic.js';
 import { HttpTransport } from '../source/http/http-transport.js';
 import {
   compose,
@@ -54,6 +55,11 @@ export interface RegistryOptions {
   readonly timeouts?: RegistryTimeouts | undefined;
   /** For HTTP_PROXY, HTTPS_PROXY, NO_PROXY. Default `process.env`. */
   readonly env?: Environment | undefined;
+  /**
+   * Whose requests take turns with those of this transport, host by host. Default: only its own; of `openImage`, that
+   * of the context.
+   */
+  readonly traffic?: HostTraffic | undefined;
 }
 
 export const REGISTRY_NAMES: OptionNames<RegistryOptions> = {
@@ -63,6 +69,7 @@ export const REGISTRY_NAMES: OptionNames<RegistryOptions> = {
   retry: true,
   timeouts: true,
   env: true,
+  traffic: true,
 };
 
 export interface RegistryCall {
@@ -105,6 +112,7 @@ export class RegistryTransport {
   readonly #provider: CredentialProvider;
   readonly #timeouts: HttpTimeouts;
   readonly #retry: RetryPolicy;
+  readonly #traffic: HostTraffic;
   readonly #endpoints = new Map<string, Promise<readonly Endpoint[]>>();
   readonly #connected = new Map<Endpoint, Connected>();
   readonly #restingUntil = new Map<Endpoint, number>();
@@ -120,6 +128,7 @@ export class RegistryTransport {
     const given = bodyIdle === undefined ? timeouts : { bodyIdle, ...timeouts };
     this.#timeouts = httpTimeouts(given);
     this.#retry = retryPolicy(options.retry);
+    this.#traffic = options.traffic ?? new HostTraffic();
   }
 
   /** @param spent ms of silence of the endpoints that were asked before */
@@ -184,6 +193,7 @@ export class RegistryTransport {
       body: call.body,
       redirects: follow ? 'follow' : 'return',
       limitTotalTime: true,
+      maxRetryAfter: this.#retry.maxRetryAfter,
       signal: call.signal ?? new AbortController().signal,
     });
     return await reply.catch((error: unknown) => {
@@ -267,7 +277,8 @@ export class RegistryTransport {
 
   #transportFor(place: Pick<Endpoint, 'root' | 'tls'>): HttpTransport {
     const connections = new EndpointConnections(place, this.#timeouts.connect, this.#options.env);
-    return new HttpTransport({ timeouts: this.#timeouts, userAgent: USER_AGENT }, connections);
+    const options = { timeouts: this.#timeouts, userAgent: USER_AGENT, traffic: this.#traffic };
+    return new HttpTransport(options, connections);
   }
 
   /** The way to the token servers that `endpoint` names: over its connections, with other credentials. */

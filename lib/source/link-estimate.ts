@@ -1,6 +1,7 @@
 /**
- * What is known of the way to where a source's bytes are: enough to tell whether
- * reading over bytes that nobody wants is cheaper than another request.
+ * What the link to a source is like, as far as reading it has shown: what a
+ * request costs besides its bytes, and what a byte costs. Whoever decides
+ * between one request more and some bytes more needs both.
  */
 export interface LinkEstimate {
   /** ms from a request to its first byte; undefined: not known yet. */

@@ -4,6 +4,7 @@
  */
 import type { OptionNames } from '../arguments.js';
 import { allocateExactly, checkByteRange } from './byte-range.js';
+import type { Urgency } from './lanes.js';
 import type { FileLender, LEND_FILE } from './lent-file.js';
 import type { LinkEstimate } from './link-estimate.js';
 
@@ -23,6 +24,8 @@ export type Lane = 'demand' | 'prefetch' | 'background';
 export interface ReadOptions extends AbortableOptions {
   /** Default 'demand'. */
   readonly lane?: Lane | undefined;
+  /** @internal That of work which somebody may come to wait for while it is under way; it wins over `lane`. */
+  readonly urgency?: Urgency | undefined;
   /** Nothing that is kept anywhere: what came before proved to be wrong. */
   readonly fresh?: boolean | undefined;
   /**
@@ -47,7 +50,7 @@ export interface RangeSource {
   /** Whether what it has given once comes from this machine the next time. Default: no. */
   readonly keeps?: boolean | undefined;
 
-  /** What is known of the link that bytes arrive by. */
+  /** What the link is like that reads of it take. Default: nothing is known. */
   readonly link?: LinkEstimate | undefined;
 
   /** @internal Only where reading the file itself is as good as `readInto`. */

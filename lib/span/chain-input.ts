@@ -3,9 +3,10 @@
  * runs through all of it: verified span by span, fetched in runs ahead of the
  * decoder. A span may leave bytes that gave no output; they come first.
  */
+
+import type { Work } from '../source/lanes.js';
 import type { Fetcher, FetchOptions } from './fetcher.js';
 import { fileFeed, type HugeSpans, hugeRequests } from './huge-span.js';
-import type { Work } from './lanes.js';
 import type { LayerSpans } from './layer-spans.js';
 import { nextStep, planSteps, type RunLimits, runRange, type SpanState } from './plan.js';
 import { type InputFeed, memoryFeed } from './sliced-decoder.js';
@@ -120,7 +121,7 @@ export class ChainInput {
     end: number,
     { signal, urgency, fresh }: Work & Pick<FetchOptions, 'fresh'>,
   ): Promise<Uint8Array> {
-    return this.#fetcher.fetch(start, end, { signal, lane: urgency.lane, fresh });
+    return this.#fetcher.fetch(start, end, { signal, urgency, fresh });
   }
 
   #added(span: Span): void {

@@ -8,9 +8,9 @@
  */
 import { Turns } from '../async/turns.js';
 import type { NativeSpanDecoder } from '../binding.js';
+import type { Work } from '../source/lanes.js';
 import { type ChainInput, RUN_LIMITS } from './chain-input.js';
 import { BLOCK_BYTES } from './huge-span.js';
-import type { Work } from './lanes.js';
 import type { LayerSpans } from './layer-spans.js';
 import type { Lease } from './memory-budget.js';
 import type { ProvenBlocks } from './proven-blocks.js';

@@ -5,7 +5,7 @@
  * waits here costs next to nothing and can be dropped; one that waits in the
  * addon holds its input, but is begun at once.
  */
-import { LaneGate, type Waiting } from './lanes.js';
+import { LaneGate, type Waiting } from '../source/lanes.js';
 
 /** How one waits for a place. */
 export interface Decoding extends Waiting {

@@ -8,6 +8,7 @@ import { runBounded } from '../async/bounded-tasks.js';
 import { SociError } from '../errors.js';
 import { BufferSource } from '../source/buffer-source.js';
 import { allocateExactly, type ByteSpan } from '../source/byte-range.js';
+import type { Urgency } from '../source/lanes.js';
 import { type FileLender, LEND_FILE } from '../source/lent-file.js';
 import type { LinkEstimate } from '../source/link-estimate.js';
 import type { Lane, RangeSource, ReadOptions } from '../source/range-source.js';
@@ -17,7 +18,7 @@ import type { ReusedMemory } from './reused-memory.js';
 
 export interface FetchOptions {
   readonly signal: AbortSignal;
-  readonly lane: Lane;
+  readonly urgency: Urgency;
   /**
    * Where to put the bytes. A source that does not stop at once may still write to what was taken of it after the
    * fetch was aborted.
@@ -102,10 +103,10 @@ export class Fetcher {
   /** A request, counted whatever comes of it. */
   async #counted<T>(
     { start, end }: ByteSpan,
-    { signal, lane }: FetchOptions,
+    { signal, urgency }: FetchOptions,
     read: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const over = this.countRead(start, end, lane);
+    const over = this.countRead(start, end, urgency.lane);
     let outcome: 'fetched' | 'failed' = 'failed';
     try {
       const result = await abortable(read(signal), signal);
@@ -137,11 +138,12 @@ export class Fetcher {
   }
 
   #readOptions(
-    { lane, fresh, onBytes }: FetchOptions,
+    { urgency, fresh, onBytes }: FetchOptions,
     signal: AbortSignal,
     told: (arrived: Uint8Array) => void,
   ): ReadOptions {
+    const { lane } = urgency;
     const onKept = (bytes: number): void => this.#record.kept(bytes, lane);
-    return { signal, lane, fresh, onBytes: onBytes && told, onKept };
+    return { signal, lane, urgency, fresh, onBytes: onBytes && told, onKept };
   }
 }

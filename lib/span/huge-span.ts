@@ -11,10 +11,10 @@ import { SharedOnce } from '../async/once.js';
 import { Turns } from '../async/turns.js';
 import type { TemporaryFile } from '../files/temporary-file.js';
 import type { ByteSpan } from '../source/byte-range.js';
+import { Urgency, type Work } from '../source/lanes.js';
 import { BOUNDARY_BYTES, requestPieces } from '../source/request-pieces.js';
 import type { Fetcher, FetchOptions } from './fetcher.js';
 import { KeptBlocks } from './kept-blocks.js';
-import { Urgency, type Work } from './lanes.js';
 import type { LayerSpans } from './layer-spans.js';
 import { type InputFeed, SLICE_BYTES, SlicedDecoder } from './sliced-decoder.js';
 import { inSpan } from './span-decoding.js';
@@ -215,7 +215,7 @@ export class HugeSpan {
     const hash = createHash('sha256');
     const pieces = requestPieces(start, end, CHUNK_BYTES);
     const fetchPiece = (piece: ByteSpan): Promise<Uint8Array> =>
-      this.#fetcher.fetch(piece.start, piece.end, { ...wish, lane: this.#urgency.lane });
+      this.#fetcher.fetch(piece.start, piece.end, { ...wish, urgency: this.#urgency });
     let next: Promise<Uint8Array> | undefined;
     for (const [position, piece] of pieces.entries()) {
       const chunk = await (next ?? fetchPiece(piece));

@@ -6,8 +6,8 @@
  * milliseconds. Lanes share no request: what is not urgent may be held up.
  */
 import { addAbortListener, removeAbortListener } from '../async/abort-listeners.js';
+import { LANES, Urgency, type Work } from '../source/lanes.js';
 import type { Lane } from '../source/range-source.js';
-import { LANES, Urgency, type Work } from './lanes.js';
 
 /** Spans of one request, ascending. */
 export type RequestSpans = readonly [number, ...number[]];

@@ -6,7 +6,7 @@
  * so nobody waits while holding. A lease larger than the bound is granted when
  * nothing else is held: a small bound makes reads sequential, never stuck.
  */
-import { LaneGate, type Waiting } from './lanes.js';
+import { LaneGate, type Waiting } from '../source/lanes.js';
 import type { SpanCache } from './span-cache.js';
 
 /** Bytes taken from a budget. */

@@ -1,6 +1,6 @@
 /**
  * Everything that reads share: settings, memory, decoding threads, decoded
- * spans, temporary disk space. It is passed down from whoever opens an image or
+ * spans, temporary disk space, turns at hosts. It is passed down from whoever opens an image or
  * a layer to whatever reads for it, and there is a default one; nothing else in
  * the library is both shared and mutable. A process that serves several parties
  * gives each a context, and with it bounds of its own.
@@ -8,6 +8,7 @@
 import { checkOptions, type OptionNames } from '../arguments.js';
 import { setDecodeConcurrency } from '../binding.js';
 import { TemporarySpace } from '../files/temporary-file.js';
+import { HostTraffic } from '../source/http/host-traffic.js';
 import type { Store } from '../store/store.js';
 import { DecodePool } from './decode-pool.js';
 import { MemoryBudget } from './memory-budget.js';
@@ -41,6 +42,8 @@ export class ReadContext {
   readonly lent: ReusedMemory = ReusedMemory.pinned(() => this.#settings.memoryBytes);
   /** @internal */
   readonly temporary = new TemporarySpace(() => this.#settings);
+  /** The requests of all images that are opened in it: for a transport of one's own, too. */
+  readonly traffic = new HostTraffic(() => this.#settings.maxBytesPerSecond);
   readonly #parts = new Map<new () => object, object>();
   #settings: Settings;
   #serial = 0;
@@ -72,6 +75,7 @@ export class ReadContext {
     if (this.#settings.cacheBytes !== cacheBytes) this.cache.resize(this.#settings.cacheBytes);
     this.memory.admit();
     this.decoding.admit();
+    this.traffic.admit();
     return this.#settings;
   }
 

@@ -3,8 +3,8 @@
  * told to whoever listens to the process, in one place so that the two agree.
  */
 import { publish, type SpanFetchEvent } from '../observe/channels.js';
+import { LANES } from '../source/lanes.js';
 import type { Lane } from '../source/range-source.js';
-import { LANES } from './lanes.js';
 import {
   type LaneStats,
   newCounters,

@@ -1,6 +1,7 @@
 /** What reading has cost, as callers are told: of one layer, or summed over several. */
+
+import { LANES } from '../source/lanes.js';
 import type { Lane } from '../source/range-source.js';
-import { LANES } from './lanes.js';
 
 /** What reads of one lane have cost so far. Of work that several reads share, the most urgent one's counts. */
 export interface LaneStats {

@@ -6,9 +6,9 @@
  * decode to. It fails nothing, and is not tried again when it fails.
  */
 import { runBounded } from '../async/bounded-tasks.js';
+import { Urgency } from '../source/lanes.js';
 import { requestPieces } from '../source/request-pieces.js';
 import type { Fetcher } from './fetcher.js';
-import { Urgency } from './lanes.js';
 import type { LayerSpans } from './layer-spans.js';
 
 /** Of a layer's bytes that have been asked for, from which on the rest is worth having. */
@@ -49,7 +49,7 @@ export class RestOfLayer {
     await runBounded(pieces, REQUESTS_AT_ONCE, signal, async ({ start, end }, abort) => {
       const lease = await context.memory.acquire(end - start, { signal: abort, urgency });
       try {
-        await this.#fetcher.fetch(start, end, { signal: abort, lane: urgency.lane });
+        await this.#fetcher.fetch(start, end, { signal: abort, urgency });
       } finally {
         lease.release();
       }

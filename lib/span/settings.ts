@@ -39,6 +39,11 @@ export interface Settings {
    * 32 MiB.
    */
   readonly maxReadAheadBytes: number;
+  /**
+   * Bytes that all requests together may bring per second that nobody waits for (of the lane 'background'). Default 0:
+   * whatever the links bring while nobody waits.
+   */
+  readonly maxBytesPerSecond: number;
   /** Bytes that the temporary files of huge spans may take up. Default 16 GiB. */
   readonly tempBytes: number;
   /** Where temporary files go. Default: the system's directory for them. */
@@ -56,6 +61,7 @@ const LEAST: Readonly<Record<Exclude<keyof Settings, 'tempDirectory' | 'engine'>
   maxRequestBytes: 1,
   readConcurrency: 1,
   maxReadAheadBytes: 0,
+  maxBytesPerSecond: 0,
   tempBytes: 0,
 };
 
@@ -67,6 +73,7 @@ export const DEFAULT_SETTINGS: Settings = {
   maxRequestBytes: 16 * MIB,
   readConcurrency: 4,
   maxReadAheadBytes: 32 * MIB,
+  maxBytesPerSecond: 0,
   tempBytes: 16 * GIB,
   tempDirectory: tmpdir(),
   engine: DEFAULT_ENGINE,

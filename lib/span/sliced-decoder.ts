@@ -5,8 +5,8 @@
  */
 import type { NativeSpanDecoder } from '../binding.js';
 import { SociError } from '../errors.js';
+import type { Work } from '../source/lanes.js';
 import type { DecodePool } from './decode-pool.js';
-import type { Work } from './lanes.js';
 
 /** Bounds a job to a few milliseconds. */
 export const SLICE_BYTES = 1024 * 1024;

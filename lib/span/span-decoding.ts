@@ -4,8 +4,8 @@
  * where it is not.
  */
 import { SociError, type SociErrorOptions } from '../errors.js';
+import type { Work } from '../source/lanes.js';
 import type { FileLender, FilePart } from '../source/lent-file.js';
-import type { Work } from './lanes.js';
 import type { LayerSpans } from './layer-spans.js';
 import { memoryFeed, SlicedDecoder } from './sliced-decoder.js';
 import { digestBytes, digestMismatch, sha256 } from './span-digest.js';

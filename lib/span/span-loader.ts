@@ -4,10 +4,10 @@
  * else waits for. One who joins makes what is under way as urgent as he is.
  */
 import type { SharedWork } from '../async/shared-work.js';
+import { Urgency } from '../source/lanes.js';
 import type { Lane } from '../source/range-source.js';
 import type { Fetcher } from './fetcher.js';
 import { JoinedRequests, type RequestSpans } from './joined-requests.js';
-import { Urgency } from './lanes.js';
 import type { LayerSpans } from './layer-spans.js';
 import { missingRuns, type SpanState } from './plan.js';
 import { requestLimits } from './request-limits.js';
@@ -144,7 +144,7 @@ export class SpanLoader {
       const { signal, urgency } = options;
       if (which === 'first') return run.decode(span, options);
       const from = table.fetchStart(span.index);
-      const again = { signal, lane: urgency.lane, fresh: true };
+      const again = { signal, urgency, fresh: true };
       const bytes = await this.#fetcher.fetch(from, span.compressedEnd, again);
       return decodeWholeSpan(this.#layer, span, bytes, options);
     });

@@ -5,8 +5,8 @@
  */
 import { AbortScope } from '../async/abort-scope.js';
 import { SharedWork } from '../async/shared-work.js';
+import type { Urgency } from '../source/lanes.js';
 import type { Fetcher } from './fetcher.js';
-import type { Urgency } from './lanes.js';
 import type { LayerSpans } from './layer-spans.js';
 import type { Lease } from './memory-budget.js';
 import type { ReusedMemory } from './reused-memory.js';

@@ -3,8 +3,9 @@
  * has asked for: what was fetched in vain, and whether so much of a layer is
  * wanted that the rest of it probably will be.
  */
+
+import { LANES } from '../source/lanes.js';
 import type { Lane } from '../source/range-source.js';
-import { LANES } from './lanes.js';
 import type { Interval } from './plan.js';
 import { compressedLength, type SpanTable } from './span-table.js';
 

@@ -6,9 +6,9 @@
  */
 import { SociError } from '../errors.js';
 import { ArrivedBytes } from '../source/arrived-bytes.js';
+import type { Work } from '../source/lanes.js';
 import type { FileLender } from '../source/lent-file.js';
 import type { Fetcher } from './fetcher.js';
-import type { Work } from './lanes.js';
 import type { LayerSpans } from './layer-spans.js';
 import { runRange } from './plan.js';
 import type { ReusedMemory } from './reused-memory.js';
@@ -81,7 +81,7 @@ class FetchedRun implements StoredRun {
   async begin({ signal, urgency }: Work): Promise<void> {
     const { fetcher, start, end } = this.#place;
     const onBytes = this.#use === 'one by one' ? this.#onBytes : undefined;
-    const options = { signal, lane: urgency.lane, memory: this.#memory, onBytes };
+    const options = { signal, urgency, memory: this.#memory, onBytes };
     this.#bytes = await fetcher.fetch(start, end, options);
     this.#complete = true;
   }

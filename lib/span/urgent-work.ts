@@ -4,8 +4,8 @@
  */
 import { KeyedWork } from '../async/keyed-work.js';
 import type { SharedWork } from '../async/shared-work.js';
+import { Urgency, type Work } from '../source/lanes.js';
 import type { Lane } from '../source/range-source.js';
-import { Urgency, type Work } from './lanes.js';
 
 /** One reader's wish. */
 export interface Wish {

@@ -12,6 +12,7 @@ import { runBounded } from '../async/bounded-tasks.js';
 import { SociError } from '../errors.js';
 import { publish } from '../observe/channels.js';
 import { allocateExactly, checkByteRange, closedError } from '../source/byte-range.js';
+import { Urgency, urgencyOf } from '../source/lanes.js';
 import type { LinkEstimate } from '../source/link-estimate.js';
 import type { RangeSource, ReadOptions } from '../source/range-source.js';
 import { BOUNDARY_BYTES } from '../source/request-pieces.js';
@@ -23,6 +24,8 @@ import type { StoredBlob } from './stored-blob.js';
 
 /** What is fetched at once. */
 const PIECE_BLOCKS = BOUNDARY_BYTES / BLOCK_BYTES;
+/** As above, of what nobody waits for: who comes to wait for some of it has the less to wait for. */
+const BACKGROUND_PIECE_BLOCKS = (1024 * 1024) / BLOCK_BYTES;
 const PIECES_AT_ONCE = 2;
 /** So many blocks are rather fetched again than left out by a second request: 64 KiB. */
 const GAP_BLOCKS = 16;
@@ -33,6 +36,13 @@ const LAST_DELAY_MS = 50;
 
 interface PieceOptions extends ReadOptions {
   readonly signal: AbortSignal;
+  readonly urgency: Urgency;
+}
+
+/** What is being fetched, which others must not fetch. */
+interface Fetching {
+  readonly runs: readonly BlockRun[];
+  readonly urgency: Urgency;
 }
 
 export class StoredSource implements RangeSource {
@@ -45,6 +55,7 @@ export class StoredSource implements RangeSource {
   /** Blocks that are there and may be fetched with those around them. */
   readonly #gap: number;
   readonly #reads = new AbortScope();
+  readonly #fetching = new Set<Fetching>();
   #closing: Promise<void> | undefined;
 
   /** @param source closed with this */
@@ -71,7 +82,8 @@ export class StoredSource implements RangeSource {
     options.signal?.throwIfAborted();
     checkByteRange(this.name, this.size, offset, length);
     return await this.#reads.run(options.signal, async signal => {
-      const pieces = piecesOf(offset, length);
+      const urgency = urgencyOf(options);
+      const pieces = piecesOf(offset, length, urgency);
       const [only] = pieces;
       if (only !== undefined && pieces.length === 1) {
         const start = offset - only.first * BLOCK_BYTES;
@@ -79,12 +91,12 @@ export class StoredSource implements RangeSource {
         const told = (arrived: Uint8Array): void => {
           if (arrived.length > start) onBytes?.(arrived.subarray(start, start + length));
         };
-        const wish = { ...options, signal, onBytes: onBytes && told };
+        const wish = { ...options, signal, urgency, onBytes: onBytes && told };
         return (await this.#piece(only, wish)).subarray(start, start + length);
       }
       const target = allocateExactly(length);
       await runBounded(pieces, PIECES_AT_ONCE, signal, async (piece, abort) => {
-        const bytes = await this.#piece(piece, { ...options, signal: abort, onBytes: undefined });
+        const bytes = await this.#piece(piece, { ...options, signal: abort, urgency, onBytes: undefined });
         const from = piece.first * BLOCK_BYTES - offset;
         const skipped = Math.max(0, -from);
         target.set(bytes.subarray(skipped, length - from), from + skipped);
@@ -110,8 +122,8 @@ export class StoredSource implements RangeSource {
   /** What is read of the disk has the blob's digest, or the checksums of when it was written. */
   async *stream(options: ReadOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
     const operation = this.#reads.begin(options.signal);
-    const wish = { ...options, signal: operation.signal, onBytes: undefined };
     try {
+      const wish = { ...options, signal: operation.signal, urgency: urgencyOf(options), onBytes: undefined };
       if (this.#blob.isWhole) await this.#blob.isProved(operation.signal);
       this.#throwIfRefused();
       // One request for all of it, where a part would not save much.
@@ -149,7 +161,7 @@ export class StoredSource implements RangeSource {
   }
 
   async *#streamPieces(options: PieceOptions): AsyncGenerator<Uint8Array, void, undefined> {
-    const pieces = piecesOf(0, this.size);
+    const pieces = piecesOf(0, this.size, options.urgency);
     let next = this.#ahead(pieces[0], options);
     for (const position of pieces.keys()) {
       const bytes = await next;
@@ -203,6 +215,7 @@ export class StoredSource implements RangeSource {
       const found = left.map(run => this.#blob.claim(run));
       const claimed = found.flatMap(each => each.claimed);
       left = found.flatMap(each => each.others);
+      this.#hurry(left, options.urgency);
       if (claimed.length > 0) await this.#fetchClaimed(claimed, piece, options);
       else {
         await delay(wait, undefined, { signal: options.signal }).catch(() => options.signal.throwIfAborted());
@@ -214,11 +227,26 @@ export class StoredSource implements RangeSource {
 
   async #fetchClaimed(claimed: readonly BlockRun[], piece: PieceFill, options: PieceOptions): Promise<void> {
     let keeping: Promise<unknown> = Promise.resolve();
+    const urgency = new Urgency(options.urgency.lane);
+    const unwatch = options.urgency.watch(() => urgency.raise(options.urgency.lane));
+    const fetching = { runs: claimed, urgency };
+    this.#fetching.add(fetching);
     try {
       // Another may have fetched it before it was claimed.
-      ({ keeping } = await this.#fetchAll(await this.#stillMissing(claimed, piece), piece, options));
+      const wanted = await this.#stillMissing(claimed, piece);
+      ({ keeping } = await this.#fetchAll(wanted, piece, { ...options, urgency }));
     } finally {
+      unwatch();
+      this.#fetching.delete(fetching);
       void keeping.then(() => this.#blob.release(claimed));
+    }
+  }
+
+  /** Somebody waits for blocks that are being fetched, perhaps less urgently than he wants them. */
+  #hurry(wanted: readonly BlockRun[], { lane }: Urgency): void {
+    for (const { runs, urgency } of this.#fetching) {
+      const overlaps = wanted.some(({ first, end }) => runs.some(run => run.first < end && first < run.end));
+      if (overlaps) urgency.raise(lane);
     }
   }
 
@@ -272,12 +300,13 @@ export class StoredSource implements RangeSource {
 }
 
 /** The blocks that a range is in, divided at the boundaries of pieces. */
-function piecesOf(offset: number, length: number): BlockRun[] {
+function piecesOf(offset: number, length: number, { lane }: Urgency): BlockRun[] {
   if (length === 0) return [];
+  const blocks = lane === 'background' ? BACKGROUND_PIECE_BLOCKS : PIECE_BLOCKS;
   const end = Math.ceil((offset + length) / BLOCK_BYTES);
   const pieces: BlockRun[] = [];
   for (let first = Math.floor(offset / BLOCK_BYTES); first < end; ) {
-    const boundary = (Math.floor(first / PIECE_BLOCKS) + 1) * PIECE_BLOCKS;
+    const boundary = (Math.floor(first / blocks) + 1) * blocks;
     pieces.push({ first, end: Math.min(boundary, end) });
     first = Math.min(boundary, end);
   }

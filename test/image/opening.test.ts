@@ -11,6 +11,7 @@ import { LayoutRepository } from '../../lib/registry/layout-repository.js';
 import { hostPlatform } from '../../lib/registry/platform.js';
 import type { RegistryRepository } from '../../lib/registry/registry-repository.js';
 import { MemoryZtocCache } from '../../lib/soci/memory-ztoc-cache.js';
+import { ReadContext } from '../../lib/span/read-context.js';
 import type { TestRegistry } from '../../lib/testing/testing.js';
 import {
   encodeIndex,
@@ -99,6 +100,25 @@ t.test(
     await opened.stat('/a/three');
     t.strictSame(await opened.readFile('/a/one', range), textLike(300_000, 1).subarray(0, 10));
     t.strictSame(asked(registry, names), [], 'everything is known by now');
+  },
+);
+
+t.test(
+  'images of one context take turns at a registry together, and learn what its link is like',
+  async t => {
+    const { registry, repository, layers } = await setting(t);
+    await pushIndexedImage(repository, layers, { tag: 'v1' });
+    const context = new ReadContext();
+    const url = new URL(registry.url);
+    t.equal(context.traffic.link(url), undefined);
+    const opened = await openImage(`${registry.host}/demo/app:v1`, { ...OPTIONS, context });
+    t.type(context.traffic.link(url)?.roundTripMs, 'number');
+    await opened.close();
+    const other = new ReadContext();
+    const { traffic } = context;
+    const shared = await openImage(`${registry.host}/demo/app:v1`, { ...OPTIONS, context: other, traffic });
+    t.equal(other.traffic.link(url), undefined, 'unless it is told to take those of another');
+    await shared.close();
   },
 );
 

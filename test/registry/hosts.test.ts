@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { connect, createServer, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import t from 'tap';
 
@@ -197,6 +198,19 @@ t.test('mirrors', async t => {
     mirror.requests.length = 0;
     await source.read(5, 5);
     t.equal(mirror.requests.length, 0, 'for good, as far as one blob is concerned');
+    await source.close();
+  });
+
+  t.test('that were broken off for somebody who waits have not failed', async t => {
+    mirror.inject({ match: { path: '/blobs/' }, times: 1, stallAfter: 100 });
+    const source = await repository.openBlob(blobOf(LAYER));
+    t.equal(source.link, undefined);
+    const background = source.read(0, LAYER.length, { lane: 'background' });
+    while (mirror.requests.length === 0) await delay(2);
+    await repository.getManifest('v1');
+    t.same(Buffer.from(await background), Buffer.from(LAYER));
+    t.equal(origin.requests.length, 0);
+    t.type(source.link?.roundTripMs, 'number', 'whoever reads a blob knows what its link is like');
     await source.close();
   });
 

@@ -4,8 +4,8 @@
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
+import { LANES } from '../../lib/source/lanes.js';
 import type { Lane } from '../../lib/source/range-source.js';
-import { LANES } from '../../lib/span/lanes.js';
 import { ReadContext } from '../../lib/span/read-context.js';
 import { SpanReader } from '../../lib/span/reader.js';
 import fc from '../property.js';

@@ -1,8 +1,8 @@
 /** That a read waits in its lane wherever it waits, and takes what it joins along. */
 import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
+import { LANES, Urgency } from '../../lib/source/lanes.js';
 import type { Lane } from '../../lib/source/range-source.js';
-import { LANES, Urgency } from '../../lib/span/lanes.js';
 import { ReadContext } from '../../lib/span/read-context.js';
 import { SpanReader } from '../../lib/span/reader.js';
 import { CountingSource } from './counting-source.js';

@@ -1,6 +1,7 @@
 /** What a store does for one process: keeps what was fetched, and never lets its disk cost an error or a wrong byte. */
+import { setImmediate as turn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import type { RangeSource } from '../../lib/source/range-source.js';
+import type { RangeSource, ReadOptions } from '../../lib/source/range-source.js';
 import { BLOCK_BYTES } from '../../lib/store/block-journal.js';
 import type { StoreOptions } from '../../lib/store/store.js';
 import { Store } from '../../lib/store/store.js';
@@ -95,6 +96,38 @@ t.test('any reads in any order, by several sources at once', async t => {
     { numRuns: 50 },
   );
   t.pass();
+});
+
+t.test('who comes to wait for what nobody waited for makes it as urgent as he is', async t => {
+  const large = sample(2 * 1024 * 1024 + 5);
+  const store = await open(t, new MemoryDisk());
+  const wishes: { readonly offset: number; readonly options: ReadOptions }[] = [];
+  const origin = new (class extends Origin {
+    override read(offset: number, length: number, options: ReadOptions = {}): Promise<Uint8Array> {
+      wishes.push({ offset, options });
+      return super.read(offset, length, options);
+    }
+  })(large);
+  const arrivals: (() => void)[] = [];
+  origin.intercept = bytes => new Promise(resolve => arrivals.push(() => resolve(bytes)));
+  const source = await store.open(large, origin);
+  const background = source.read(0, large.size, { lane: 'background' });
+  while (arrivals.length < 2) await turn();
+  t.same(
+    origin.reads.map(({ length }) => length),
+    [1024 * 1024, 1024 * 1024],
+    'so little at once that he need not wait for much',
+  );
+  const demand = source.read(5000, 10);
+  const lane = (which: number) => wishes[which]?.options.urgency?.lane;
+  while (lane(0) === 'background') await turn();
+  t.same([lane(0), lane(1)], ['demand', 'background'], 'what he waits for, and nothing else');
+  origin.intercept = undefined;
+  for (const arrive of arrivals) arrive();
+  t.ok(same(await demand, large.bytes.subarray(5000, 5010)));
+  t.ok(same(await background, large.bytes));
+  t.equal(origin.fetched, large.size, 'nothing was fetched twice');
+  await source.close();
 });
 
 t.test('with the last byte it becomes whole, and is proved', async t => {

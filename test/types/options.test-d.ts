@@ -95,6 +95,7 @@ export async function registries(): Promise<void> {
     hostsDirectories: ['/etc/containerd/certs.d'],
     retry: { retries: 1, minDelay: 1, maxDelay: 1, maxSilence: 1, maxRetryAfter: 1 },
     timeouts: { connect: 1, headers: 1, bodyIdle: 1, request: 1, upload: 1 },
+    traffic: new ReadContext({ maxBytesPerSecond: 1 }).traffic,
   });
   keychain({ home: text });
   const place = openImageLocation('registry.example/app:1', transport, { chunkSize: count });
@@ -134,6 +135,7 @@ export async function layers(): Promise<void> {
     connections: 16,
     userAgent: 'reader/1',
     dispatcher: undefined,
+    traffic: new ReadContext().traffic,
   });
   const source = await HttpSource.open('https://host/layer', {
     headers: async ({ url, rejected, signal }) => ({ from: `${url} ${rejected} ${signal?.aborted}` }),
@@ -179,6 +181,7 @@ export async function layers(): Promise<void> {
     maxRequestBytes: 1,
     readConcurrency: 1,
     maxReadAheadBytes: 0,
+    maxBytesPerSecond: 1,
     tempBytes: 1,
     tempDirectory: '/tmp',
     engine: 'fast',

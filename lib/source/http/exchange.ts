@@ -9,6 +9,7 @@ import { addAbortListener, removeAbortListener } from '../../async/abort-listene
 import { SociError } from '../../errors.js';
 import { type HttpPhase, httpError, networkError, timeoutError } from './http-error.js';
 import type { HttpMethod, HttpReply, HttpRequest, ReplyHeaders } from './message.js';
+import { Preempted } from './preempted.js';
 import { contentLength } from './reply-check.js';
 import { timedBody } from './request-body.js';
 import type { HttpTimeouts } from './timeouts.js';
@@ -132,6 +133,7 @@ class Exchange implements Dispatcher.DispatchHandler, HttpReply {
     this.headers = headers;
     this.#startPhase('body', this.#timeouts.bodyIdle);
     if (this.request.body !== undefined) this.#startTotal();
+    this.request.watcher?.answered(this);
     const reply = this.#reply;
     this.#reply = undefined;
     reply?.resolve(this);
@@ -302,7 +304,8 @@ class Exchange implements Dispatcher.DispatchHandler, HttpReply {
   #fail(error: unknown): void {
     if (this.#complete || this.#failure) return;
     this.#failure = { error };
-    if (this.request.signal.aborted) this.#queue = [];
+    // What was broken off for something more urgent is gone on with where its bytes end.
+    if (this.request.signal.aborted && !(error instanceof Preempted)) this.#queue = [];
     this.#release();
     this.#controller?.abort(asError(error));
     const reply = this.#reply;
@@ -347,7 +350,7 @@ class Exchange implements Dispatcher.DispatchHandler, HttpReply {
     this.#stopPhase();
     clearTimeout(this.#totalTimer);
     removeAbortListener(this.request.signal, this.#onAbort);
-    this.request.watcher?.ended(this.status === 0 ? undefined : this.status, this.#received);
+    this.request.watcher?.ended(this.status === 0 ? undefined : this.status, this.#received, this.#failure);
   }
 }
 

@@ -12,25 +12,27 @@ import { undiciParts } from './undici-parts.js';
 
 /** Where requests go out. */
 export interface Connections {
+  /** Most of them, of one origin. */
+  readonly perOrigin: number;
   dispatcherFor(target: HttpTarget): Promise<Dispatcher>;
   /** Ends all connections; requests under way fail with ERR_SOCI_CLOSED. */
   destroy(): Promise<void>;
 }
 
 export class GuardedConnections implements Connections {
-  readonly #connections: number;
+  readonly perOrigin: number;
   readonly #timeout: number;
   readonly #resolve: typeof lookup;
   readonly #agents = new Map<string, HttpAgent>();
   #destroyed = false;
 
   /**
-   * @param connections per origin
+   * @param perOrigin most of them
    * @param timeout ms until one stands
    * @param resolve how names are looked up
    */
-  constructor(connections: number, timeout: number, resolve: typeof lookup = lookup) {
-    this.#connections = connections;
+  constructor(perOrigin: number, timeout: number, resolve: typeof lookup = lookup) {
+    this.perOrigin = perOrigin;
     this.#timeout = timeout;
     this.#resolve = resolve;
   }
@@ -40,7 +42,7 @@ export class GuardedConnections implements Connections {
     let agent = this.#agents.get(home.hostname);
     if (agent === undefined) {
       const options = { timeout: this.#timeout, lookup: guardedLookup(home, this.#resolve) };
-      agent = new HttpAgent(parts, this.#connections, options);
+      agent = new HttpAgent(parts, this.perOrigin, options);
       this.#agents.set(home.hostname, agent);
       // Fails like all others.
       if (this.#destroyed) void agent.destroy();

@@ -8,11 +8,14 @@ import { checkChoice, checkInteger, checkOptions, type OptionNames } from '../..
 import { AbortScope } from '../../async/abort-scope.js';
 import { SociError } from '../../errors.js';
 import { checkByteRange, closedError } from '../byte-range.js';
+import { Urgency, urgencyOf } from '../lanes.js';
+import type { LinkEstimate } from '../link-estimate.js';
 import { type AbortableOptions, FilledSource, type ReadOptions } from '../range-source.js';
 import { httpError } from './http-error.js';
 import { checkTotal, HttpIdentity } from './http-identity.js';
 import { HttpTransport, type HttpTransportOptions } from './http-transport.js';
 import type { HttpReply, HttpRequest, HttpStats, RequestHeaders } from './message.js';
+import { Preempted } from './preempted.js';
 import { redactUrl } from './redact.js';
 import {
   checkEncoding,
@@ -66,10 +69,15 @@ interface Part {
   readonly end: number;
 }
 
-type Limits = Pick<HttpRequest, 'signal' | 'limitTotalTime'>;
+interface Limits extends Pick<HttpRequest, 'signal' | 'limitTotalTime' | 'expected'> {
+  readonly urgency: Urgency;
+}
 
 /** A range that is answered piece by piece is asked on for at once, if the pieces are worth a request each. */
 const LEAST_PIECE = 16 * 1024;
+
+/** What nobody waits for is asked for in pieces that soon make room for what somebody waits for. */
+const BACKGROUND_PIECE = 1024 * 1024;
 
 /** What a presigned URL answers when it has expired: S3 400 or 403, others 401, 404 or 410. */
 const STALE: ReadonlySet<number> = new Set([400, 401, 403, 404, 410]);
@@ -139,8 +147,15 @@ export class HttpSource extends FilledSource {
     return { ...this.#stats };
   }
 
+  /** Of the host that the last requests went to. */
+  get link(): LinkEstimate | undefined {
+    const { url } = this.#location ?? this.#target;
+    return this.#transport.traffic.link(url);
+  }
+
   readInto(target: Uint8Array, offset: number, options: ReadOptions = {}): Promise<void> {
     return this.#scope.run(options.signal, async signal => {
+      const urgency = urgencyOf(options);
       const { length } = target;
       checkByteRange(this.name, this.size, offset, length);
       if (!this.#ranges) throw noRangesError({ method: 'GET', url: this.#target.url });
@@ -149,8 +164,10 @@ export class HttpSource extends FilledSource {
       while (filled < length) {
         try {
           const start = offset + filled;
-          const { reply, end } = await this.#partial(start, offset + length, {
+          const most = urgency.lane === 'background' ? BACKGROUND_PIECE : length;
+          const { reply, end } = await this.#partial(start, Math.min(start + most, offset + length), {
             signal,
+            urgency,
             resumed: filled > 0,
             limitTotalTime: true,
           });
@@ -175,6 +192,7 @@ export class HttpSource extends FilledSource {
    * the loop closes the connection.
    */
   override stream(options: ReadOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
+    if (this.#ranges && urgencyOf(options).lane === 'background') return this.#pieces(options, () => {});
     return this.#stream(options, async how => ({ reply: await this.#whole(how), end: this.#size }));
   }
 
@@ -184,7 +202,24 @@ export class HttpSource extends FilledSource {
    * @param onRangeless Called before the first byte when it does not.
    */
   streamAsRange(options: ReadOptions, onRangeless: () => void): AsyncGenerator<Uint8Array, void, undefined> {
+    if (urgencyOf(options).lane === 'background') return this.#pieces(options, onRangeless);
     return this.#stream(options, how => this.#rangeOrWhole(how, onRangeless));
+  }
+
+  /** Nobody waits for it: each piece has arrived before it is handed out, so that a slow reader keeps nobody waiting. */
+  async *#pieces(options: ReadOptions, onRangeless: () => void): AsyncGenerator<Uint8Array, void, undefined> {
+    const piece = (at: number): Promise<Uint8Array> =>
+      this.read(at, Math.min(BACKGROUND_PIECE, this.#size - at), options);
+    let first: Uint8Array;
+    try {
+      first = await piece(0);
+    } catch (error) {
+      if (!isRangeless(error)) throw error;
+      yield* this.#stream(options, how => this.#rangeOrWhole(how, onRangeless));
+      return;
+    }
+    yield first;
+    for (let at = first.length; at < this.#size; at += BACKGROUND_PIECE) yield await piece(at);
   }
 
   async *#stream(
@@ -193,7 +228,7 @@ export class HttpSource extends FilledSource {
   ): AsyncGenerator<Uint8Array, void, undefined> {
     const operation = this.#scope.begin(options.signal);
     try {
-      const how = { signal: operation.signal, limitTotalTime: false };
+      const how = { signal: operation.signal, urgency: urgencyOf(options), limitTotalTime: false };
       const retries = new Retries(this.#retry, operation.signal);
       let position = 0;
       let broken: unknown;
@@ -234,7 +269,10 @@ export class HttpSource extends FilledSource {
     const retries = new Retries(this.#retry, signal);
     for (;;) {
       try {
-        const reply = await this.#get({ range: 'bytes=0-0' }, { signal, limitTotalTime: true });
+        const reply = await this.#get(
+          { range: 'bytes=0-0' },
+          { signal, urgency: new Urgency(), limitTotalTime: true },
+        );
         checked(reply, () => this.#learn(reply, ranges));
         await letGo(reply);
         return;
@@ -270,11 +308,15 @@ export class HttpSource extends FilledSource {
     }
   }
 
-  async #partial(start: number, end: number, how: Limits & { readonly resumed: boolean }): Promise<Part> {
+  async #partial(
+    start: number,
+    end: number,
+    { resumed, ...limits }: Limits & { readonly resumed: boolean },
+  ): Promise<Part> {
     const headers: Record<string, string> = { range: `bytes=${start}-${end - 1}` };
     const ifRange = this.#comparesValidators ? this.#identity?.ifRange : undefined;
-    if (how.resumed && ifRange !== undefined) headers['if-range'] = ifRange;
-    const reply = await this.#get(headers, how);
+    if (resumed && ifRange !== undefined) headers['if-range'] = ifRange;
+    const reply = await this.#get(headers, { ...limits, expected: end - start });
     return this.#checkedPart(reply, start, end);
   }
 
@@ -330,8 +372,8 @@ export class HttpSource extends FilledSource {
       // A transfer encoding chosen on the way would make byte offsets meaningless.
       headers: { ...headers, 'accept-encoding': 'identity' },
       credentials: this.#headers,
-      signal: limits.signal,
-      limitTotalTime: limits.limitTotalTime,
+      ...limits,
+      maxRetryAfter: this.#retry.maxRetryAfter,
       stats: this.#stats,
     } as const;
     const location = this.#location;
@@ -347,8 +389,12 @@ export class HttpSource extends FilledSource {
     return reply;
   }
 
-  /** After any failure the next attempt starts at the URL itself: another replica may answer. */
+  /**
+   * After any failure the next attempt starts at the URL itself: another replica may answer. Having made room is none:
+   * the next attempt waits for its turn.
+   */
   async #pause(retries: Retries, error: unknown, position: number): Promise<void> {
+    if (error instanceof Preempted) return;
     const location = this.#location;
     await retries.pause(error, position);
     this.#stats.retries += 1;

@@ -3,6 +3,7 @@
  * the way up. Every interceptor is a function of the next one, like undici's;
  * http-transport.ts composes them.
  */
+import type { Urgency } from '../lanes.js';
 import type { HttpTarget } from './target.js';
 
 export type HttpMethod = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -50,10 +51,15 @@ export interface HttpStats {
 export interface ReplyWatcher {
   /** Called when nothing has arrived for `after` ms although it is waited for; undefined when nobody wants to know. */
   readonly silence: { readonly after: number; readonly tell: () => void } | undefined;
+  /** The reply's header has arrived. */
+  answered(reply: HttpReply): void;
   /** Bytes of the body have arrived. */
   received(length: number): void;
-  /** The body has ended or failed; no status means that there was no reply. Called once. */
-  ended(status: number | undefined, bytes: number): void;
+  /**
+   * The body has ended, or failed with what it failed with; no status means that there was no reply. Called once,
+   * unless nothing was sent.
+   */
+  ended(status: number | undefined, bytes: number, failure?: { readonly error: unknown }): void;
 }
 
 export interface HttpRequest {
@@ -68,6 +74,12 @@ export interface HttpRequest {
   readonly redirects?: 'follow' | 'return' | undefined;
   /** Whether HttpTimeouts.request holds. */
   readonly limitTotalTime: boolean;
+  /** Default: that of somebody who waits. A less urgent one may be broken off with `Preempted`. */
+  readonly urgency?: Urgency | undefined;
+  /** Bytes of the body that are asked for, where they are known. */
+  readonly expected?: number | undefined;
+  /** ms that whoever sends it would wait when told to (Retry-After). Default: that of the default policy. */
+  readonly maxRetryAfter?: number | undefined;
   readonly signal: AbortSignal;
   readonly stats?: HttpStats | undefined;
   readonly watcher?: ReplyWatcher | undefined;

@@ -3,7 +3,7 @@
  * meanwhile that it keeps somebody waiting.
  */
 import { isWatched, publish } from '../../observe/channels.js';
-import type { HttpRequest, Interceptor, ReplyWatcher } from './message.js';
+import type { HttpReply, HttpRequest, Interceptor, ReplyWatcher } from './message.js';
 import { redactUrl } from './redact.js';
 
 /** Longer than a reply usually takes, shorter than people wait without wondering. */
@@ -27,9 +27,14 @@ class Observer implements ReplyWatcher {
     if (request.stats) request.stats.requests += 1;
   }
 
+  answered(reply: HttpReply): void {
+    this.#request.watcher?.answered(reply);
+  }
+
   received(length: number): void {
     const { stats } = this.#request;
     if (stats) stats.bytes += length;
+    this.#request.watcher?.received(length);
   }
 
   #tellSilence(): void {
@@ -37,8 +42,8 @@ class Observer implements ReplyWatcher {
     publish('seekable-oci:http:waiting', () => ({ method, url: redactUrl(target.url), ms: SILENCE_MS }));
   }
 
-  ended(status: number | undefined, bytes: number): void {
-    const { method, target, headers } = this.#request;
+  ended(status: number | undefined, bytes: number, failure?: { readonly error: unknown }): void {
+    const { method, target, headers, watcher } = this.#request;
     publish('seekable-oci:http:request', () => ({
       method,
       url: redactUrl(target.url),
@@ -47,5 +52,6 @@ class Observer implements ReplyWatcher {
       bytes,
       ms: performance.now() - this.#startedAt,
     }));
+    watcher?.ended(status, bytes, failure);
   }
 }

@@ -1,11 +1,12 @@
 /**
- * Who goes first where not all can go at once: memory and decoding threads are
- * given out lane by lane, inside of a lane in the order in which they were asked
- * for. Priority is a value that travels with the work; work that somebody comes
+ * Who goes first where not all can go at once: memory, decoding threads and
+ * places at a host are given out lane by lane, inside of a lane in the order in
+ * which they were asked for. Priority is a value that travels with the work; work that somebody comes
  * to wait for moves up while it waits.
  */
+import { checkChoice } from '../arguments.js';
 import { addAbortListener, removeAbortListener } from '../async/abort-listeners.js';
-import type { Lane } from '../source/range-source.js';
+import type { Lane, ReadOptions } from './range-source.js';
 
 /** The most urgent first. */
 export const LANES: readonly Lane[] = ['demand', 'prefetch', 'background'];
@@ -37,6 +38,13 @@ export class Urgency {
   }
 }
 
+/** That of a read. @throws SociError ERR_SOCI_INVALID_ARGUMENT */
+export function urgencyOf(options: ReadOptions): Urgency {
+  const { lane = 'demand', urgency } = options;
+  checkChoice('lane', lane, LANES);
+  return urgency ?? new Urgency(lane);
+}
+
 /** How a piece of work is done: until its signal fires, and as urgently as those who wait for it want it. */
 export interface Work {
   readonly signal: AbortSignal;
@@ -50,27 +58,27 @@ export interface Waiting {
   readonly urgency?: Urgency | undefined;
 }
 
-interface Place {
-  readonly size: number;
+interface Place<Wish> {
+  readonly wish: Wish;
   readonly enter: () => void;
 }
 
-/** Something scarce that is taken in turn. */
-export abstract class LaneGate {
-  readonly #lanes = new Map(LANES.map(lane => [lane, new Set<Place>()]));
+/** Something scarce that is taken in turn: so much of it, or by whoever wishes. */
+export abstract class LaneGate<Wish = number> {
+  readonly #lanes = new Map(LANES.map(lane => [lane, new Set<Place<Wish>>()]));
 
-  /** Whether something of this size can be taken now. */
-  protected abstract fits(size: number): boolean;
+  /** Whether this wish can be granted now. */
+  protected abstract fits(wish: Wish): boolean;
 
-  /** Takes it. */
-  protected abstract take(size: number): void;
+  /** Grants it. */
+  protected abstract take(wish: Wish): void;
 
   /**
-   * Resolves when `size` has been taken.
+   * Resolves when what is wished for has been taken.
    *
    * @throws the signal's reason; then nothing was taken
    */
-  enter(size: number, { signal, urgency = new Urgency() }: Waiting = {}): Promise<void> {
+  enter(wish: Wish, { signal, urgency = new Urgency() }: Waiting = {}): Promise<void> {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
       let lane = this.#lane(urgency);
@@ -91,8 +99,8 @@ export abstract class LaneGate {
         lane.add(place);
         this.admit();
       });
-      const place: Place = {
-        size,
+      const place: Place<Wish> = {
+        wish,
         enter: () => {
           gone();
           resolve();
@@ -111,14 +119,14 @@ export abstract class LaneGate {
   admit(): void {
     for (const lane of this.#lanes.values()) {
       for (const place of lane) {
-        if (!this.fits(place.size)) return;
-        this.take(place.size);
+        if (!this.fits(place.wish)) return;
+        this.take(place.wish);
         place.enter();
       }
     }
   }
 
-  #lane(urgency: Urgency): Set<Place> {
-    return this.#lanes.get(urgency.lane) as Set<Place>;
+  #lane(urgency: Urgency): Set<Place<Wish>> {
+    return this.#lanes.get(urgency.lane) as Set<Place<Wish>>;
   }
 }

@@ -1,8 +1,8 @@
 /** Who goes first where not all can go at once: lanes, raising, leaving, and that nobody is forgotten. */
 import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
+import { LANES, LaneGate, Urgency } from '../../lib/source/lanes.js';
 import type { Lane } from '../../lib/source/range-source.js';
-import { LANES, LaneGate, Urgency } from '../../lib/span/lanes.js';
 import fc from '../property.js';
 
 /** A gate with room for so much. */
