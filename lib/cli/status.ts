@@ -2,7 +2,8 @@
 import type { BlobCompletion } from '../index.js';
 import { byteText } from './byte-text.js';
 import { type Command, type Invocation, UsageError } from './command.js';
-import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
+import { IMAGE_OPTIONS } from './image-option-table.js';
+import { ImageSession } from './image-session.js';
 import { tableText } from './table-text.js';
 
 function stateOf({ present, proved }: BlobCompletion): string {
