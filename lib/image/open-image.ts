@@ -128,6 +128,8 @@ export async function openImage(
       index,
       layers: read,
       tree,
+      repository,
+      context,
       store: remote ? store : undefined,
       release,
     });
@@ -242,11 +244,12 @@ function describeLayers(
   const diffIds = config && diffIdsOf(config, manifest.layers, where);
   return manifest.layers.map((descriptor, position) => {
     const ztoc = index?.found?.ztocs[position];
+    const prefetch = index?.found?.prefetches[position];
     const diffId = diffIds?.[position];
     const { mediaType } = descriptor;
     const skipped = isLayerType(mediaType) ? undefined : `${mediaType} is no file-system layer`;
     const reason = skipped ?? (ztoc === undefined ? why : undefined);
-    return { position, descriptor, diffId, ztoc, reason };
+    return { position, descriptor, diffId, ztoc, prefetch, reason };
   });
 }
 

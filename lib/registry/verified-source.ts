@@ -4,7 +4,7 @@
  * through; their reader has span digests for that.
  */
 import { type FileLender, LEND_FILE } from '../source/lent-file.js';
-import type { RangeSource, ReadOptions } from '../source/range-source.js';
+import type { RangeSource, ReadOptions, SourceKeeping } from '../source/range-source.js';
 import type { Descriptor } from './descriptor.js';
 import { ContentVerifier, hashFor } from './digest.js';
 
@@ -12,6 +12,7 @@ export class VerifiedSource implements RangeSource {
   readonly size: number;
   readonly name: string;
   readonly ownMemory: boolean;
+  readonly keeping: SourceKeeping | undefined;
   /** @internal */
   readonly [LEND_FILE]: FileLender | undefined;
   readonly #source: RangeSource;
@@ -26,6 +27,7 @@ export class VerifiedSource implements RangeSource {
     this.name = source.name;
     this.size = descriptor.size;
     this.ownMemory = source.ownMemory === true;
+    this.keeping = source.keeping;
     this[LEND_FILE] = source[LEND_FILE];
   }
 

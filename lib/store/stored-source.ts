@@ -12,8 +12,8 @@ import { runBounded } from '../async/bounded-tasks.js';
 import { SociError } from '../errors.js';
 import { publish } from '../observe/channels.js';
 import { allocateExactly, checkByteRange, closedError } from '../source/byte-range.js';
-import type { RangeSource, ReadOptions } from '../source/range-source.js';
-import { BLOCK_BYTES, type BlockRun, joinRuns, runBytes } from './block-journal.js';
+import type { RangeSource, ReadOptions, SourceKeeping } from '../source/range-source.js';
+import { BLOCK_BYTES, type BlockRun, blockCount, joinRuns, runBytes } from './block-journal.js';
 import { KeptBehind } from './kept-behind.js';
 import { OfflineSource } from './offline-source.js';
 import type { StoredBlob } from './stored-blob.js';
@@ -25,6 +25,8 @@ const PIECES_AT_ONCE = 2;
 const GAP_BLOCKS = 16;
 /** How long another may take to fetch what is wanted here. */
 const CLAIM_MS = 10_000;
+/** The same, when it is this process that fetches it in the background: it may do so as slowly as it was told to. */
+const BACKGROUND_CLAIM_MS = 200;
 const FIRST_DELAY_MS = 1;
 const LAST_DELAY_MS = 50;
 
@@ -36,12 +38,21 @@ export class StoredSource implements RangeSource {
   readonly size: number;
   readonly name: string;
   readonly ownMemory = true;
+  readonly keeping: SourceKeeping = {
+    presentBytes: (offset, length) => this.#presentBytes(offset, length),
+    readPast: (offset, length, options) => this.#readPast(offset, length, options),
+    hold: () => this.#blob.hold(),
+    forget: (offset, length) => this.#blob.forget(blocksOf(offset, length)),
+    settled: () => this.#settled(),
+  };
   readonly #blob: StoredBlob;
   readonly #source: RangeSource;
   readonly #behind: KeptBehind;
   /** Blocks that are there and may be fetched with those around them. */
   readonly #gap: number;
   readonly #reads = new AbortScope();
+  /** Blocks that are fetched in the background. */
+  readonly #background = new Set<BlockRun>();
   #closing: Promise<void> | undefined;
 
   /** @param source closed with this */
@@ -113,6 +124,29 @@ export class StoredSource implements RangeSource {
     await this.#source.close();
   }
 
+  async #presentBytes(offset: number, length: number): Promise<number | undefined> {
+    checkByteRange(this.name, this.size, offset, length);
+    if (this.#blob.isWhole) return length;
+    if (!this.#blob.keeps) return undefined;
+    const within = ({ first, end }: BlockRun): number =>
+      Math.min(end * BLOCK_BYTES, offset + length) - Math.max(first * BLOCK_BYTES, offset);
+    await this.#behind.written();
+    const present = await this.#blob.present(blocksOf(offset, length));
+    return present.reduce((sum, each) => sum + within(each), 0);
+  }
+
+  async #readPast(offset: number, length: number, options: ReadOptions = {}): Promise<Uint8Array> {
+    return await this.#reads.run(options.signal, signal =>
+      abortable(this.#source.read(offset, length, { ...options, signal }), signal),
+    );
+  }
+
+  async #settled(): Promise<void> {
+    await this.#behind.finished();
+    await this.#blob.settled();
+    this.#throwIfRefused();
+  }
+
   async *#streamAll(options: PieceOptions): AsyncGenerator<Uint8Array, void, undefined> {
     const tail = this.#behind.stream(this.size);
     for await (const chunk of this.#source.stream(options)) {
@@ -170,7 +204,7 @@ export class StoredSource implements RangeSource {
   ): Promise<void> {
     const part = (run: BlockRun): Uint8Array =>
       bytes.subarray((run.first - piece.first) * BLOCK_BYTES, (run.end - piece.first) * BLOCK_BYTES);
-    const until = performance.now() + CLAIM_MS;
+    const until = performance.now() + this.#patience(missing, options);
     let wait = FIRST_DELAY_MS;
     for (let left = joinRuns(missing, this.#gap); left.length > 0; ) {
       if (!this.#blob.keeps || performance.now() > until) {
@@ -191,17 +225,26 @@ export class StoredSource implements RangeSource {
     }
   }
 
+  /** Nobody who waits for his bytes is to wait for what is done at leisure. */
+  #patience(missing: readonly BlockRun[], { lane }: PieceOptions): number {
+    const isBehind = ({ first, end }: BlockRun): boolean =>
+      missing.some(run => run.first < end && first < run.end);
+    return lane !== 'background' && [...this.#background].some(isBehind) ? BACKGROUND_CLAIM_MS : CLAIM_MS;
+  }
+
   async #fetchClaimed(
     claimed: readonly BlockRun[],
     part: (run: BlockRun) => Uint8Array,
     options: PieceOptions,
   ): Promise<void> {
     let keeping: Promise<unknown> = Promise.resolve();
+    if (options.lane === 'background') for (const run of claimed) this.#background.add(run);
     try {
       // Another may have fetched it before it was claimed.
       const wanted = joinRuns(await this.#stillMissing(claimed, part), this.#gap);
       ({ keeping } = await this.#fetchAll(wanted, part, options));
     } finally {
+      for (const run of claimed) this.#background.delete(run);
       void keeping.then(() => this.#blob.release(claimed));
     }
   }
@@ -248,6 +291,11 @@ export class StoredSource implements RangeSource {
     const refusal = this.#blob.refusal;
     if (refusal !== undefined) throw refusal;
   }
+}
+
+/** The blocks that a range is in. */
+function blocksOf(offset: number, length: number): BlockRun {
+  return { first: Math.floor(offset / BLOCK_BYTES), end: blockCount(offset + length) };
 }
 
 /** The blocks that a range is in, divided at the boundaries of pieces. */
