@@ -4,12 +4,18 @@
  * config beside layers that are not its own. All of the layer is decoded for it,
  * so it is done once, and remembered by the layer's digest.
  */
+import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
 import { SociError } from '../errors.js';
-import { lentChunks } from '../layer/lent-chunks.js';
 import { digestAlgorithm, hashFor, isComputable } from '../registry/digest.js';
 import { answeredDigest, tarQuestion } from '../store/proofs.js';
 import type { Store } from '../store/store.js';
 import type { ImageLayer, OpenedLayer } from './image-layer.js';
+
+/** What may follow in a tar behind its last entry: tar writes 10 KiB at a time, others a record of their own size. */
+const MAX_PADDING = 64 * 2 ** 20;
+/** Hashed in about a millisecond. */
+const CHUNK_BYTES = 2 ** 20;
 
 export type DiffIdProof = 'proved' | 'refuted';
 
@@ -54,25 +60,51 @@ export async function proveDiffId(
   );
 }
 
-/** The digest of all of a layer's tar, computed as `like` was. */
+/**
+ * The digest of all of a layer's tar, computed as `like` was. By the layer and not by its spans: these end with the last
+ * entry that the ztoc's builder came to, and the zeros that follow in the tar count too.
+ */
 async function tarDigest(
   { entries, source }: OpenedLayer,
   like: string,
   signal: AbortSignal,
 ): Promise<string> {
   const hash = hashFor(like, source.name);
-  const { tar, pace } = entries;
-  const memory = tar.passMemory();
-  const chunks = lentChunks(
-    () => ({
-      start: 0,
-      end: tar.size,
-      ...pace,
-      read: (from, to, abort) => tar.lend(from, to, memory, { signal: abort, lane: 'background' }),
-      pieceEnd: (from, bytes) => tar.pieceEnd(from, tar.size, bytes),
-    }),
-    signal,
-  );
-  for await (const chunk of chunks) hash.update(chunk);
+  const { compression, uncompressedSize } = entries.ztoc;
+  const stored = source.stream({ signal, lane: 'background' });
+  let left = uncompressedSize + MAX_PADDING;
+  for await (const chunk of compression === 'gzip' ? inflated(stored, source.name, signal) : stored) {
+    signal.throwIfAborted();
+    left -= chunk.length;
+    if (left < 0) {
+      throw new SociError(
+        'ERR_SOCI_ZTOC_MISMATCH',
+        `${source.name}: expected a tar of ${uncompressedSize} bytes, as the ztoc says, found ${MAX_PADDING} more`,
+        { data: { expected: uncompressedSize, limit: MAX_PADDING } },
+      );
+    }
+    hash.update(chunk);
+  }
   return `${digestAlgorithm(like)}:${hash.digest('hex')}`;
+}
+
+async function* inflated(
+  stored: AsyncIterable<Uint8Array>,
+  name: string,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const gunzip = createGunzip({ chunkSize: CHUNK_BYTES });
+  const feeding = pipeline(stored, gunzip, { signal });
+  feeding.catch(() => {});
+  try {
+    yield* gunzip as AsyncIterable<Uint8Array>;
+    await feeding;
+  } catch (cause) {
+    signal.throwIfAborted();
+    if (cause instanceof SociError) throw cause;
+    throw new SociError('ERR_SOCI_DEFLATE_DATA', `${name}: ${(cause as Error).message}`, { cause });
+  } finally {
+    gunzip.destroy();
+    await feeding.catch(() => {});
+  }
 }

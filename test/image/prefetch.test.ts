@@ -10,10 +10,11 @@ import type { Repository } from '../../lib/registry/repository.js';
 import { createIndex } from '../../lib/soci/create-index.js';
 import { pushIndex as pushCreated } from '../../lib/soci/push-index.js';
 import { ReadContext } from '../../lib/span/read-context.js';
+import { tarQuestion } from '../../lib/store/proofs.js';
 import { Store } from '../../lib/store/store.js';
 import type { TestRegistry } from '../../lib/testing/test-registry.js';
 import { openRepository, QUICK, startRegistry, startTransport } from '../registry/fixture.js';
-import { noise } from '../span/sample-layers.js';
+import { noise, tarOf } from '../span/sample-layers.js';
 import { watchStores } from '../store/sample-blob.js';
 import { layerOf, packLayer, pushImage, pushIndex, pushIndexedImage, ztocOf } from './sample-image.js';
 
@@ -25,12 +26,18 @@ const layers = [
     { name: 'big', body: BIG },
     { name: 'last', body: Buffer.from('last') },
   ]),
-  await layerOf([
-    { name: 'lib/a.so', body: SMALL },
-    { name: 'lib/deep/b.so', body: Buffer.from('b') },
-    { name: 'lib/link', type: 'symlink', linkname: '../first' },
-    { name: 'odd[1]', body: Buffer.from('odd') },
-  ]),
+  // As GNU tar pads it: behind the last entry, where no span is.
+  packLayer(
+    Buffer.concat([
+      await tarOf([
+        { name: 'lib/a.so', body: SMALL },
+        { name: 'lib/deep/b.so', body: Buffer.from('b') },
+        { name: 'lib/link', type: 'symlink', linkname: '../first' },
+        { name: 'odd[1]', body: Buffer.from('odd') },
+      ]),
+      Buffer.alloc(8192),
+    ]),
+  ),
 ];
 const [lower, upper] = [layers[0]!.descriptor, layers[1]!.descriptor];
 
@@ -99,6 +106,7 @@ t.test('all of it, into the store: short requests, nothing decoded, each layer p
   });
   const report = await pass;
   end();
+  t.same(decoded, []);
   balanced(t, report);
   t.match(report, {
     into: 'store',
@@ -364,10 +372,8 @@ t.test('a config that is not of its layers', async t => {
   t.match(report.failures, [
     { layer: 0, error: { code: 'ERR_SOCI_DIGEST_MISMATCH', message: /a runtime would refuse/ } },
   ]);
-  const decoded: number[] = [];
-  t.teardown(subscribe('seekable-oci:span:decode', ({ span }) => decoded.push(span)));
+  t.equal((await store.recall(tarQuestion(one.descriptor.digest)))?.value, one.diffId, 'which is remembered');
   t.match((await (await open()).prefetch('all')).failures, [{ error: { code: 'ERR_SOCI_DIGEST_MISMATCH' } }]);
-  t.same(decoded, [], 'and that is remembered');
   const completion = await (await open()).completion();
   t.equal(completion?.blobs.find(({ digest }) => digest === one.descriptor.digest)?.diffId, 'refuted');
 });
