@@ -14,6 +14,7 @@ import { giantBlock } from './benchmarks/giant-block.js';
 import { memory } from './benchmarks/memory.js';
 import { remoteImage } from './benchmarks/remote-image.js';
 import { scaling } from './benchmarks/scaling.js';
+import { secondStart } from './benchmarks/second-start.js';
 import { spanDecode } from './benchmarks/span-decode.js';
 import { toc } from './benchmarks/toc.js';
 import { versus } from './benchmarks/versus.js';
@@ -30,6 +31,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Report>>> = {
   toc,
   'giant-block': giantBlock,
   'remote-image': remoteImage,
+  'second-start': secondStart,
   versus,
 };
 

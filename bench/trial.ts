@@ -14,6 +14,7 @@ const TRIALS: Readonly<Record<string, () => Promise<Trial>>> = {
   indexGenerated: async () => (await import('./trials/build.js')).indexGenerated,
   nodeZlib: async () => (await import('./trials/node-zlib.js')).nodeZlib,
   remoteImage: async () => (await import('./trials/remote-image.js')).remoteImage,
+  secondStart: async () => (await import('./trials/second-start.js')).secondStart,
   streamTar: async () => (await import('./trials/tar-stream.js')).streamTar,
   tableOfContents: async () => (await import('./trials/toc.js')).tableOfContents,
 };
