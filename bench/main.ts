@@ -18,6 +18,7 @@ import { memory } from './benchmarks/memory.js';
 import { planning } from './benchmarks/planning.js';
 import { remoteImage } from './benchmarks/remote-image.js';
 import { scaling } from './benchmarks/scaling.js';
+import { secondStart } from './benchmarks/second-start.js';
 import { spanDecode } from './benchmarks/span-decode.js';
 import { toc } from './benchmarks/toc.js';
 import { versus } from './benchmarks/versus.js';
@@ -37,6 +38,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Report>>> = {
   'remote-image': remoteImage,
   'first-byte': () => firstByte(values.baseline),
   lanes,
+  'second-start': secondStart,
   versus,
 };
 

@@ -17,6 +17,7 @@ const TRIALS: Readonly<Record<string, () => Promise<Trial>>> = {
   nodeZlib: async () => (await import('./trials/node-zlib.js')).nodeZlib,
   planning: async () => (await import('./trials/planning.js')).planning,
   remoteImage: async () => (await import('./trials/remote-image.js')).remoteImage,
+  secondStart: async () => (await import('./trials/second-start.js')).secondStart,
   streamTar: async () => (await import('./trials/tar-stream.js')).streamTar,
   tableOfContents: async () => (await import('./trials/toc.js')).tableOfContents,
 };

@@ -1,6 +1,7 @@
 // The whole story with nothing but this machine: pack an image of three layers,
 // push it to a registry inside this process, index it without changing it, then
-// read single files lazily, beside what pulling the image costs.
+// read single files lazily, beside what pulling the image costs; and a second time
+// out of a store.
 import { subscribe } from 'node:diagnostics_channel';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
@@ -15,7 +16,9 @@ import {
   openImage,
   openImageLocation,
   pushIndex,
+  ReadContext,
   RegistryTransport,
+  Store,
 } from '../dist/index.js';
 import { LayoutStorage, TestRegistry } from '../dist/testing/testing.js';
 import { downloadAndUntar } from './download.js';
@@ -46,6 +49,7 @@ async function main() {
     await pushImage(target, layers, hostPlatform());
     await index(target, layers);
     const rows = await readLazily(name, layers);
+    rows.push(...(await startTwice(name, layers, path.join(folder, 'store'))));
     rows.push(await pull(`${registry.url}/v2/demo/app`, layers));
     printTable(rows, sizeOf(layers));
   } finally {
@@ -129,6 +133,33 @@ async function readLazily(name, layers) {
   const sum = key => rows.reduce((total, row) => total + row[key], 0);
   const all = { ms: sum('ms'), requests: sum('requests'), bytes: sum('bytes') };
   return [...rows, { name: '(all of the above)', size: '', ...all }];
+}
+
+/** The same image with a store, by two starts that share nothing else: the second one asks what the tag names. */
+async function startTwice(name, layers, folder) {
+  const rows = [];
+  for (const start of ['first', 'second']) {
+    const read = await measured(async () => {
+      const store = await Store.open(folder, { maxBytes: 1024 ** 3 });
+      const image = await openImage(name, { credentials: null, store, context: new ReadContext() });
+      try {
+        for (const file of pickFiles(layers)) {
+          const original = file.body ?? (await readFile(file.path));
+          if (!(await image.readFile(file.name)).equals(original)) {
+            throw new Error(`${file.name} is not what was packed`);
+          }
+        }
+      } finally {
+        await image.close();
+        await store.close();
+      }
+    });
+    rows.push({ name: `(the same with a store, ${start} start)`, size: '', ...read });
+  }
+  const [, second] = rows;
+  if (second.requests !== 1)
+    throw new Error(`the second start made ${second.requests} requests, expected one`);
+  return rows;
 }
 
 /** One file per wanted size, the nearest on a logarithmic scale, no file twice; and the one that was changed. */

@@ -5,6 +5,7 @@
 export { type EngineName, zlibVersion } from './binding.js';
 export { ERROR_CODES, type FileErrorCode, SociError, type SociErrorCode } from './errors.js';
 export type { GlobOptions, NameOptions, OpendirOptions, ReaddirOptions } from './image/call-options.js';
+export type { DiffIdProof } from './image/diff-id-proof.js';
 export type { ImageDirectory } from './image/directory-walk.js';
 export type {
   BytesOptions,
@@ -21,7 +22,7 @@ export type {
 } from './image/file-handle.js';
 export type { ImageDirent, ImageStats } from './image/file-stats.js';
 export type { Image } from './image/image.js';
-export type { ImageCompletion } from './image/image-completion.js';
+export type { ImageBlobCompletion, ImageCompletion } from './image/image-completion.js';
 export type { ImageConfig } from './image/image-config.js';
 export type { ImageLayerInfo } from './image/image-layer.js';
 export {
@@ -51,6 +52,14 @@ export {
 } from './image/layer.js';
 export type { LoadPlan, LoadStep, OmittedLoad } from './image/load-plan.js';
 export { openImage } from './image/open-image.js';
+export type { OmittedPath, PrefetchTarget } from './image/prefetch-target.js';
+export type {
+  PrefetchedLayer,
+  PrefetchFailure,
+  PrefetchOptions,
+  PrefetchProgress,
+  PrefetchReport,
+} from './image/prefetching.js';
 export type { Recording, Trace, TraceRead } from './image/recording.js';
 export {
   type DerivedLoadOrder,

@@ -3,9 +3,9 @@
  * `tap run` does that too, but preloads into each a thread that every module passes on its
  * way in, to know which files a test has used: more than a second of CPU time for each file.
  *
- *   node .test-build/test/run-tests.js                    all but e2e
+ *   node .test-build/test/run-tests.js                    all but e2e and soak
  *   node .test-build/test/run-tests.js span tar/time      what is in these folders or files
- *   node .test-build/test/run-tests.js !cli !lint         all but e2e and these folders
+ *   node .test-build/test/run-tests.js !cli !lint         all but these folders, e2e and soak
  */
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -14,8 +14,8 @@ import { join, relative } from 'node:path';
 
 const ROOT = import.meta.dirname;
 const SUFFIX = '.test.js';
-/** Those that need tools which are not always there. */
-const ON_DEMAND = 'e2e';
+/** Those that need tools which are not always there, and those that take minutes. */
+const ON_DEMAND = ['e2e', 'soak'];
 
 interface Result {
   readonly passed: number;
@@ -31,7 +31,7 @@ function testFiles(words: readonly string[]): string[] {
   return readdirSync(ROOT, { recursive: true, encoding: 'utf8' })
     .map(file => file.replaceAll('\\', '/'))
     .filter(file => file.endsWith(SUFFIX))
-    .filter(file => (chosen.length > 0 ? chosen.some(isIn(file)) : !isIn(file)(ON_DEMAND)))
+    .filter(file => (chosen.length > 0 ? chosen.some(isIn(file)) : !ON_DEMAND.some(isIn(file))))
     .filter(file => !left.some(isIn(file)))
     .sort();
 }

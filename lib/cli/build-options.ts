@@ -9,7 +9,8 @@ import {
   optionText,
   UsageError,
 } from './command.js';
-import { ALL_PLATFORMS_OPTIONS, type ImageSession } from './image-session.js';
+import { ALL_PLATFORMS_OPTIONS } from './image-option-table.js';
+import type { ImageSession } from './image-session.js';
 import { reportIndexEvents } from './index-events.js';
 
 const MAX_LIST_BYTES = 16 * 2 ** 20;

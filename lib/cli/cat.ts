@@ -1,6 +1,7 @@
 /** `seekable-oci cat`: the bytes of files of an image, fetching only the spans they lie in. */
 import type { Command, Invocation } from './command.js';
-import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
+import { IMAGE_OPTIONS } from './image-option-table.js';
+import { ImageSession } from './image-session.js';
 
 async function run(invocation: Invocation): Promise<void> {
   const [operand = '', ...paths] = invocation.operands;

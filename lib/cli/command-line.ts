@@ -71,7 +71,7 @@ async function nextWord(args: readonly string[]) {
 
 async function takesValue(option: string): Promise<boolean> {
   // Loaded here because most command lines begin with the command, and help must not wait for it.
-  const { IMAGE_OPTIONS } = await import('./image-session.js');
+  const { IMAGE_OPTIONS } = await import('./image-option-table.js');
   return option.startsWith('--') && IMAGE_OPTIONS[option.slice('--'.length)]?.type === 'string';
 }
 

@@ -81,6 +81,13 @@ export const COMMANDS: ReadonlyMap<string, CommandEntry> = new Map([
     },
   ],
   [
+    'prefetch',
+    {
+      summary: 'fetch files of an image, or all of it, into a store',
+      load: async () => (await import('./prefetch.js')).prefetch,
+    },
+  ],
+  [
     'convert',
     {
       summary: 'copy an image and put SOCI indexes (v2) into it',

@@ -7,8 +7,9 @@ import { byteText } from './byte-text.js';
 import { type Command, type Invocation, UsageError } from './command.js';
 import { counted } from './counted.js';
 import { ImageCopy, type SkippedFile } from './image-copy.js';
+import { IMAGE_OPTIONS } from './image-option-table.js';
 import { splitImagePath } from './image-path.js';
-import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
+import { ImageSession } from './image-session.js';
 import { printable } from './printable.js';
 import { childPath } from './tree-writer.js';
 

@@ -2,7 +2,8 @@
 import { compareImages, type ImageDifference } from '../image/compare-images.js';
 import { type Command, ExitStatus, type Invocation } from './command.js';
 import { bytesAsJson } from './file-entry.js';
-import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
+import { IMAGE_OPTIONS } from './image-option-table.js';
+import { ImageSession } from './image-session.js';
 import { printableName } from './printable.js';
 
 const PAGE = 64 * 1024;

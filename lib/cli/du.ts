@@ -3,7 +3,8 @@ import { directoryUsage } from '../image/directory-usage.js';
 import { byteText } from './byte-text.js';
 import { type Command, type Invocation, UsageError } from './command.js';
 import { bytesAsJson } from './file-entry.js';
-import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
+import { IMAGE_OPTIONS } from './image-option-table.js';
+import { ImageSession } from './image-session.js';
 import { printableName } from './printable.js';
 
 function joined(start: Buffer, path: Buffer): Buffer {

@@ -3,7 +3,8 @@ import type { Image, ImageFilePlan, WholeLayersPlan } from '../index.js';
 import { byteText } from './byte-text.js';
 import type { Command, Invocation } from './command.js';
 import { counted } from './counted.js';
-import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
+import { IMAGE_OPTIONS } from './image-option-table.js';
+import { ImageSession } from './image-session.js';
 import { printable } from './printable.js';
 
 function share(part: number, whole: number): string {

@@ -4,7 +4,8 @@ import type { Image } from '../index.js';
 import { type Command, type Invocation, optionCount, optionText, parseBytes, UsageError } from './command.js';
 import { writeEntries } from './entry-list.js';
 import { type FileEntry, type FileType, fileEntry } from './file-entry.js';
-import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
+import { IMAGE_OPTIONS } from './image-option-table.js';
+import { ImageSession } from './image-session.js';
 
 /** The letters of find(1). */
 const TYPES: Readonly<Record<string, FileType>> = {

@@ -1,15 +1,12 @@
 /**
- * What every command on images shares: its options, the way to the registries
- * that its operands name with the right credentials, the cache, and what is said
- * on standard error meanwhile.
+ * What every command on images does: the registries that its operands name are
+ * opened and images of them read with what is kept, and all of it is said on
+ * standard error and closed afterwards.
  */
-import { readFile, stat } from 'node:fs/promises';
 import { SociError } from '../errors.js';
 import { builtZtocsIn, DEFAULT_MAX_CACHE_BYTES, pruneCache } from '../files/cache-folder.js';
 import { ImageOrigin } from '../image/image-origin.js';
 import type {
-  CredentialProvider,
-  HostOptions,
   Image,
   ImageProgress,
   LayerNote,
@@ -23,9 +20,8 @@ import type {
   ZtocCache,
 } from '../index.js';
 import { isDigest } from '../registry/digest.js';
-import { openImageLocation, parseImageLocation } from '../registry/image-location.js';
+import { openImageLocation } from '../registry/image-location.js';
 import { KeptContent } from '../registry/kept-content.js';
-import { keychain } from '../registry/keychain.js';
 import { parsePlatform } from '../registry/platform.js';
 import { RegistryRepository } from '../registry/registry-repository.js';
 import { RegistryTransport } from '../registry/transport.js';
@@ -33,96 +29,14 @@ import { FolderZtocCache } from '../soci/folder-ztoc-cache.js';
 import { StoreZtocCache } from '../soci/store-ztoc-cache.js';
 import { storedRepository } from '../store/stored-repository.js';
 import { byteText } from './byte-text.js';
-import { defaultCacheDirectory, defaultCacheFault, makeCacheDirectory } from './cache-directory.js';
-import {
-  type Invocation,
-  type OptionTable,
-  optionList,
-  optionNumber,
-  optionText,
-  UsageError,
-} from './command.js';
+import { type Invocation, optionList, optionText, UsageError } from './command.js';
 import { counted } from './counted.js';
-import { homeDirectory } from './home-directory.js';
+import { type KeptPlaces, keptPlaces } from './kept-places.js';
 import { refuseLocalPath } from './local-operand.js';
-import { readPassword } from './password-input.js';
+import { registryOf, registryOptions } from './registry-access.js';
 import { Reporter } from './reporter.js';
 import { reportRequests } from './request-events.js';
 import type { StandardOutput } from './standard-output.js';
-import { storeOf } from './store-option.js';
-
-/** Options of every command that takes an IMAGE. */
-export const IMAGE_OPTIONS: OptionTable = {
-  platform: {
-    type: 'string',
-    multiple: true,
-    value: 'P',
-    help: "os/arch[/variant]; default the host's, else the only one",
-  },
-  index: {
-    type: 'string',
-    value: 'DIGEST',
-    help: "use this SOCI index; 'none' uses none (default: look for one)",
-  },
-  user: { type: 'string', value: 'NAME', help: 'log in as NAME; needs --password-stdin' },
-  'password-stdin': { type: 'boolean', help: 'read the password from standard input' },
-  'plain-http': { type: 'boolean', help: 'speak HTTP without TLS to the registries named' },
-  tls: { type: 'boolean', help: 'speak TLS to the registries named, on this machine too' },
-  ca: { type: 'string', value: 'FILE', help: 'trust the certificates in FILE (PEM) too' },
-  'hosts-dir': {
-    type: 'string',
-    multiple: true,
-    value: 'DIR',
-    help: "containerd's certs.d: mirrors, certificates (not with the three above)",
-  },
-  'cache-dir': {
-    type: 'string',
-    value: 'DIR',
-    help: 'for what is kept: ztocs, indexes, unpacked layers',
-  },
-  store: {
-    type: 'string',
-    value: 'DIR',
-    help: 'keep all that is fetched of registries there, for any number of processes',
-  },
-  offline: { type: 'boolean', help: 'read what the store has, and send no request' },
-  semantics: {
-    type: 'string',
-    value: 'S',
-    help: "how layers are put together: 'overlay', as containers see them (default), or 'spec'",
-  },
-  timeout: {
-    type: 'string',
-    value: 'SECONDS',
-    help: 'give up a request after so long without a byte (default 30)',
-  },
-  retries: {
-    type: 'string',
-    value: 'N',
-    help: 'further attempts after a failure that may pass (default 5, within a minute of silence)',
-  },
-  json: { type: 'boolean', help: 'print the result as JSON' },
-  quiet: { type: 'boolean', help: 'say nothing on standard error but errors' },
-  debug: { type: 'boolean', help: 'tell every request and what it cost on standard error' },
-};
-
-/** The options of commands that deal with all platforms unless they are told which. */
-export const ALL_PLATFORMS_OPTIONS: OptionTable = {
-  ...IMAGE_OPTIONS,
-  platform: {
-    type: 'string',
-    multiple: true,
-    value: 'P',
-    help: 'os/arch[/variant], may be repeated (default: all)',
-  },
-  'all-platforms': { type: 'boolean', help: 'all platforms, which is the default' },
-};
-
-/** Where things are kept between runs. */
-interface KeptPlaces {
-  readonly cacheDirectory: string | undefined;
-  readonly store: Store | undefined;
-}
 
 /** Of an image's layers that can be read in two ways, and of its indexes that cannot be used, so many are spoken of. */
 const MAX_NOTES = 5;
@@ -173,9 +87,8 @@ export class ImageSession {
     try {
       for (const image of images) await refuseLocalPath(image);
       const options = await registryOptions(invocation, images.flatMap(registryOf));
-      const cache = await cacheDirectory(invocation, reporter);
-      const store = await storeOf(invocation);
-      await new ImageSession(invocation, reporter, options, { cacheDirectory: cache, store }).#run(body);
+      const kept = await keptPlaces(invocation, reporter);
+      await new ImageSession(invocation, reporter, options, kept).#run(body);
     } finally {
       endReports();
     }
@@ -399,105 +312,4 @@ function layerRefusal(error: unknown, onlyLayer: number | undefined): unknown {
   const [, bounds] = /^expected an (integer of \d+ to \d+) for onlyLayer/.exec(error.message) ?? [];
   if (bounds === undefined) return error;
   return new UsageError(`--layer: expected an ${bounds}, received ${onlyLayer}`, { cause: error });
-}
-
-/** The registry that an operand names, none for layouts. @throws UsageError, SociError ERR_SOCI_REFERENCE */
-function registryOf(image: string): string[] {
-  const at = image.indexOf('@');
-  if (at >= 0 && !/^(oci|oci-archive|docker-archive):/.test(image) && !isDigest(image.slice(at + 1))) {
-    // What people write there is a password as often as not, so it is not repeated.
-    throw new UsageError(
-      "IMAGE: expected a digest behind '@'; users and passwords go to --user and --password-stdin",
-    );
-  }
-  if (/^sha256:[0-9a-f]{64}$/.test(image)) {
-    throw new UsageError('IMAGE: expected a repository before the digest: registry/repo@sha256:…');
-  }
-  const location = parseImageLocation(image);
-  return location.kind === 'registry' ? [location.reference.registry] : [];
-}
-
-async function registryOptions(
-  invocation: Invocation,
-  registries: readonly string[],
-): Promise<RegistryOptions> {
-  const hostsDirectories = optionList(invocation, 'hosts-dir');
-  const ca = optionText(invocation, 'ca');
-  const plainHttp = invocation.options['plain-http'] === true;
-  const tls = invocation.options['tls'] === true;
-  if (plainHttp && tls) throw new UsageError('expected either --plain-http or --tls');
-  for (const directory of hostsDirectories) await requireDirectory(directory);
-  const host: HostOptions = {
-    ...(plainHttp || tls ? { plainHttp } : {}),
-    ...(ca === undefined ? {} : { ca: await readCertificates(ca) }),
-  };
-  if (Object.keys(host).length > 0 && hostsDirectories.length > 0) {
-    throw new UsageError('expected either --hosts-dir or --plain-http, --tls and --ca');
-  }
-  return {
-    ...patience(invocation),
-    env: invocation.env,
-    hostsDirectories,
-    hosts: Object.keys(host).length === 0 ? {} : Object.fromEntries(registries.map(name => [name, host])),
-    credentials: await credentials(invocation, registries.at(-1)),
-  };
-}
-
-/** One that containerd may have or not is passed over in silence; one that was named here is meant. */
-async function requireDirectory(path: string): Promise<void> {
-  const found = await stat(path).catch(() => undefined);
-  if (!found?.isDirectory()) throw new UsageError(`--hosts-dir: ${path}: no such directory`);
-}
-
-/** @throws UsageError */
-async function readCertificates(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    throw new UsageError(`--ca: cannot be read: ${(error as Error).message}`, { cause: error });
-  }
-}
-
-/** How long a registry may be silent, and how often it is asked. What is said here is all that limits it. */
-function patience(invocation: Invocation): Pick<RegistryOptions, 'timeouts' | 'retry'> {
-  const seconds = optionNumber(invocation, 'timeout', /^\d{1,6}(\.\d{1,3})?$/);
-  const retries = optionNumber(invocation, 'retries', /^\d{1,4}$/);
-  if (seconds === 0) throw new UsageError('--timeout: expected more than 0 seconds');
-  const ms = seconds === undefined ? undefined : Math.round(seconds * 1000);
-  const maxSilence = Number.MAX_SAFE_INTEGER;
-  return {
-    ...(ms === undefined ? {} : { timeouts: { connect: ms, headers: ms, bodyIdle: ms } }),
-    ...(retries === undefined ? {} : { retry: { retries, maxSilence } }),
-  };
-}
-
-/** The user's name and password go to one registry only; for all others docker's and podman's files hold. */
-async function credentials(invocation: Invocation, account: string | undefined): Promise<CredentialProvider> {
-  const username = optionText(invocation, 'user');
-  const fromStandardInput = invocation.options['password-stdin'] === true;
-  const { env } = invocation;
-  const files = keychain({ env, home: homeDirectory(env) });
-  if (username === undefined && !fromStandardInput) return files;
-  if (username === undefined || !fromStandardInput) {
-    throw new UsageError('--user and --password-stdin need each other');
-  }
-  if (username.includes(':')) {
-    throw new UsageError('--user: expected a name alone; the password goes to --password-stdin');
-  }
-  const password = await readPassword(invocation);
-  return request =>
-    request.registry === account ? { username, password, source: '--user' } : files(request);
-}
-
-async function cacheDirectory(invocation: Invocation, reporter: Reporter): Promise<string | undefined> {
-  const chosen = optionText(invocation, 'cache-dir');
-  if (chosen !== undefined) {
-    await makeCacheDirectory(chosen);
-    return chosen;
-  }
-  const usual = defaultCacheDirectory(invocation.env);
-  const fault = usual === undefined ? 'HOME names no directory' : await defaultCacheFault(usual);
-  if (fault === undefined) return usual;
-  reporter.line(`nothing is kept for the next time (--cache-dir): ${fault}`);
-  return undefined;
 }

@@ -1,7 +1,8 @@
 /** `seekable-oci index copy` and `index push`: v1 indexes to where their image was copied. */
 import { copyIndex } from '../index.js';
 import { type Command, type Invocation, UsageError } from './command.js';
-import { ALL_PLATFORMS_OPTIONS, ImageSession, shortDigest } from './image-session.js';
+import { ALL_PLATFORMS_OPTIONS } from './image-option-table.js';
+import { ImageSession, shortDigest } from './image-session.js';
 import { reportIndexEvents } from './index-events.js';
 import { platformText } from './index-summary.js';
 

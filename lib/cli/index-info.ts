@@ -9,7 +9,8 @@ import {
 import { byteText } from './byte-text.js';
 import type { Command, Invocation } from './command.js';
 import { usedIndex } from './image-index.js';
-import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
+import { IMAGE_OPTIONS } from './image-option-table.js';
+import { ImageSession } from './image-session.js';
 import { printable } from './printable.js';
 
 interface Described {

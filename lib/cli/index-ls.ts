@@ -2,7 +2,8 @@
 import { type FoundIndex, listIndexes, type PlatformImage, resolveImages } from '../index.js';
 import { byteText } from './byte-text.js';
 import type { Command, Invocation } from './command.js';
-import { ALL_PLATFORMS_OPTIONS, ImageSession, shortDigest } from './image-session.js';
+import { ALL_PLATFORMS_OPTIONS } from './image-option-table.js';
+import { ImageSession, shortDigest } from './image-session.js';
 import { platformText } from './index-summary.js';
 import { tableText } from './table-text.js';
 

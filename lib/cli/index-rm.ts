@@ -1,7 +1,8 @@
 /** `seekable-oci index rm`: deletes a v1 index that an image has. */
 import { removeIndex } from '../soci/remove-index.js';
 import type { Command, Invocation } from './command.js';
-import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
+import { IMAGE_OPTIONS } from './image-option-table.js';
+import { ImageSession } from './image-session.js';
 
 async function run(invocation: Invocation): Promise<void> {
   const [operand = '', digest = ''] = invocation.operands;

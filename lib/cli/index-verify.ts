@@ -4,7 +4,8 @@ import { verifyIndex } from '../soci/verify-index.js';
 import { byteText } from './byte-text.js';
 import { type Command, ExitStatus, type Invocation } from './command.js';
 import { usedIndex } from './image-index.js';
-import { IMAGE_OPTIONS, ImageSession, shortDigest } from './image-session.js';
+import { IMAGE_OPTIONS } from './image-option-table.js';
+import { ImageSession, shortDigest } from './image-session.js';
 import { printable } from './printable.js';
 
 async function run(invocation: Invocation): Promise<void> {

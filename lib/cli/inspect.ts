@@ -4,7 +4,8 @@ import { artifactAsJson, artifactText, isArtifact } from './artifact-summary.js'
 import { byteText } from './byte-text.js';
 import type { Command, Invocation } from './command.js';
 import { counted } from './counted.js';
-import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
+import { IMAGE_OPTIONS } from './image-option-table.js';
+import { ImageSession } from './image-session.js';
 import { platformText } from './index-summary.js';
 import { printable } from './printable.js';
 import { tableText } from './table-text.js';

@@ -2,7 +2,8 @@
 import { deriveLoadOrder } from '../index.js';
 import type { Command, Invocation } from './command.js';
 import { counted } from './counted.js';
-import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
+import { IMAGE_OPTIONS } from './image-option-table.js';
+import { ImageSession } from './image-session.js';
 import { DOCUMENT_OPTIONS, WORKLOAD_OPTION, workloadOption, writeDocument } from './load-order-document.js';
 import { printable } from './printable.js';
 

@@ -5,7 +5,8 @@ import { prefetchArtifacts } from '../index.js';
 import { byteText } from './byte-text.js';
 import { type Command, type Invocation, optionText, UsageError } from './command.js';
 import { counted } from './counted.js';
-import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
+import { IMAGE_OPTIONS } from './image-option-table.js';
+import { ImageSession } from './image-session.js';
 import { chosenImage, namedLoadOrder, writeDocument } from './load-order-document.js';
 import { OutputFile } from './output-file.js';
 

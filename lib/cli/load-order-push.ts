@@ -3,7 +3,8 @@ import { pushLoadOrder, resolveImages } from '../index.js';
 import { otherImage } from '../soci/load-order-artifact.js';
 import type { Command, Invocation } from './command.js';
 import { counted } from './counted.js';
-import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
+import { IMAGE_OPTIONS } from './image-option-table.js';
+import { ImageSession } from './image-session.js';
 import { reportIndexEvents } from './index-events.js';
 import { readDocument } from './load-order-document.js';
 

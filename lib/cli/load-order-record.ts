@@ -4,7 +4,8 @@ import { addAbortSignal } from 'node:stream';
 import { importTrace, mergeTraces } from '../index.js';
 import { type Command, type Invocation, optionText, UsageError } from './command.js';
 import { counted } from './counted.js';
-import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
+import { IMAGE_OPTIONS } from './image-option-table.js';
+import { ImageSession } from './image-session.js';
 import { DOCUMENT_OPTIONS, WORKLOAD_OPTION, workloadOption, writeDocument } from './load-order-document.js';
 
 async function run(invocation: Invocation): Promise<void> {

@@ -3,7 +3,8 @@ import type { Load, LoadOrder } from '../index.js';
 import { isWholeFile } from '../soci/load-order.js';
 import { byteText } from './byte-text.js';
 import { type Command, type Invocation, UsageError } from './command.js';
-import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
+import { IMAGE_OPTIONS } from './image-option-table.js';
+import { ImageSession } from './image-session.js';
 import { chosenImage, namedLoadOrder, readDocument, summaryText } from './load-order-document.js';
 import { tableText } from './table-text.js';
 

@@ -3,7 +3,8 @@ import type { Image } from '../index.js';
 import { type Command, type Invocation, optionCount, UsageError } from './command.js';
 import { writeEntries } from './entry-list.js';
 import { type FileEntry, fileEntry } from './file-entry.js';
-import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
+import { IMAGE_OPTIONS } from './image-option-table.js';
+import { ImageSession } from './image-session.js';
 
 /** A directory is listed, anything else stands for itself; a link to a directory is one. */
 async function isDirectory(image: Image, path: string, signal: AbortSignal): Promise<boolean> {

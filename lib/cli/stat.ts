@@ -1,7 +1,8 @@
 /** `seekable-oci stat`: all that an image says about one file. */
 import type { Command, Invocation } from './command.js';
 import { bytesAsJson, deviceText, entryAsJson, fileEntry, timeText } from './file-entry.js';
-import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
+import { IMAGE_OPTIONS } from './image-option-table.js';
+import { ImageSession } from './image-session.js';
 import { modeText } from './mode-text.js';
 import { printable, printableName } from './printable.js';
 

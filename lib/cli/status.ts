@@ -1,12 +1,15 @@
 /** `seekable-oci status`: how much of an image a store has. */
-import type { BlobCompletion } from '../index.js';
+import type { ImageBlobCompletion } from '../index.js';
 import { byteText } from './byte-text.js';
 import { type Command, type Invocation, UsageError } from './command.js';
-import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
+import { IMAGE_OPTIONS } from './image-option-table.js';
+import { ImageSession } from './image-session.js';
 import { tableText } from './table-text.js';
 
-function stateOf({ present, proved }: BlobCompletion): string {
-  return proved ? 'proved' : present === 0 ? 'missing' : 'in part';
+function stateOf({ present, proved, refused, diffId }: ImageBlobCompletion): string {
+  if (proved) return diffId === undefined ? 'proved' : `proved, its diffID ${diffId}`;
+  const state = present === 0 ? 'missing' : 'in part';
+  return refused === undefined ? state : `${state}, refused: had ${refused}`;
 }
 
 async function run(invocation: Invocation): Promise<void> {

@@ -2,7 +2,8 @@
 import { formatReference, openImageLocation, parseImageLocation, parsePlatform } from '../index.js';
 import { exportImage } from '../soci/store-transfer.js';
 import { type Command, type Invocation, UsageError } from './command.js';
-import { IMAGE_OPTIONS, ImageSession, shortDigest } from './image-session.js';
+import { IMAGE_OPTIONS } from './image-option-table.js';
+import { ImageSession, shortDigest } from './image-session.js';
 import { reportIndexEvents } from './index-events.js';
 
 async function run(invocation: Invocation): Promise<void> {

@@ -1,7 +1,8 @@
 /** `seekable-oci store import`: the images of an OCI archive or layout, into a store. */
 import { importImages } from '../soci/store-transfer.js';
 import { type Command, type Invocation, UsageError } from './command.js';
-import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
+import { IMAGE_OPTIONS } from './image-option-table.js';
+import { ImageSession } from './image-session.js';
 import { reportIndexEvents } from './index-events.js';
 import { printable } from './printable.js';
 

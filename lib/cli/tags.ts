@@ -1,6 +1,7 @@
 /** `seekable-oci tags`: the tags of a repository, a layout or an archive. */
 import type { Command, Invocation } from './command.js';
-import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
+import { IMAGE_OPTIONS } from './image-option-table.js';
+import { ImageSession } from './image-session.js';
 import { printable } from './printable.js';
 
 async function run(invocation: Invocation): Promise<void> {

@@ -4,7 +4,8 @@ import { loadZtoc } from '../index.js';
 import { byteText } from './byte-text.js';
 import { type Command, type Invocation, optionText, UsageError } from './command.js';
 import { usedIndex } from './image-index.js';
-import { IMAGE_OPTIONS, ImageSession } from './image-session.js';
+import { IMAGE_OPTIONS } from './image-option-table.js';
+import { ImageSession } from './image-session.js';
 import { OutputFile } from './output-file.js';
 
 /** Fewer hex digits of a digest may be those of several layers. */

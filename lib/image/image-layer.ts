@@ -15,7 +15,7 @@ import type { Descriptor } from '../registry/descriptor.js';
 import { isLayerType, layerCompression } from '../registry/media-types.js';
 import type { Repository } from '../registry/repository.js';
 import type { ZtocOrigin } from '../soci/index-event.js';
-import type { ZtocDescriptor } from '../soci/soci-index.js';
+import type { PrefetchDescriptor, ZtocDescriptor } from '../soci/soci-index.js';
 import type { ZtocCache } from '../soci/ztoc-cache.js';
 import {
   type ListedZtoc,
@@ -91,6 +91,8 @@ export interface LayerDescription {
   readonly descriptor: Descriptor;
   readonly diffId: string | undefined;
   readonly ztoc: ZtocDescriptor | undefined;
+  /** Which of the ztoc's spans should be fetched first. */
+  readonly prefetch: PrefetchDescriptor | undefined;
   /** Why there is no ztoc. */
   readonly reason: string | undefined;
 }

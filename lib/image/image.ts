@@ -12,10 +12,12 @@ import { SharedOnce } from '../async/once.js';
 import { Pace } from '../async/pace.js';
 import { fileError } from '../errors.js';
 import type { PlatformManifest } from '../registry/image-entry.js';
+import type { Repository } from '../registry/repository.js';
 import type { IndexSearch } from '../soci/find-index.js';
 import type { LoadOrder } from '../soci/load-order.js';
 import { closedError } from '../source/byte-range.js';
 import type { AbortableOptions } from '../source/range-source.js';
+import type { ReadContext } from '../span/read-context.js';
 import { newCounters, type ReadStats, sumOfStats } from '../span/read-stats.js';
 import type { Store } from '../store/store.js';
 import { type BuildTreeOptions, buildTree } from '../tree/build-tree.js';
@@ -54,6 +56,8 @@ import type { ImageLayer, ImageLayerInfo } from './image-layer.js';
 import type { ImageFileLocation, ImageFilePlan, WholeLayer, WholeLayersPlan } from './image-plan.js';
 import { type LoadPlan, planLoads } from './load-plan.js';
 import { ABORTABLE, ENCODED, GLOB, LINKED, OPENDIR, RANGE, READ, READDIR } from './option-names.js';
+import { checkTarget, type PrefetchTarget } from './prefetch-target.js';
+import { PREFETCH_NAMES, type PrefetchOptions, type PrefetchReport, prefetch } from './prefetching.js';
 import { Recording } from './recording.js';
 
 /** Layers that are opened at the same time: mostly small requests, sometimes the building of a ztoc. */
@@ -71,6 +75,8 @@ export interface ImageParts {
   /** The lowest first; a layer that is there twice is the same object twice. */
   readonly layers: readonly ImageLayer[];
   readonly tree: BuildTreeOptions;
+  readonly repository: Repository;
+  readonly context: ReadContext;
   /** What is read of a registry's image is kept there. */
   readonly store: Store | undefined;
   /** Ztocs that are asked for before a layer wants them. */
@@ -100,6 +106,7 @@ export class Image {
   readonly #tree: SharedOnce<FileTree>;
   readonly #pace = new Pace();
   #asked = false;
+  readonly #prefetches = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
   /** @internal Use `openImage`. */
@@ -137,9 +144,10 @@ export class Image {
    */
   async completion(options: AbortableOptions = {}): Promise<ImageCompletion | undefined> {
     checkOptions('completion', options, ABORTABLE);
-    const { store, content } = this.#parts;
+    const { store, content, layers } = this.#parts;
+    const described = layers.map(layer => layer.description);
     return await this.#scope.run(options.signal, async signal =>
-      store === undefined ? undefined : imageCompletion(store, content, signal),
+      store === undefined ? undefined : imageCompletion(store, content, described, signal),
     );
   }
 
@@ -393,6 +401,22 @@ export class Image {
   }
 
   /**
+   * Fetches what will be wanted, without anybody having to wait for it: into the store, its digests checked and nothing
+   * decoded, or, without one, decoded into the context's cache as far as that has room. What fails is tried again after
+   * a while, and then reported; only the signal, or `close`, ends it early.
+   *
+   * @throws SociError ERR_SOCI_INVALID_ARGUMENT; what opening the layers throws
+   */
+  prefetch(what: PrefetchTarget, options: PrefetchOptions = {}): Promise<PrefetchReport> {
+    const work = this.#prefetch(what, options);
+    // Whoever does not wait for it need not hear that closing the image has ended it.
+    work.catch(() => {});
+    this.#prefetches.add(work);
+    void Promise.allSettled([work]).then(() => this.#prefetches.delete(work));
+    return work;
+  }
+
+  /**
    * Where the image's layers can be read in more than one way, or a runtime refuses them, at most 1000 places: what
    * overlay runtimes do, and what the specification says. `semantics` has chosen between the two.
    */
@@ -419,9 +443,21 @@ export class Image {
 
   async #close(): Promise<void> {
     this.#scope.close(closedError(this.#parts.name));
+    await Promise.allSettled(this.#prefetches);
     await this.#tree.finished();
     await Promise.all([...new Set(this.#parts.layers)].map(layer => layer.close()));
     await this.#parts.release();
+  }
+
+  async #prefetch(what: PrefetchTarget, options: PrefetchOptions): Promise<PrefetchReport> {
+    checkOptions('prefetch', options, PREFETCH_NAMES);
+    checkTarget(what);
+    const { maxBytesPerSecond } = options;
+    if (maxBytesPerSecond !== undefined) checkInteger('maxBytesPerSecond', maxBytesPerSecond, 1);
+    return await this.#with(options, async (tree, signal) => {
+      const { layers, repository } = this.#parts;
+      return await prefetch({ tree, layers, repository }, what, this.#parts, { ...options, signal });
+    });
   }
 
   #checkOpen(): void {

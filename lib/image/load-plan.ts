@@ -44,7 +44,10 @@ export interface LoadPlan {
 }
 
 /** The urgency that RFC 9218 §4.1 has for background work. */
-const BACKGROUND_URGENCY = 7;
+export const BACKGROUND_URGENCY = 7;
+
+/** What a plan has to know of a layer. */
+type PlannedLayer = Pick<ImageLayerInfo, 'descriptor' | 'opened'>;
 
 /**
  * @param layers Of the image, once they have been opened.
@@ -52,7 +55,7 @@ const BACKGROUND_URGENCY = 7;
  */
 export async function planLoads(
   tree: FileTree,
-  layers: readonly ImageLayerInfo[],
+  layers: readonly PlannedLayer[],
   order: LoadOrder,
   signal: AbortSignal,
 ): Promise<LoadPlan> {
@@ -66,15 +69,36 @@ export async function planLoads(
   return { steps, omitted };
 }
 
+/**
+ * The steps for whole files, in this order. Those of layers that have no spans are left out: they are on this machine.
+ *
+ * @param files Inodes of regular files.
+ * @throws the signal's reason
+ */
+export async function planFiles(
+  tree: FileTree,
+  layers: readonly PlannedLayer[],
+  files: Iterable<number>,
+  { urgency, signal }: { readonly urgency: number; readonly signal: AbortSignal },
+): Promise<readonly LoadStep[]> {
+  const pace = new Pace();
+  const plan = new Plan(tree, layers);
+  for (const ino of files) {
+    await pace.step(signal);
+    plan.addFile(ino, { start: 0, end: tree.table.size(ino), urgency });
+  }
+  return plan.steps;
+}
+
 class Plan {
   readonly steps: LoadStep[] = [];
   readonly omitted: OmittedLoad[] = [];
   readonly #tree: FileTree;
-  readonly #layers: readonly ImageLayerInfo[];
+  readonly #layers: readonly PlannedLayer[];
   /** Spans that have a step, by the digest of their layer. */
   readonly #planned = new Map<string, Set<number>>();
 
-  constructor(tree: FileTree, layers: readonly ImageLayerInfo[]) {
+  constructor(tree: FileTree, layers: readonly PlannedLayer[]) {
     this.#tree = tree;
     this.#layers = layers;
   }
@@ -83,7 +107,7 @@ class Plan {
     const ino = fileAt(this.#tree, load.path);
     const reason = this.#misfit(load, ino);
     if (reason !== undefined) this.omitted.push({ load, reason });
-    else this.#addFile(load, ino);
+    else this.addFile(ino, load);
   }
 
   /** Why a file cannot be loaded so; undefined if it can. */
@@ -91,22 +115,27 @@ class Plan {
     if (ino === NONE) return 'missing';
     const { table } = this.#tree;
     if (table.size(ino) !== size) return 'changed';
-    return this.#layers[table.layer(ino)]?.opened === 'unpacked' ? 'unpacked' : undefined;
+    return this.#isUnpacked(ino) ? 'unpacked' : undefined;
   }
 
-  #addFile(load: Load, ino: number): void {
+  #isUnpacked(ino: number): boolean {
+    return this.#layers[this.#tree.table.layer(ino)]?.opened === 'unpacked';
+  }
+
+  addFile(ino: number, range: Pick<Load, 'start' | 'end' | 'urgency'>): void {
+    if (this.#isUnpacked(ino)) return;
     const position = this.#tree.table.layer(ino);
     const { layer, entry } = this.#tree.file(ino);
     const { digest = '' } = this.#layers[position]?.descriptor ?? {};
     const planned = this.#planned.get(digest) ?? new Set();
     this.#planned.set(digest, planned);
-    for (const { first, end } of layer.spans(entry, load)) {
+    for (const { first, end } of layer.spans(entry, range)) {
       for (let span = first; span < end; span += 1) {
         if (planned.has(span)) continue;
         planned.add(span);
         const { compressedStart, compressedEnd } = layer.ztoc.span(span);
         const bytes = compressedEnd - compressedStart;
-        this.#addSpan({ layer: position, layerDigest: digest, span, bytes, urgency: load.urgency });
+        this.#addSpan({ layer: position, layerDigest: digest, span, bytes, urgency: range.urgency });
       }
     }
   }

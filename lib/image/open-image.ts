@@ -120,7 +120,19 @@ export async function openImageFrom(origin: ImageOrigin, options: OpenImageOptio
     const whiteouts = onlyLayer === undefined ? 'apply' : 'keep';
     const tree = { whiteouts, semantics, maxNames: limits.maxNames } as const;
     const ztocs = ztocsAhead(origin, descriptions, options);
-    return new Image({ name, content, config, index, layers: read, tree, store, ztocs, release });
+    return new Image({
+      name,
+      content,
+      config,
+      index,
+      layers: read,
+      tree,
+      repository,
+      context,
+      store,
+      ztocs,
+      release,
+    });
   } catch (error) {
     await release();
     throw error;
@@ -254,11 +266,12 @@ function describeLayers(
   const diffIds = config && diffIdsOf(config, manifest.layers, where);
   return manifest.layers.map((descriptor, position) => {
     const ztoc = index?.found?.ztocs[position];
+    const prefetch = index?.found?.prefetches[position];
     const diffId = diffIds?.[position];
     const { mediaType } = descriptor;
     const skipped = isLayerType(mediaType) ? undefined : `${mediaType} is no file-system layer`;
     const reason = skipped ?? (ztoc === undefined ? why : undefined);
-    return { position, descriptor, diffId, ztoc, reason };
+    return { position, descriptor, diffId, ztoc, prefetch, reason };
   });
 }
 

@@ -75,8 +75,11 @@ export interface IndexStepEvent {
 
 /** Where a piece of long work stands. */
 export interface ProgressEvent {
-  /** 'download': a layer is taken whole because its server ignores Range requests. */
-  readonly phase: 'build' | 'unpack' | 'download' | 'index' | 'push';
+  /**
+   * 'download': a layer is taken whole because its server ignores Range requests; 'prefetch': parts of it are, before
+   * anybody asks for them.
+   */
+  readonly phase: 'build' | 'unpack' | 'download' | 'prefetch' | 'index' | 'push';
   /** Digest of the content that is worked on. */
   readonly digest: string;
   /** So far; a second pass starts from 0 again. */

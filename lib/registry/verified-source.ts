@@ -5,7 +5,7 @@
  */
 import { type FileLender, LEND_FILE } from '../source/lent-file.js';
 import type { LinkEstimate } from '../source/link-estimate.js';
-import type { RangeSource, ReadOptions } from '../source/range-source.js';
+import type { RangeSource, ReadOptions, SourceKeeping } from '../source/range-source.js';
 import type { Descriptor } from './descriptor.js';
 import { ContentVerifier, hashFor } from './digest.js';
 
@@ -13,6 +13,7 @@ export class VerifiedSource implements RangeSource {
   readonly size: number;
   readonly name: string;
   readonly ownMemory: boolean;
+  readonly keeping: SourceKeeping | undefined;
   /** @internal */
   readonly [LEND_FILE]: FileLender | undefined;
   readonly #source: RangeSource;
@@ -27,6 +28,7 @@ export class VerifiedSource implements RangeSource {
     this.name = source.name;
     this.size = descriptor.size;
     this.ownMemory = source.ownMemory === true;
+    this.keeping = source.keeping;
     this[LEND_FILE] = source[LEND_FILE];
   }
 

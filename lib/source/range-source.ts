@@ -37,6 +37,30 @@ export interface ReadOptions extends AbortableOptions {
   readonly onKept?: ((bytes: number) => void) | undefined;
 }
 
+/** What a source that keeps what it fetches says of that. */
+export interface SourceKeeping {
+  /**
+   * How many of these bytes are there already, by what is written about them; undefined when nothing that is fetched
+   * would be kept.
+   */
+  presentBytes(offset: number, length: number): Promise<number | undefined>;
+
+  /** As `RangeSource.read`, past all that is kept; nothing of it is kept either. */
+  readPast(offset: number, length: number, options?: ReadOptions): Promise<Uint8Array>;
+
+  /**
+   * What is fetched from now on has not been looked at: whatever follows from all of it being there waits until the
+   * function that is returned is called.
+   */
+  hold(): () => void;
+
+  /** These bytes turned out to be wrong: they are not there any more. */
+  forget(offset: number, length: number): Promise<void>;
+
+  /** Settles when all that was fetched is kept, as far as it can be. @throws why nothing is handed out any more */
+  settled(): Promise<void>;
+}
+
 export interface RangeSource {
   /** Length of the object in bytes. */
   readonly size: number;
@@ -52,6 +76,8 @@ export interface RangeSource {
 
   /** What the link is like that reads of it take. Default: nothing is known. */
   readonly link?: LinkEstimate | undefined;
+  /** Only of a source that keeps what it fetches. */
+  readonly keeping?: SourceKeeping | undefined;
 
   /** @internal Only where reading the file itself is as good as `readInto`. */
   readonly [LEND_FILE]?: FileLender | undefined;

@@ -11,13 +11,13 @@ import type { SharedWork } from '../async/shared-work.js';
 import { invalidValues, SociError } from '../errors.js';
 import { completeSource, type GivenSource } from '../source/given-source.js';
 import { LANES } from '../source/lanes.js';
-import type { Lane, ReadOptions } from '../source/range-source.js';
+import type { Lane, ReadOptions, SourceKeeping } from '../source/range-source.js';
 import { Chain } from './chain.js';
 import { ChainInput } from './chain-input.js';
 import { Fetcher } from './fetcher.js';
 import { HugeSpans } from './huge-span.js';
 import { LayerSpans } from './layer-spans.js';
-import { type Step, spanIntervals, spansOf, type TarRange } from './plan.js';
+import { type Interval, type Step, spanIntervals, spansOf, type TarRange } from './plan.js';
 import { PlannedRead, type PlannedReadOptions } from './planned-read.js';
 import { Planner, type ReadCost } from './planner.js';
 import { ProvenBlocks } from './proven-blocks.js';
@@ -27,8 +27,10 @@ import { ReadRecord } from './read-record.js';
 import type { ReadStats } from './read-stats.js';
 import { RestOfLayer } from './rest-of-layer.js';
 import { PassMemory } from './reused-memory.js';
+import { keepSpans } from './span-keeping.js';
 import { SpanLoader } from './span-loader.js';
 import { decodedLength, type SpanTable } from './span-table.js';
+import { type FetchedAhead, warmSpans } from './span-warming.js';
 import type { Wish } from './urgent-work.js';
 
 /**
@@ -75,6 +77,9 @@ export class SpanReader {
   readonly #requested: boolean;
   /** Settles when the rest of the layer has come, or does not any more. */
   #restRead: Promise<void> | undefined;
+  readonly #fetcher: Fetcher;
+  /** What the layer's source keeps of what is fetched, if it does. */
+  readonly keeping: SourceKeeping | undefined;
   /** Set once the ztoc has been caught lying: nothing it says is used after that. */
   #forged: SociError | undefined;
   #closing: Promise<void> | undefined;
@@ -96,6 +101,8 @@ export class SpanReader {
     this.#record = record;
     this.#layer = new LayerSpans({ name: source.name, table, context, record, proven });
     const fetcher = new Fetcher(source, record);
+    this.#fetcher = fetcher;
+    this.keeping = source.keeping;
     this.#requested = fetcher.requested;
     this.#huge = new HugeSpans(this.#layer, fetcher);
     this.#loader = new SpanLoader(this.#layer, fetcher);
@@ -209,6 +216,33 @@ export class SpanReader {
   /** As `take`, but of `memory`, to which each part goes back when it is released. */
   lend(start: number, end: number, memory: PassMemory, options: ReadOptions = {}): Promise<LentBytes>[] {
     return this.#pass(start, end, memory, options);
+  }
+
+  /**
+   * Fetches neighbouring spans before anybody asks for them: to where the source keeps them, their digests checked and
+   * nothing decoded; into the context's cache where it keeps nothing.
+   *
+   * @param spans at least one
+   * @returns undefined when nothing that is fetched would be kept
+   * @throws what fetching fails with; the signal's reason
+   */
+  async fetchAhead(spans: Interval, options: ReadOptions): Promise<FetchedAhead | undefined> {
+    this.#throwIfUnusable();
+    const lane = laneOf(options);
+    const read = this.#reads.begin(options.signal);
+    const wish = { signal: read.signal, lane };
+    try {
+      if (this.keeping !== undefined) {
+        return await keepSpans(this.#layer, { fetcher: this.#fetcher, keeping: this.keeping }, spans, wish);
+      }
+      await this.#chain?.advanceTo(this.#table.span(spans.end - 1).uncompressedEnd, wish);
+      return await warmSpans(this.#planned, spans, wish);
+    } catch (error) {
+      read.abort(error);
+      throw this.#failed(error);
+    } finally {
+      read.end();
+    }
   }
 
   /** What reading these ranges of the tar stream would cost; fetches nothing. */

@@ -61,6 +61,16 @@ export async function remember(room: StoreRoom, question: Question, value: unkno
   }
 }
 
+/** Takes an answer away, if there is one. */
+export async function forget(room: StoreRoom, question: Question): Promise<void> {
+  if (room.access === 'read') return;
+  try {
+    await room.disk.remove(pathOf(room, question));
+  } catch (error) {
+    room.failed('write', question.join(' '), error);
+  }
+}
+
 /** Takes the oldest away when there are too many. @throws the system's error */
 export async function forgetOldAnswers({ disk, root }: StoreRoom): Promise<void> {
   const folder = answersIn(root);

@@ -41,6 +41,11 @@ export class KeptBehind {
     while (this.#bytes > MAX_BEHIND) await Promise.race(this.#writing);
   }
 
+  /** Settles when all is written that waits for it now. */
+  async written(): Promise<void> {
+    await Promise.all(this.#writing);
+  }
+
   /** Settles when all is written. */
   async finished(): Promise<void> {
     while (this.#writing.size > 0) await Promise.all(this.#writing);

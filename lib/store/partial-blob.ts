@@ -166,7 +166,7 @@ export class PartialBlob {
       damaged += found.damaged;
       for (const missing of found.missing) {
         absent += runBytes(missing, this.size);
-        if (found.damaged > 0) await this.#forget(missing);
+        if (found.damaged > 0) await this.forget(missing);
       }
     }
     if (damaged > 0) return { outcome: 'damaged', bytes: damaged };
@@ -199,13 +199,14 @@ export class PartialBlob {
     return true;
   }
 
-  async close(): Promise<void> {
-    await Promise.all([this.#data.close(), this.#journal.close()].map(closing => closing.catch(() => {})));
-  }
-
-  async #forget({ first, end }: BlockRun): Promise<void> {
+  /** Blocks are not there any more. @throws the system's error */
+  async forget({ first, end }: BlockRun): Promise<void> {
     this.#leading = Math.min(this.#leading, first);
     await this.#journal.write(new Uint8Array((end - first) * RECORD_BYTES), recordOffset(first));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#data.close(), this.#journal.close()].map(closing => closing.catch(() => {})));
   }
 
   async #records(first: number, end: number): Promise<BlockRecords> {

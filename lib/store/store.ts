@@ -16,6 +16,7 @@ import { BlobUse } from './blob-use.js';
 import { type Disk, type Durability, SYSTEM_DISK } from './disk.js';
 import { type Collected, collect, removeBlob } from './eviction.js';
 import { namedBlobs } from './named-blobs.js';
+import { recallRefusal } from './proofs.js';
 import { blobAt, type KeptBlob, listBlobs } from './store-listing.js';
 import { StoreRoom } from './store-room.js';
 import { StoredBlob } from './stored-blob.js';
@@ -51,6 +52,11 @@ export interface BlobCompletion {
   readonly present: number;
   /** All of it is there and had its digest when it became whole. */
   readonly proved: boolean;
+  /**
+   * The digest that it had, if all of it was there once and was another blob: it was dropped then, and is not whole
+   * now.
+   */
+  readonly refused: string | undefined;
 }
 
 /** Keeps blobs from being evicted, by any process, until it is released or this process ends. */
@@ -158,9 +164,10 @@ export class Store {
     options: AbortableOptions = {},
   ): Promise<BlobCompletion> {
     this.#begin('completion', options);
-    if (!isComputable(digest)) return { digest, size, present: 0, proved: false };
+    if (!isComputable(digest)) return { digest, size, present: 0, proved: false, refused: undefined };
     return await this.#with({ digest, size }, async blob => {
-      return { digest, size, present: await blob.presentBytes(), proved: blob.isWhole };
+      const refused = blob.isWhole ? undefined : await recallRefusal(this.#room, digest);
+      return { digest, size, present: await blob.presentBytes(), proved: blob.isWhole, refused };
     });
   }
 

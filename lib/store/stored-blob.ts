@@ -13,6 +13,7 @@ import type { BlobPlace } from './blob-place.js';
 import { type BlobActivity, BlobUse } from './blob-use.js';
 import { type BlockRun, blockCount, blockOf, runBytes, runsWhere } from './block-journal.js';
 import { PartialBlob, type PresentBlocks } from './partial-blob.js';
+import { forgetRefusal, rememberRefusal } from './proofs.js';
 import type { StoreRoom } from './store-room.js';
 import { WholeFile } from './whole-file.js';
 
@@ -29,6 +30,8 @@ export class StoredBlob {
   #partial: PartialBlob | undefined;
   /** What is there has the digest, and another size. */
   #misdescribed = false;
+  /** Those who look into what was fetched, and may still find it wrong. */
+  #held = 0;
 
   private constructor(room: StoreRoom, place: BlobPlace, use: BlobUse | undefined) {
     this.#room = room;
@@ -85,10 +88,14 @@ export class StoredBlob {
 
   /** Bytes that are there, by what is written about them. */
   async presentBytes(): Promise<number> {
-    if (this.#whole !== undefined) return this.place.size;
-    const run = { first: 0, end: blockCount(this.place.size) };
-    const runs = await this.#partial?.recorded(run).catch(() => []);
-    return (runs ?? []).reduce((sum, present) => sum + runBytes(present, this.place.size), 0);
+    const runs = await this.present({ first: 0, end: blockCount(this.place.size) });
+    return runs.reduce((sum, present) => sum + runBytes(present, this.place.size), 0);
+  }
+
+  /** Which of the blocks are there, by what is written about them. */
+  async present(run: BlockRun): Promise<readonly BlockRun[]> {
+    if (this.#whole !== undefined) return run.end > run.first ? [run] : [];
+    return (await this.#partial?.recorded(run).catch(() => [])) ?? [];
   }
 
   /** Those of the blocks that nobody else is fetching; release them. */
@@ -135,6 +142,28 @@ export class StoredBlob {
     });
   }
 
+  /** Keeps it from being proved until the function that is returned is called. */
+  hold(): () => void {
+    this.#held++;
+    return () => {
+      this.#held--;
+      if (this.#held === 0 && this.#partial !== undefined) void this.#change('prove', () => this.#finish());
+    };
+  }
+
+  /** Settles when all that was asked of it so far is done. */
+  async settled(): Promise<void> {
+    await this.#changes.run(async () => {});
+  }
+
+  /** These blocks are wrong, as somebody knows who has looked into them. */
+  forget(run: BlockRun): Promise<void> {
+    return this.#change('write', async () => {
+      if (this.#whole !== undefined) await this.#distrust();
+      if (this.#room.access === 'update') await this.#partial?.forget(run);
+    });
+  }
+
   /** Whether it is whole and its bytes have its digest; one that has another is dropped. */
   async isProved(signal: AbortSignal | undefined): Promise<boolean> {
     const whole = this.#whole;
@@ -167,7 +196,7 @@ export class StoredBlob {
 
   /** Settles when all that was to be kept is kept. */
   async close(): Promise<void> {
-    await this.#changes.run(async () => {});
+    await this.settled();
     await Promise.all([this.#whole?.close(), this.#partial?.close()]);
     this.#whole = undefined;
     this.#partial = undefined;
@@ -244,7 +273,13 @@ export class StoredBlob {
   /** Proves a blob of which all is there. */
   async #finish(): Promise<void> {
     const partial = this.#partial;
-    if (partial === undefined || this.#room.access === 'read' || !(await partial.isComplete())) return;
+    if (
+      partial === undefined ||
+      this.#held > 0 ||
+      this.#room.access === 'read' ||
+      !(await partial.isComplete())
+    )
+      return;
     await this.#alone('proof', async () => {
       // Whoever writes now writes what is there already, but the proof must be of what will be read.
       const until = performance.now() + WRITERS_MS;
@@ -271,6 +306,7 @@ export class StoredBlob {
       this.#whole = await WholeFile.open(this.#room.disk, this.place, 'proved');
       this.#partial = undefined;
       await partial.close();
+      await forgetRefusal(this.#room, digest);
       publish('seekable-oci:store:blob', () => ({ digest, outcome: 'completed', bytes: size }));
     }
     if (proof.outcome === 'refuted') {
@@ -279,6 +315,7 @@ export class StoredBlob {
       this.#partial = undefined;
       await partial.close();
       this.#room.refuse(digest, refuted(this.place, proof.found));
+      await rememberRefusal(this.#room, digest, proof.found);
       publish('seekable-oci:store:blob', () => ({ digest, outcome: 'refused', bytes: size }));
     }
   }

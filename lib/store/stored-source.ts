@@ -14,9 +14,9 @@ import { publish } from '../observe/channels.js';
 import { allocateExactly, checkByteRange, closedError } from '../source/byte-range.js';
 import { Urgency, urgencyOf } from '../source/lanes.js';
 import type { LinkEstimate } from '../source/link-estimate.js';
-import type { RangeSource, ReadOptions } from '../source/range-source.js';
+import type { RangeSource, ReadOptions, SourceKeeping } from '../source/range-source.js';
 import { BOUNDARY_BYTES } from '../source/request-pieces.js';
-import { BLOCK_BYTES, type BlockRun, joinRuns, runBytes } from './block-journal.js';
+import { BLOCK_BYTES, type BlockRun, blockCount, joinRuns, runBytes } from './block-journal.js';
 import { KeptBehind } from './kept-behind.js';
 import { OfflineSource } from './offline-source.js';
 import { PieceFill } from './piece-fill.js';
@@ -49,6 +49,13 @@ export class StoredSource implements RangeSource {
   readonly size: number;
   readonly name: string;
   readonly ownMemory = true;
+  readonly keeping: SourceKeeping = {
+    presentBytes: (offset, length) => this.#presentBytes(offset, length),
+    readPast: (offset, length, options) => this.#readPast(offset, length, options),
+    hold: () => this.#blob.hold(),
+    forget: (offset, length) => this.#blob.forget(blocksOf(offset, length)),
+    settled: () => this.#settled(),
+  };
   readonly #blob: StoredBlob;
   readonly #source: RangeSource;
   readonly #behind: KeptBehind;
@@ -148,6 +155,29 @@ export class StoredSource implements RangeSource {
     await this.#behind.finished();
     await this.#blob.close();
     await this.#source.close();
+  }
+
+  async #presentBytes(offset: number, length: number): Promise<number | undefined> {
+    checkByteRange(this.name, this.size, offset, length);
+    if (this.#blob.isWhole) return length;
+    if (!this.#blob.keeps) return undefined;
+    const within = ({ first, end }: BlockRun): number =>
+      Math.min(end * BLOCK_BYTES, offset + length) - Math.max(first * BLOCK_BYTES, offset);
+    await this.#behind.written();
+    const present = await this.#blob.present(blocksOf(offset, length));
+    return present.reduce((sum, each) => sum + within(each), 0);
+  }
+
+  async #readPast(offset: number, length: number, options: ReadOptions = {}): Promise<Uint8Array> {
+    return await this.#reads.run(options.signal, signal =>
+      abortable(this.#source.read(offset, length, { ...options, signal }), signal),
+    );
+  }
+
+  async #settled(): Promise<void> {
+    await this.#behind.finished();
+    await this.#blob.settled();
+    this.#throwIfRefused();
   }
 
   async *#streamAll(options: PieceOptions): AsyncGenerator<Uint8Array, void, undefined> {
@@ -297,6 +327,11 @@ export class StoredSource implements RangeSource {
     const refusal = this.#blob.refusal;
     if (refusal !== undefined) throw refusal;
   }
+}
+
+/** The blocks that a range is in. */
+function blocksOf(offset: number, length: number): BlockRun {
+  return { first: Math.floor(offset / BLOCK_BYTES), end: blockCount(offset + length) };
 }
 
 /** The blocks that a range is in, divided at the boundaries of pieces. */

@@ -44,6 +44,16 @@ t.test(
       { method: 'HEAD', path: /\/manifests\/v1$/ },
     ]);
 
+    const ahead = ['--store', join(folder, 'ahead'), '--quiet'];
+    await succeed('prefetch', image, '--all', ...ahead);
+    t.match(await succeed('status', image, '--offline', ...ahead), /: all of it, proved\n$/);
+    await succeed('cp', `${image}:/.`, join(folder, 'offline'), '--offline', ...ahead);
+    t.same(
+      treeDifferences(await readTree(join(folder, 'offline')), tree),
+      [],
+      'fetched before anybody asked',
+    );
+
     const archive = join(folder, 'app.tar');
     await succeed('store', 'export', image, archive, ...kept);
     t.match(await succeed('status', image, '--offline', ...kept), /: all of it, proved\n$/);

@@ -448,6 +448,7 @@ t.test('names of options that no call has are refused, by images and by open fil
     locate: () => image.locate('/big', unknown),
     tree: () => image.tree(unknown),
     record: () => image.record(unknown),
+    prefetch: () => image.prefetch([], unknown),
     planLoads: () => image.planLoads({ image: '', workload: '', runs: 0, loads: [] }, unknown),
     load: () => image.load(unknown),
     completion: () => image.completion(unknown),

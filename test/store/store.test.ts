@@ -70,6 +70,7 @@ t.test('what was read once is not fetched again', async t => {
     size: BLOB.size,
     present: 8 * 4096,
     proved: false,
+    refused: undefined,
   });
   t.same(heard, []);
 });
@@ -614,6 +615,59 @@ t.test('verify reads what is there, and forgets what is wrong', async t => {
   t.match(await store.list(), [{ digest: BLOB.digest, state: 'whole', size: BLOB.size }]);
   t.equal(await store.verify(BLOB), BLOB.size);
   t.same(await store.list(), []);
+});
+
+t.test('nobody who waits for his bytes waits for what is fetched in the background', async t => {
+  let arrive = (): void => {};
+  const arrival = new Promise<void>(resolve => {
+    arrive = resolve;
+  });
+  class Slow extends Origin {
+    override async read(offset: number, length: number, options: ReadOptions = {}): Promise<Uint8Array> {
+      if (options.lane === 'background') await arrival;
+      return await super.read(offset, length, options);
+    }
+  }
+  const store = await open(t, new MemoryDisk());
+  const source = await store.open(BLOB, new Slow(BLOB));
+  const leisurely = source.read(0, 100_000, { lane: 'background' });
+  t.ok(same(await source.read(50_000, 1000), BLOB.bytes.subarray(50_000, 51_000)));
+  arrive();
+  t.ok(same(await leisurely, BLOB.bytes.subarray(0, 100_000)));
+  await source.close();
+});
+
+t.test('what is there of a range, and that it is kept', async t => {
+  const store = await open(t, new MemoryDisk());
+  await using(store, async source => {
+    await source.read(10_000, 5000);
+    await source.keeping?.settled();
+    t.equal(await source.keeping?.presentBytes(0, 8192), 0);
+    t.equal(await source.keeping?.presentBytes(8190, 10), 8);
+    t.equal(await source.keeping?.presentBytes(0, BLOB.size), 2 * 4096);
+    const beyond = async () => source.keeping?.presentBytes(0, BLOB.size + 1);
+    await t.rejects(beyond(), { code: 'ERR_SOCI_SOURCE_RANGE' });
+    await all(source);
+    await source.keeping?.settled();
+    t.equal(await source.keeping?.presentBytes(7, BLOB.size - 7), BLOB.size - 7, 'of a whole one all');
+  });
+});
+
+t.test('that a blob was refused is known in later processes, until it is right', async t => {
+  const disk = new MemoryDisk();
+  const store = await open(t, disk);
+  const lie = new Uint8Array(BLOB.bytes);
+  lie[100]! ^= 1;
+  const source = await store.open(BLOB, new Origin({ bytes: lie }));
+  await all(source);
+  await t.rejects(source.keeping?.settled() ?? Promise.resolve(), { code: 'ERR_SOCI_DIGEST_MISMATCH' });
+  await source.close();
+  const later = await open(t, disk);
+  t.match(await later.completion(BLOB), { present: 0, proved: false, refused: digestOf(lie) });
+  await using(later, all);
+  t.match(await later.completion(BLOB), { proved: true, refused: undefined });
+  await later.remove(BLOB.digest);
+  t.match(await later.completion(BLOB), { present: 0, proved: false, refused: undefined });
 });
 
 t.test('parts of what is whole by now go', async t => {

@@ -12,6 +12,9 @@ import {
   mergeTraces,
   type PlatformManifest,
   type PrefetchArtifact,
+  type PrefetchFailure,
+  type PrefetchProgress,
+  type PrefetchReport,
   parseLoadOrder,
   prefetchArtifacts,
   pushLoadOrder,
@@ -46,6 +49,18 @@ export async function loadOrders(): Promise<void> {
   expectType<LoadPlan>()(plan);
   expectType<'prefetch' | 'background' | undefined>()(plan.steps[0]?.lane);
   expectType<PrefetchArtifact[]>()(prefetchArtifacts(plan));
+  const report = await image.prefetch(order, {
+    signal,
+    maxBytesPerSecond: undefined,
+    onProgress: progress => expectType<PrefetchProgress>()(progress),
+  });
+  expectType<PrefetchReport>()(report);
+  expectType<readonly PrefetchFailure[]>()(report.failures);
+  await image.prefetch(['/usr/lib', '*.so'] as const);
+  await image.prefetch('all');
+  await image.prefetch('soci');
+  // @ts-expect-error: paths are a list, so that a file may be called 'all'
+  await image.prefetch('/usr/lib');
   await pushLoadOrder(repository, manifest, order, { replace: true, signal });
   expectType<FoundLoadOrder | undefined>()(await findLoadOrder(repository, manifest, 'serve', { signal }));
   await findLoadOrder(repository, manifest, all => all.find(({ workload }) => workload === 'serve'));
