@@ -55,7 +55,13 @@ Outcome Decode(const Bytes& stream, size_t in_step, size_t out_step,
   }
 }
 
+// Each pairing marks memory as unwritten, which is nearly all that this test
+// does under MemorySanitizer: few of them there.
+#if defined(SOCI_MEMORY_SANITIZER)
+constexpr size_t kSteps[] = {1, 7, 1 << 17};
+#else
 constexpr size_t kSteps[] = {1, 2, 7, 300, 1 << 17};
+#endif
 
 void ExpectOutput(const Bytes& stream, const Bytes& output,
                   const uint8_t* window = nullptr) {
