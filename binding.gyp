@@ -1,7 +1,8 @@
 # Two targets: zlib, compiled from the sources that native/zlib-dir.cjs finds,
-# and the addon, over the headers that native/node-addon-api-dir.cjs finds. On Linux the node binary exports a zlib of its own, which
-# silently replaces any copy that a loaded library exports under the same
-# names: so nothing here is visible, and test/binding/ checks it with nm.
+# and the addon, over the headers that native/node-addon-api-dir.cjs finds. On
+# Linux the node binary exports a zlib of its own, which silently replaces any
+# copy that a loaded library exports under the same names: so nothing here is
+# visible, and test/binding/ checks it with nm.
 #
 # node-gyp rebuild --sanitize=address,undefined builds for the sanitizers.
 {
@@ -91,10 +92,6 @@
         'native/addon/span_options.cc',
         'native/core/block_finder.cc',
         'native/core/block_header.cc',
-        'native/core/look_ahead.cc',
-        'native/core/marked_blocks.cc',
-        'native/core/marked_loop.cc',
-        'native/core/marked_output.cc',
         'native/core/checkpoint.cc',
         'native/core/fast_inflater.cc',
         'native/core/fast_inflater_pair.cc',
@@ -108,6 +105,10 @@
         'native/core/inflater.cc',
         'native/core/layer_digests.cc',
         'native/core/layer_indexer.cc',
+        'native/core/look_ahead.cc',
+        'native/core/marked_blocks.cc',
+        'native/core/marked_loop.cc',
+        'native/core/marked_output.cc',
         'native/core/pax_records.cc',
         'native/core/sha256.cc',
         'native/core/sha256_arm.cc',

@@ -155,9 +155,8 @@ export interface RawSpanJob extends StoredSpan {
 
 interface StoredSpan {
   /**
-   * The span's whole stored bytes. An array is copied when the call is made, unless it lies in memory of
-   * `allocatePinned`: that is used in place, and must not be written to before the promise is settled, for what
-   * was hashed is what has to be decoded. A part of a file is read by the job.
+   * The span's whole stored bytes. An array is copied when the call is made, for what was hashed is what has to be
+   * decoded. A part of a file is read by the job.
    */
   readonly input: Uint8Array | FileBytes;
   /** Expected SHA-256 of the input from `digestOffset` on, checked before decoding; undefined: not checked. */
@@ -192,7 +191,6 @@ interface AddonStoredBytes {
   readonly fileSize?: bigint | undefined;
   readonly fileInode?: bigint | undefined;
   readonly fileModified?: bigint | undefined;
-  readonly pinnedInput: boolean;
 }
 
 interface AddonSpanJob extends Partial<AddonSpan>, AddonStoredBytes {
@@ -462,7 +460,7 @@ function addonSpanJob(job: SpanJob): AddonSpanJob {
 }
 
 function storedBytes(input: Uint8Array | FileBytes): AddonStoredBytes {
-  if (isUint8Array(input)) return { input, pinnedInput: isPinned(input) };
+  if (isUint8Array(input)) return { input };
   const { fd, offset, length, identity } = input;
   if (fd === undefined) throw invalidArgument('input', 'a Uint8Array or a part of a file', input);
   checkInteger('fd', fd, 0, 2 ** 31 - 1);
@@ -476,7 +474,6 @@ function storedBytes(input: Uint8Array | FileBytes): AddonStoredBytes {
     fileSize: identity?.size,
     fileInode: identity?.ino,
     fileModified: identity?.mtimeNs,
-    pinnedInput: false,
   };
 }
 

@@ -36,14 +36,12 @@ struct SpanArguments {
   uint64_t offset = 0;
   size_t length = 0;
   std::optional<FileIdentity> was;
-  bool pinned_input = false;
   bool pinned_output = false;
   bool resizable_output = false;
   bool bulk = false;
   Bytes output;
   Bytes digest;
   size_t digest_offset = 0;
-  napi_value input_array = nullptr;  // if the job works on it in place
   napi_value output_array = nullptr;
 
   // May leave an exception pending. Every property first, every pointer after:
@@ -60,7 +58,6 @@ struct SpanArguments {
     const Napi::Value file_size = get("fileSize");
     const Napi::Value inode = get("fileInode");
     const Napi::Value modified = get("fileModified");
-    const Napi::Value pinned_in = get("pinnedInput");
     const Napi::Value target = get("output");
     const Napi::Value pinned_out = get("pinnedOutput");
     const Napi::Value resizable_out = get("resizableOutput");
@@ -90,7 +87,6 @@ struct SpanArguments {
         }
       }
     }
-    pinned_input = read->ReadBool(pinned_in, "pinnedInput");
     output = read->ReadBytes(target, "output");
     pinned_output = read->ReadBool(pinned_out, "pinnedOutput");
     resizable_output = read->ReadBool(resizable_out, "resizableOutput");
@@ -103,7 +99,6 @@ struct SpanArguments {
     if (digest_offset > length) {
       read->Refuse("expected digestOffset within input");
     }
-    if (pinned_input) input_array = stored;
     output_array = target;
   }
 };
@@ -126,9 +121,8 @@ Status DecodeJob::Own(const SpanArguments& arguments) {
   }
   span_.digest_offset = arguments.digest_offset;
   ScratchPool* const scratch = environment_->scratch();
-  const bool in_place = arguments.pinned_input;
   const size_t window = span_.start.window == nullptr ? 0 : kWindowSize;
-  const size_t stored = in_place ? 0 : arguments.length;
+  const size_t stored = arguments.length;
   if (stored > SIZE_MAX - window) return Status::At(Code::kNoMemory, 0);
   if (stored + window > 0) {
     room_ = scratch->Take(stored + window);
@@ -145,9 +139,6 @@ Status DecodeJob::Own(const SpanArguments& arguments) {
     if (fd_ < 0) return Status::System(Code::kInputRead, errno, 0);
     span_.stored =
         StoredBytes::InFile(fd_, arguments.offset, stored, arguments.was);
-  } else if (in_place) {
-    span_.stored =
-        StoredBytes::InMemory(arguments.input.data, arguments.input.size);
   } else {
     uint8_t* const copy = room_.data();
     if (stored > 0) memcpy(copy, arguments.input.data, stored);
@@ -235,9 +226,8 @@ Napi::Value DecodeSpan(const Napi::CallbackInfo& info) {
   const Status owned =
       job == nullptr ? Status::At(Code::kNoMemory, 0) : job->Own(arguments);
   if (!owned.ok()) return ThrowStatus(env, owned);
-  return {env, PoolJob::Queue(
-                   env, std::move(job),
-                   {arguments.output_array, arguments.input_array, flag})};
+  return {env,
+          PoolJob::Queue(env, std::move(job), {arguments.output_array, flag})};
 }
 
 Napi::Value SetDecodeConcurrency(const Napi::CallbackInfo& info) {

@@ -53,9 +53,9 @@ class DecodeJob final : public PoolJob, private OutputProgress {
 // decodeSpan(job, abortFlag | undefined): Promise<undefined>. `job` has codec,
 // input or (fd, offset, length) and what the file was (fileSize, fileInode,
 // fileModified) or undefined, digest, digestOffset, output, and how the span
-// starts, for 'gzip'. With pinnedInput or pinnedOutput the job works on that
-// array in place: script must not be able to detach its buffer before the
-// promise is settled (see pool_job.h). Any other output is copied to, most of
+// starts, for 'gzip'. With pinnedOutput the job works on that array in place:
+// script must not be able to detach its buffer before the promise is settled
+// (see pool_job.h). Any other output is copied to, most of
 // it while the job runs; with resizableOutput only in the end, since a buffer
 // that shrank and grew again would have lost what was copied before. Jobs with
 // `bulk`, of which many are queued, may be executed two at a time, which is

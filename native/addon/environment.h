@@ -26,10 +26,6 @@ class Environment {
   ScratchPool* scratch() { return &scratch_; }
   EarlyCopies* early_copies() { return &early_copies_; }
 
-  // Indexers at work, each of which takes a thread at least.
-  size_t active_indexers() const { return active_indexers_; }
-  void CountIndexer(bool more) { active_indexers_ += more ? 1 : -1; }
-
   // On a pool thread: `job` has been executed.
   void Executed(PoolJob* job);
 
@@ -50,7 +46,6 @@ class Environment {
   ScratchPool scratch_;
   EarlyCopies early_copies_;
   JobQueue decodes_{1, SIZE_MAX};
-  size_t active_indexers_ = 0;
   std::mutex mutex_;
   PoolJob* first_executed_ = nullptr;
   PoolJob* last_executed_ = nullptr;

@@ -23,7 +23,7 @@ void FinishJob::Executed(napi_env env, Status /*status*/) {
   indexer_->HoldScans(env);  // no longer, if this was among the hashes
   if (!misused_) {
     indexer_->ahead_ = nullptr;
-    indexer_->SetActive(env, false);
+    indexer_->SetActive(false);
   }
   if (layer_ != nullptr) indexer_->ReportMemory(env, 0);
 }

@@ -4,13 +4,14 @@
 #include <cstring>
 #include <new>
 
-#include "addon/environment.h"
 #include "addon/failure.h"
 #include "addon/finish_job.h"
 #include "addon/guess_job.h"
 #include "addon/scan_job.h"
 
 namespace soci::addon {
+
+std::atomic<size_t> Indexer::active_count_{0};
 
 Napi::Function Indexer::Define(Napi::Env env) {
   return DefineClass(env, "Indexer",
@@ -44,7 +45,7 @@ Indexer::Indexer(const Napi::CallbackInfo& info) : TaggedWrap(info) {
 
 void Indexer::Finalize(Napi::BasicEnv env) {
   memory_.Set(env, 0);
-  SetActive(env, false);
+  SetActive(false);
 }
 
 Napi::Value Indexer::Push(const Napi::CallbackInfo& info) {
@@ -77,7 +78,7 @@ Napi::Value Indexer::Push(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value Indexer::Run(const Napi::CallbackInfo& info) {
-  if (!finishing_) SetActive(info.Env(), true);
+  if (!finishing_) SetActive(true);
   return {info.Env(),
           PoolJob::Queue(info.Env(), NewJob<ScanJob>(this), {info.This()})};
 }
@@ -95,7 +96,7 @@ Napi::Value Indexer::Abort(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   aborted_.store(true, std::memory_order_relaxed);
   if (ahead_ != nullptr) ahead_->Stop();
-  SetActive(env, false);
+  SetActive(false);
   scans_.Abort(env);
   hashes_.Abort(env);
   return env.Undefined();
@@ -113,8 +114,9 @@ LayerIndexer::Options Indexer::ReadOptions(Napi::Env env, Napi::Value object) {
   options.span_size = read.ReadOffset(get("spanSize"), "spanSize");
   options.diff_id = read.ReadBool(get("diffId"), "diffId");
   options.engine = read.ReadEngine(get("engine"));
-  threads_ = static_cast<size_t>(std::min<uint64_t>(
-      read.ReadOffset(get("threads"), "threads"), LookAhead::kMaxThreads));
+  threads_ = static_cast<size_t>(
+      std::min({read.ReadOffset(get("threads"), "threads"),
+                uint64_t{LookAhead::kMaxThreads}, uint64_t{PoolThreads()}}));
   options.max_checkpoints =
       read.ReadOffset(get("maxCheckpoints"), "maxCheckpoints");
   options.expected_first_implied =
@@ -164,17 +166,17 @@ void Indexer::HoldScans(napi_env env) {
 // Cores that other layers are scanned on are not free.
 void Indexer::GuessFurther(napi_env env, napi_value self) {
   if (ahead_ == nullptr) return;
-  const size_t active = Environment::Of(env)->active_indexers();
+  const size_t active = active_count_;
   const size_t threads = active > 1 ? threads_ / active : threads_;
   while (guesses_.size() + 1 < threads && ahead_->Wanted()) {
     if (!PoolJob::QueueUnseen(env, NewJob<GuessJob>(this), {self})) return;
   }
 }
 
-void Indexer::SetActive(napi_env env, bool active) {
+void Indexer::SetActive(bool active) {
   if (active_ == active) return;
   active_ = active;
-  Environment::Of(env)->CountIndexer(active);
+  active_count_ += active ? 1 : -1;
 }
 
 void Indexer::ReportMemory(napi_env env, uint64_t checkpoints) {
@@ -182,6 +184,7 @@ void Indexer::ReportMemory(napi_env env, uint64_t checkpoints) {
   constexpr uint64_t kFixed = 256 << 10;
   uint64_t bytes = 0;
   for (const Chunk& chunk : chunks_) bytes += chunk.memory.capacity();
+  if (ahead_ != nullptr) bytes += ahead_->memory();
   if (layer_ != nullptr) {
     bytes += kFixed + checkpoints * uint64_t{CheckpointList::kRecordSize};
   }

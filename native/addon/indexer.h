@@ -57,7 +57,7 @@ class Indexer final : public TaggedWrap<Indexer> {
   // Has as many chunks decoded ahead as there are threads for. `self` is this.
   void GuessFurther(napi_env env, napi_value self);
   // Whether it scans, which takes a core.
-  void SetActive(napi_env env, bool active);
+  void SetActive(bool active);
   void ReportMemory(napi_env env, uint64_t checkpoints);
 
   // At most three runs wait behind the one under way. Held while hashing lags.
@@ -70,6 +70,9 @@ class Indexer final : public TaggedWrap<Indexer> {
   std::shared_ptr<LookAhead> ahead_;
   size_t threads_ = 1;
   bool active_ = false;
+  // Indexers at work in the process, in whatever environment: they share its
+  // cores.
+  static std::atomic<size_t> active_count_;
   // Chunks in the order of the layer, each at its number modulo kChunks.
   Chunk chunks_[kChunks];
   // Numbers of the next chunk to be pushed, scanned (which a pool thread

@@ -27,21 +27,24 @@ class PoolThread {
   PoolThread(const PoolThread&) = delete;
   PoolThread& operator=(const PoolThread&) = delete;
 
-  static bool AnyLeft() { return taken_ < Size(); }
+  static size_t count() { return count_; }
+  static bool AnyLeft() { return taken_ < count_; }
 
  private:
-  // As libuv reads it.
-  static size_t Size() {
-    static const size_t size = [] {
-      const char* const set = std::getenv("UV_THREADPOOL_SIZE");
-      const int threads = set == nullptr ? 4 : std::atoi(set);
-      return static_cast<size_t>(std::clamp(threads, 1, 1024));
-    }();
-    return size;
+  // As libuv does.
+  static size_t ReadCount() {
+    const char* const set = std::getenv("UV_THREADPOOL_SIZE");
+    const int threads = set == nullptr ? 4 : std::atoi(set);
+    constexpr unsigned kMost = 1024;
+    return std::clamp(static_cast<unsigned>(threads), 1u, kMost);
   }
 
+  // Read when the addon is loaded: on a pool thread, script could be changing
+  // the environment meanwhile.
+  static const size_t count_;
   static std::atomic<size_t> taken_;
 };
+const size_t PoolThread::count_ = PoolThread::ReadCount();
 std::atomic<size_t> PoolThread::taken_{0};
 
 // Whether script can still run. Node completes what was queued when it ends an
@@ -59,6 +62,8 @@ bool CanRunScript(napi_env env) {
 }
 
 }  // namespace
+
+size_t PoolThreads() { return PoolThread::count(); }
 
 struct JobQueue::State {
   explicit State(size_t threads) : width(threads) {}

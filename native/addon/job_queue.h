@@ -22,6 +22,9 @@ namespace soci::addon {
 
 class PoolJob;
 
+// How many threads libuv's pool has.
+size_t PoolThreads();
+
 class JobQueue {
  public:
   // Up to `width` jobs at once, in the order in which they were queued. Jobs

@@ -6,11 +6,10 @@
 // it, or shrink a resizable one, and a strong reference to the array prevents
 // neither. So jobs work on memory that script cannot take away: inputs are
 // copied when a job is queued (which also means that the bytes whose digest was
-// checked are the bytes that are decoded), or read from a file by the job, or
-// lie in memory that cannot be detached (lib/pinned-memory.ts); outputs are
-// copied out when it has ended, or lie in such memory, or in an array that
-// lib/binding.ts made and shows to nobody before. A 1 MiB copy costs 1-2 % of
-// the work on it.
+// checked are the bytes that are decoded), or read from a file by the job;
+// outputs are copied out when it has ended, or lie in memory that cannot be
+// detached (lib/pinned-memory.ts), or in an array that lib/binding.ts made and
+// shows to nobody before. A 1 MiB copy costs 1-2 % of the work on it.
 //
 // Teardown. A worker may be terminated, or the process may exit, with jobs in
 // flight: Node waits for the shifts, then calls their completion with script
@@ -118,7 +117,7 @@ class PoolJob {
   friend class Environment;
   friend class JobQueue;
   friend class JobSlot;
-  static constexpr size_t kMaxHeld = 3;
+  static constexpr size_t kMaxHeld = 2;
 
   bool Hold(napi_env env, std::initializer_list<napi_value> held);
   static void Enter(napi_env env, std::unique_ptr<PoolJob> job);

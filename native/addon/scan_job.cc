@@ -39,7 +39,7 @@ Status ScanJob::Execute(const std::atomic<bool>* aborted) {
 }
 
 void ScanJob::Executed(napi_env env, Status status) {
-  if (!status.ok()) indexer_->SetActive(env, false);
+  if (!status.ok()) indexer_->SetActive(false);
   if (!status.ok() || data_ == nullptr) return;
   if (!QueueUnseen(
           env, NewJob<HashJob>(indexer_, data_, consumed_, &cuts_, ends_chunk_),

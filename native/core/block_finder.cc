@@ -81,18 +81,6 @@ uint32_t Shares(const uint8_t* lengths, unsigned count) {
   return shares;
 }
 
-bool IsDynamicBlock(const uint8_t* data, size_t size, uint64_t position) {
-  BitReader bits(data, size, position + 3);
-  CodeLengths lengths;
-  if (!ReadCodeLengths(&bits, &lengths)) return false;
-  constexpr uint32_t kComplete = 1u << kMaxCodeLength;
-  if (Shares(lengths.of, lengths.litlen_count) != kComplete) return false;
-  // Compressors write an incomplete code for one distance, or none.
-  const uint32_t distances =
-      Shares(lengths.of + lengths.litlen_count, lengths.distance_count);
-  return distances == kComplete || distances == kComplete / 2 || distances == 0;
-}
-
 bool IsStoredLength(const uint8_t* data) {
   const uint32_t both = LoadLe32(data);
   return ((both ^ both >> 16) & 0xffff) == 0xffff;
@@ -106,66 +94,75 @@ inline bool MayHaveStoredLength(const uint8_t* data) {
   return ((same - 0x0101010101010101) & ~same & 0x8080808080808080) != 0;
 }
 
+}  // namespace
+
+bool BlockFinder::IsDynamicBlock(uint64_t position) {
+  if (!HasCompletePrecode(data_, position) || headers_left_ == 0) return false;
+  headers_left_--;
+  BitReader bits(data_, size_, position + 3);
+  CodeLengths lengths;
+  if (!ReadCodeLengths(&bits, &lengths)) return false;
+  constexpr uint32_t kComplete = 1u << kMaxCodeLength;
+  if (Shares(lengths.of, lengths.litlen_count) != kComplete) return false;
+  // Compressors write an incomplete code for one distance, or none.
+  const uint32_t distances =
+      Shares(lengths.of + lengths.litlen_count, lengths.distance_count);
+  return distances == kComplete || distances == kComplete / 2 || distances == 0;
+}
+
 // Whether what begins at `position`, behind a stored block, can be told to be
 // a block that is not the last.
-bool BlockFollows(const uint8_t* data, size_t size, uint64_t position) {
-  if (position / 8 + kLookahead > size) return false;
-  const uint64_t word = BitsAt(data, position);
-  if ((word & 7) == 0) return IsStoredLength(data + position / 8 + 1);
-  return (MayBegin(word) & 1) != 0 && HasCompletePrecode(data, position) &&
-         IsDynamicBlock(data, size, position);
+bool BlockFinder::BlockFollows(uint64_t position) {
+  if (position / 8 + kLookahead > size_) return false;
+  const uint64_t word = BitsAt(data_, position);
+  if ((word & 7) == 0) return IsStoredLength(data_ + position / 8 + 1);
+  return (MayBegin(word) & 1) != 0 && IsDynamicBlock(position);
 }
 
 // `at` is that of LEN.
-bool IsStoredBlock(const uint8_t* data, size_t size, size_t at, uint64_t from,
-                   BlockStart* start) {
+bool BlockFinder::IsStoredBlock(size_t at, uint64_t from, BlockStart* start) {
   const uint64_t bit = uint64_t{at} * 8;
   if (bit < from + 3) return false;
   // Up to 7 bits are skipped behind the prefix.
   uint64_t zeros = bit;
   while (zeros > from && bit - zeros < 10 &&
-         (data[(zeros - 1) / 8] >> ((zeros - 1) & 7) & 1) == 0) {
+         (data_[(zeros - 1) / 8] >> ((zeros - 1) & 7) & 1) == 0) {
     zeros--;
   }
   if (bit - zeros < 3) return false;
-  const uint32_t length = LoadLe32(data + at) & 0xffff;
-  if (!BlockFollows(data, size, (uint64_t{at} + 4 + length) * 8)) return false;
+  const uint32_t length = LoadLe32(data_ + at) & 0xffff;
+  if (!BlockFollows((uint64_t{at} + 4 + length) * 8)) return false;
   *start = {zeros, bit - 3};
   return true;
 }
 
-}  // namespace
-
-bool FindBlock(const uint8_t* data, size_t size, uint64_t from,
-               const std::atomic<bool>* stop, BlockStart* start) {
-  if (size < kLookahead) return false;
+bool BlockFinder::Find(uint64_t from, BlockStart* start) {
+  if (size_ < kLookahead) return false;
   constexpr size_t kStep = kPositions / 8;
   const size_t first = static_cast<size_t>(from / 8);
   // Positions in the first byte that lie before `from`.
   uint64_t skip = (uint64_t{1} << (from & 7)) - 1;
   unsigned steps = 0;
-  for (size_t at = first; at + kLookahead <= size; at += kStep) {
+  for (size_t at = first; at + kLookahead <= size_; at += kStep) {
     constexpr unsigned kStepsBetweenPolls = 1024;
     if (++steps % kStepsBetweenPolls == 0 &&
-        stop->load(std::memory_order_relaxed)) {
+        (stop_->load(std::memory_order_relaxed) || headers_left_ == 0)) {
       return false;
     }
     // There may be a stored and a dynamic start in these bytes; either will do.
-    if (__builtin_expect(MayHaveStoredLength(data + at), 0)) {
+    if (__builtin_expect(MayHaveStoredLength(data_ + at), 0)) {
       for (size_t i = at; i < at + kStep; i++) {
-        if (IsStoredLength(data + i) &&
-            IsStoredBlock(data, size, i, from, start)) {
+        if (IsStoredLength(data_ + i) && IsStoredBlock(i, from, start)) {
           return true;
         }
       }
     }
-    uint64_t candidates = MayBegin(LoadLe64(data + at)) & ~skip;
+    uint64_t candidates = MayBegin(LoadLe64(data_ + at)) & ~skip;
     skip = 0;
     for (; candidates != 0; candidates &= candidates - 1) {
       const uint64_t position =
           uint64_t{at} * 8 + static_cast<unsigned>(__builtin_ctzll(candidates));
-      if (HasCompletePrecode(data, position) &&
-          IsDynamicBlock(data, size, position)) {
+      if (IsDynamicBlock(position)) {
         *start = {position, position};
         return true;
       }

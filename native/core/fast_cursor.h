@@ -3,6 +3,7 @@
 // registers of their own, which begin and end here.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -63,11 +64,12 @@ struct FastCursor {
     Drop(n);
     return value;
   }
-  // Whole bytes that no element used count as not consumed.
-  void GiveBack() {
-    in -= bits >> 3;
-    bits &= 7;
-    hold = Peek(bits);
+  // Whole bytes that no element used, `most` of them, count as not consumed.
+  void GiveBack(size_t most = SIZE_MAX) {
+    const size_t bytes = std::min<size_t>(bits >> 3, most);
+    in -= bytes;
+    bits -= static_cast<unsigned>(8 * bytes);
+    hold &= (uint64_t{1} << bits) - 1;
   }
 };
 

@@ -119,11 +119,13 @@ Inflater::Result FastInflater::End(const Call& call, FastCursor c, Step step,
       break;
   }
 
+  // The next element may have begun in an earlier Run, if it is invalid or if
+  // this was paused in front of it.
+  const size_t taken = static_cast<size_t>(c.in - call.in);
   if (step == Step::kInvalid) {
-    // The invalid element may have begun in an earlier Run.
-    c.in -= std::min<size_t>(c.bits >> 3, static_cast<size_t>(c.in - call.in));
+    c.in -= std::min<size_t>(c.bits >> 3, taken);
   } else if (step != Step::kNeedInput) {
-    c.GiveBack();
+    c.GiveBack(taken);
   }
   hold_ = c.hold;
   bits_ = c.bits;

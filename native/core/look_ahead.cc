@@ -34,6 +34,7 @@ void LookAhead::Guess() {
     }
     chunk = chunks_[number % kMaxChunks];
     attempt->progress = Attempt::Progress::kUnderWay;
+    attempt->used = true;
     attempt->chunk = number;
     attempt->taken = false;
     attempt->stop.store(false, std::memory_order_relaxed);
@@ -50,6 +51,7 @@ void LookAhead::Enter(uint64_t number, uint64_t origin) {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (number < entered_) return;
   entered_ = number + 1;
+  inside_ = true;
   origin_ = origin;
 }
 
@@ -71,6 +73,7 @@ const MarkedBlocks* LookAhead::At(uint64_t position, uint64_t* origin) {
 
 void LookAhead::Leave() {
   std::unique_lock<std::mutex> lock(mutex_);
+  inside_ = false;
   Attempt* const attempt = OfEntered();
   if (attempt == nullptr) return;
   attempt->stop.store(true, std::memory_order_relaxed);
@@ -89,12 +92,15 @@ void LookAhead::Stop() {
   }
 }
 
-LookAhead::Attempt* LookAhead::OfEntered() {
-  return const_cast<Attempt*>(Of(entered_ - 1));
+size_t LookAhead::memory() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  size_t used = 0;
+  for (const Attempt& attempt : attempts_) used += attempt.used ? 1 : 0;
+  return used * MarkedBlocks::kMemory;
 }
 
-const LookAhead::Attempt* LookAhead::Of(uint64_t chunk) const {
-  for (const Attempt& attempt : attempts_) {
+LookAhead::Attempt* LookAhead::Of(uint64_t chunk) {
+  for (Attempt& attempt : attempts_) {
     if (attempt.progress != Attempt::Progress::kFree &&
         attempt.chunk == chunk) {
       return &attempt;
@@ -103,14 +109,16 @@ const LookAhead::Attempt* LookAhead::Of(uint64_t chunk) const {
   return nullptr;
 }
 
-// The first chunk that the decoding in order has not come to.
-bool LookAhead::NextGuess(uint64_t* chunk) const {
+// The first chunk that the decoding in order has not come to; one that it is
+// about to begin it will have begun before a guess is of use.
+bool LookAhead::NextGuess(uint64_t* chunk) {
   size_t free = 0;
   for (size_t i = 0; i < threads_; i++) {
     if (attempts_[i].progress == Attempt::Progress::kFree) free++;
   }
   if (free == 0) return false;
-  for (uint64_t number = entered_; number < added_; number++) {
+  for (uint64_t number = entered_ + (inside_ ? 0 : 1); number < added_;
+       number++) {
     if (number % threads_ != 0 && number >= rest_until_ &&
         chunks_[number % kMaxChunks].size >= min_chunk_ &&
         Of(number) == nullptr) {

@@ -6,7 +6,8 @@
 //
 // A guess never changes what comes of the stream. Where guesses have been of no
 // use (blocks as long as chunks, streams of many small members, data that was
-// hardly compressed), they become rarer.
+// hardly compressed), they become rarer; where chunks come more slowly than
+// they are decoded, none is made.
 //
 // Thread safety: Add is called by one thread at a time, so are Enter, At and
 // Leave; otherwise any method by any thread.
@@ -48,8 +49,9 @@ class LookAhead final : public BlocksAhead {
   // The decoding in order begins chunk `number` (from 0), whose first byte is
   // byte `origin` of the stream. Nothing if it did so before.
   void Enter(uint64_t number, uint64_t origin);
-  // Waits for a guess at this chunk if it is under way: that takes no longer
-  // than it would to decode the chunk here, and its work is not lost.
+  // Waits for a guess at this chunk if it is under way: as a rule that takes no
+  // longer than it would to decode the chunk here, MarkedBlocks::Decode says
+  // how long at most, and its work is not lost.
   const MarkedBlocks* At(uint64_t position, uint64_t* origin) override;
   // The decoding in order has ended the chunk that it entered last. When this
   // returns, nothing reads it any more.
@@ -57,6 +59,9 @@ class LookAhead final : public BlocksAhead {
 
   // Ends guesses under way, and begins no more.
   void Stop();
+
+  // In bytes, what guesses hold until the end.
+  size_t memory();
 
  private:
   struct Chunk {
@@ -66,6 +71,7 @@ class LookAhead final : public BlocksAhead {
   struct Attempt {
     enum class Progress : uint8_t { kFree, kUnderWay, kDone };
     Progress progress = Progress::kFree;
+    bool used = false;
     uint64_t chunk = 0;
     std::atomic<bool> stop{false};
     bool found = false;
@@ -74,9 +80,9 @@ class LookAhead final : public BlocksAhead {
   };
 
   // These are called with the mutex held.
-  const Attempt* Of(uint64_t chunk) const;
-  Attempt* OfEntered();
-  bool NextGuess(uint64_t* chunk) const;
+  Attempt* Of(uint64_t chunk);
+  Attempt* OfEntered() { return Of(entered_ - 1); }
+  bool NextGuess(uint64_t* chunk);
   bool WasUseful(const Attempt& attempt) const;
   void Judge(const Attempt& attempt);
 
@@ -87,7 +93,8 @@ class LookAhead final : public BlocksAhead {
   bool stopped_ = false;
   Chunk chunks_[kMaxChunks] = {};  // each at its number modulo kMaxChunks
   uint64_t added_ = 0;
-  uint64_t entered_ = 0;
+  uint64_t entered_ = 0;           // the number behind that of the last
+  bool inside_ = false;            // of that one
   uint64_t origin_ = 0;            // of the chunk that was entered last
   Attempt attempts_[kMaxThreads];  // of which `threads_` are used
   unsigned failures_ = 0;          // in a row

@@ -3,15 +3,26 @@
 #include <cstring>
 #include <new>
 
-#include "marked_loop.h"
-
 namespace soci {
+namespace {
 
+// What a start that comes to nothing costs besides its output: reading its
+// header and building its tables, in elements of output.
+constexpr size_t kStartCost = 4096;
+
+}  // namespace
+
+// A false start ends after a few elements, as a rule. But the data may be made
+// of headers each of which all that follows can be decoded with: that would
+// take the square of its size. So much in vain is enough.
 bool MarkedBlocks::Decode(const uint8_t* data, size_t size,
                           const std::atomic<bool>* stop) {
   if (size > kMaxInput || !Prepare()) return false;
+  BlockFinder finder(data, size, stop);
   uint64_t from = 0;
-  while (FindBlock(data, size, from, stop, &start_)) {
+  for (size_t in_vain = 0; in_vain <= kMaxOutput;
+       in_vain += produced_ + kStartCost) {
+    if (!finder.Find(from, &start_)) return false;
     if (DecodeFrom(start_.last, data, size, stop)) return true;
     if (stop->load(std::memory_order_relaxed)) return false;
     from = start_.last + 1;
@@ -30,8 +41,7 @@ bool MarkedBlocks::Prepare() {
   tables_.reset(new (std::nothrow) Tables);
   if (tables_ == nullptr) return false;
   BuildFixedTables(&tables_->fixed);
-  memory_.reset(new (std::nothrow)
-                    Marked[kWindowSize + kMaxOutput + kMarkedOutputMargin]);
+  memory_.reset(new (std::nothrow) Marked[kMemory / sizeof(Marked)]);
   if (memory_ == nullptr) return false;
   for (size_t i = 0; i < kWindowSize; i++) {
     memory_[i] = static_cast<Marked>(kFirstMarker + i);
@@ -112,8 +122,8 @@ bool MarkedBlocks::DecodeSymbols(BitReader* bits, const uint8_t* data,
   }
   const FastLoopExit exit = ChooseMarkedLoop()(
       &state, data + size, first + kMaxOutput + kMarkedOutputMargin, tables);
-  if (exit != FastLoopExit::kEndOfBlock) return false;
   produced_ = static_cast<size_t>(state.out - first);
+  if (exit != FastLoopExit::kEndOfBlock) return false;
   bits->Seek(static_cast<uint64_t>(state.in - data) * 8 - state.bits);
   return true;
 }

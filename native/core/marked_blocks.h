@@ -15,6 +15,7 @@
 #include "block_finder.h"
 #include "block_header.h"
 #include "growable_buffer.h"
+#include "marked_loop.h"
 #include "marked_output.h"
 
 namespace soci {
@@ -29,9 +30,11 @@ class MarkedBlocks {
 
   // Looks for a block in `data` and decodes from there: all that are whole, up
   // to one that is the stream's last, is no block, or would bring the output
-  // beyond kMaxOutput elements. False if that is none, memory is short, or
-  // `stop` is raised, which is polled once a block and some KiB; never nullptr.
-  // `size` is at most kMaxInput.
+  // beyond kMaxOutput elements. False if that is none, memory is short, `stop`
+  // is raised, which is polled once a block and some KiB, or too much was tried
+  // in vain: this takes no more than some three times as long as decoding
+  // kMaxOutput elements, whatever the data is. `stop` is never nullptr, `size`
+  // at most kMaxInput.
   bool Decode(const uint8_t* data, size_t size, const std::atomic<bool>* stop);
 
   // The rest is about what the last Decode found, if it did.
@@ -42,6 +45,9 @@ class MarkedBlocks {
 
   static constexpr size_t kMaxInput = size_t{1} << 26;
   static constexpr size_t kMaxOutput = size_t{6} << 20;
+  // In bytes, what Decode takes when it is called first and keeps.
+  static constexpr size_t kMemory =
+      (kWindowSize + kMaxOutput + kMarkedOutputMargin) * sizeof(Marked);
 
  private:
   bool Prepare();
@@ -61,7 +67,7 @@ class MarkedBlocks {
   GrowableBuffer ends_;
   // A window of markers, then the output.
   std::unique_ptr<Marked[]> memory_;
-  size_t produced_ = 0;
+  size_t produced_ = 0;  // elements, those of a block that is not whole too
   std::unique_ptr<Tables> tables_;
 };
 

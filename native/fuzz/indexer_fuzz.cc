@@ -8,6 +8,7 @@
 #include "../core/layer_digests.h"
 #include "../core/sha256.h"
 #include "../core/span_decoder.h"
+#include "../test/collector.h"
 #include "../test/unwritten.h"
 #include "fuzz_input.h"
 
@@ -18,18 +19,8 @@ using Bytes = std::vector<uint8_t>;
 
 constexpr size_t kMaxOutput = 1 << 20;  // an input that yields more is skipped
 
-class Collector final : public OutputSink {
- public:
-  Status Write(const uint8_t* data, size_t len) override {
-    bytes.insert(bytes.end(), data, data + len);
-    return bytes.size() > kMaxOutput ? Status::At(Code::kLimit, 0)
-                                     : Status::Ok();
-  }
-  Bytes bytes;
-};
-
 struct Indexed {
-  Collector sink;
+  test::Collector sink{kMaxOutput};
   GzipIndexer indexer;
   LayerDigests digests;
   Status status;

@@ -5,6 +5,7 @@
 
 #include "../core/gzip_indexer.h"
 #include "../core/marked_blocks.h"
+#include "../test/collector.h"
 #include "fuzz_input.h"
 
 namespace {
@@ -14,18 +15,8 @@ using Bytes = std::vector<uint8_t>;
 
 constexpr size_t kMaxOutput = 1 << 18;  // an input that yields more is skipped
 
-class Collector final : public OutputSink {
- public:
-  Status Write(const uint8_t* data, size_t len) override {
-    bytes.insert(bytes.end(), data, data + len);
-    return bytes.size() > kMaxOutput ? Status::At(Code::kLimit, 0)
-                                     : Status::Ok();
-  }
-  Bytes bytes;
-};
-
 struct Indexed {
-  Collector sink;
+  test::Collector sink{kMaxOutput};
   GzipIndexer indexer;
   Status status;
 };

@@ -1,6 +1,6 @@
 // Two spans of hostile bytes at once: each comes out as it does alone, byte for
 // byte and with the same error at the same place, whichever of the two is
-// first.
+// first. And in slices the same bytes.
 #include <algorithm>
 #include <memory>
 #include <vector>
@@ -85,6 +85,62 @@ void Together(const Span& a, const Outcome& a_alone, const Span& b,
   RequireSame(other, b_alone);
 }
 
+// One of the two in slices.
+struct Side {
+  const Span& span;
+  const Outcome& alone;
+  SpanDecoder decoder;
+  size_t consumed = 0;
+  Bytes piece;  // of exactly its size
+  Bytes output;
+  Status status;
+
+  Side(const Span& the_span, const Outcome& the_alone)
+      : span(the_span), alone(the_alone) {
+    fuzz::Require(decoder.Start(span.options).ok());
+  }
+
+  SpanDecoder::Call Next(fuzz::Chunks* chunks, uint8_t* room) {
+    const uint8_t* const from = span.input.get() + consumed;
+    piece.assign(from, from + chunks->Next(span.size - consumed));
+    const size_t out_len = chunks->Next(span.wanted - output.size());
+    return {&decoder, piece.data(), piece.size(), room, out_len, nullptr, {}};
+  }
+  // Whether anything came of it.
+  bool Take(const SpanDecoder::Call& call) {
+    const SpanDecoder::Progress& progress = call.progress;
+    fuzz::Require(progress.consumed <= call.in_len &&
+                  progress.produced <= call.out_len);
+    if (status.ok()) status = progress.status;
+    consumed += progress.consumed;
+    output.insert(output.end(), call.out, call.out + progress.produced);
+    return progress.consumed + progress.produced > 0;
+  }
+  // What is invalid may lie behind the last byte wanted.
+  void RequireSame() const {
+    const Status& whole = alone.progress.status;
+    const bool complete = output.size() == span.wanted;
+    fuzz::Require(status.code == whole.code || (complete && status.ok()));
+    fuzz::Require(output == alone.output);
+  }
+};
+
+void InSlices(Side* a, Side* b, fuzz::Chunks chunks) {
+  const auto a_room = Room(a->span);
+  const auto b_room = Room(b->span);
+  // Calls may be for nothing, of little input and no room.
+  for (int idle = 0; idle < 8;) {
+    SpanDecoder::Call one = a->Next(&chunks, a_room.get());
+    SpanDecoder::Call other = b->Next(&chunks, b_room.get());
+    SpanDecoder::RunPair(&one, &other);
+    const bool a_moved = a->Take(one);
+    const bool b_moved = b->Take(other);
+    idle = a_moved || b_moved ? 0 : idle + 1;
+  }
+  a->RequireSame();
+  b->RequireSame();
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t len) {
@@ -104,5 +160,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t len) {
   const Outcome b_alone = Alone(b);
   Together(a, a_alone, b, b_alone);
   Together(b, b_alone, a, a_alone);
+  const uint8_t steps[] = {a_filler, b_filler, static_cast<uint8_t>(cut)};
+  fuzz::Input sizes(steps, sizeof steps);
+  Side one(a, a_alone);
+  Side other(b, b_alone);
+  InSlices(&one, &other, fuzz::Chunks(&sizes));
   return 0;
 }

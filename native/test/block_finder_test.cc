@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "bit_writer.h"
 #include "block_starts.h"
 
 namespace soci::test {
@@ -16,7 +17,7 @@ const std::atomic<bool> kGoOn{false};
 bool Find(const uint8_t* data, size_t size, uint64_t from, BlockStart* start) {
   const std::unique_ptr<uint8_t[]> exact(new uint8_t[size]);
   std::copy(data, data + size, exact.get());
-  return FindBlock(exact.get(), size, from, &kGoOn, start);
+  return BlockFinder(exact.get(), size, &kGoOn).Find(from, start);
 }
 
 bool Contains(const BlockStart& start, uint64_t bit) {
@@ -90,16 +91,37 @@ void TestNoiseHasNoBlocks() {
   for (uint8_t& byte : noise) byte = static_cast<uint8_t>(random.Next());
   size_t found = 0;
   BlockStart start = {};
-  for (uint64_t from = 0;
-       FindBlock(noise.data(), noise.size(), from, &kGoOn, &start);
-       from = start.last + 1) {
+  BlockFinder finder(noise.data(), noise.size(), &kGoOn);
+  for (uint64_t from = 0; finder.Find(from, &start); from = start.last + 1) {
     CHECK(start.first >= from);
     found++;
   }
   CHECK(found < 3);
   for (const int byte : {0x00, 0xff, 0x04, 0xaa}) {
     const Bytes same(100000, static_cast<uint8_t>(byte));
-    CHECK(!FindBlock(same.data(), same.size(), 0, &kGoOn, &start));
+    CHECK(!BlockFinder(same.data(), same.size(), &kGoOn).Find(0, &start));
+  }
+}
+
+// How many headers are read is bounded by the size of the data, whoever made
+// it: behind too many that only look like some, nothing is found.
+void TestGivesUp() {
+  const Bytes layer = Gzip(SampleData(100000, 9));
+  for (const size_t count : {20u, 20000u}) {
+    BitWriter writer;
+    for (size_t i = 0; i < count; i++) {
+      // The least counts, and a complete precode for repeats and zeros; what
+      // follows repeats the length in front of the first.
+      writer.Header(false, 2).Bits(0, 5).Bits(0, 5).Bits(0, 4);
+      writer.Bits(1, 3).Bits(2, 3).Bits(3, 3).Bits(3, 3);
+    }
+    Bytes data = writer.Align().Take();
+    const uint64_t behind = data.size() * 8;
+    Append(&data, layer);
+    BlockStart start = {};
+    const bool found = Find(data.data(), data.size(), 0, &start);
+    CHECK_EQ(found, count == 20);
+    CHECK(!found || start.first > behind);
   }
 }
 
@@ -119,7 +141,7 @@ void TestStops() {
   const std::atomic<bool> stop{true};
   const Bytes zeros(size_t{1} << 20);
   BlockStart start = {};
-  CHECK(!FindBlock(zeros.data(), zeros.size(), 0, &stop, &start));
+  CHECK(!BlockFinder(zeros.data(), zeros.size(), &stop).Find(0, &start));
 }
 
 }  // namespace
@@ -130,6 +152,7 @@ int main() {
   TestFindsBlocksOfAllWriters();
   TestFindsBlocksOfFewDistances();
   TestNoiseHasNoBlocks();
+  TestGivesUp();
   TestReadsNothingElse();
   TestStops();
   return Report("block_finder");

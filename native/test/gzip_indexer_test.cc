@@ -6,21 +6,13 @@
 
 #include "../core/layer_digests.h"
 #include "../core/span_decoder.h"
+#include "collector.h"
 #include "gzip_data.h"
 
 namespace soci::test {
 namespace {
 
 Engine engine = Engine::kZlib;  // every test runs with each
-
-class Collector final : public OutputSink {
- public:
-  Status Write(const uint8_t* data, size_t len) override {
-    bytes.insert(bytes.end(), data, data + len);
-    return Status::Ok();
-  }
-  Bytes bytes;
-};
 
 struct Point {
   uint64_t in;

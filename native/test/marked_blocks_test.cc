@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "bit_writer.h"
 #include "block_starts.h"
 
 namespace soci::test {
@@ -109,6 +110,43 @@ void TestBounded() {
   CHECK(compared <= MarkedBlocks::kMaxOutput + 1024);
 }
 
+// Headers of codes that nothing but a row of 15 ones ends a block of, `count`
+// of them, each before a match of the greatest length.
+Bytes EndlessBlocks(size_t count, size_t distances) {
+  Bytes litlen(286);
+  for (size_t i = 0; i < 13; i++) litlen[i] = static_cast<uint8_t>(i + 2);
+  litlen[13] = litlen[256] = 15;
+  litlen[285] = 1;
+  BitWriter writer;
+  for (size_t i = 0; i < count; i++) {
+    writer.Dynamic(litlen, Bytes(distances, 1), false).Bits(2, 2);
+  }
+  return writer.Align().Take();
+}
+
+// Starts that come to nothing are passed over; but not however many there are,
+// and however much is decoded from them.
+void TestFalseStarts() {
+  const Bytes layer = Gzip(SampleData(300000, 4));
+  struct Case {
+    size_t count, distances, zeros;
+    bool found;
+  };
+  // Of one distance, the code word of another is refused at once. Of two,
+  // zeros are matches without end.
+  for (const Case& c : {Case{100, 1, 0, true}, Case{3000, 1, 0, false},
+                        Case{1, 2, 30000, false}}) {
+    Bytes data = EndlessBlocks(c.count, c.distances);
+    data.resize(data.size() + c.zeros);
+    const uint64_t behind = data.size() * 8;
+    Append(&data, layer);
+    MarkedBlocks marked;
+    const bool found = marked.Decode(data.data(), data.size(), &kGoOn);
+    CHECK_EQ(found, c.found);
+    CHECK(!found || marked.start().first > behind);
+  }
+}
+
 // Damage is met by whoever decodes in order; here it only ends the blocks.
 void TestDamage() {
   const Bytes sound = Gzip(SampleData(300000, 4));
@@ -152,6 +190,7 @@ int main() {
   TestTable();
   TestSameAsZlib();
   TestBounded();
+  TestFalseStarts();
   TestDamage();
   TestStops();
   return Report("marked_blocks");

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "../core/layer_indexer.h"
+#include "../core/marked_blocks.h"
 #include "../core/span_decoder.h"
 #include "feed.h"
 #include "gzip_data.h"
@@ -122,6 +123,23 @@ void TestSpanDecoder(Engine engine) {
   CHECK(output == data);
 }
 
+// Nothing is decoded ahead then, or less; the next time it is.
+void TestMarkedBlocks() {
+  const std::atomic<bool> go_on{false};
+  const Bytes gzip = Gzip(SampleData(300000, 4));
+  int failures = 0;
+  for (bool reached = false; !reached; failures++) {
+    MarkedBlocks marked;
+    allocations_left = failures;
+    const bool found = marked.Decode(gzip.data(), gzip.size(), &go_on);
+    reached = allocations_left >= 0;
+    allocations_left = -1;
+    CHECK(found || !reached);
+    CHECK(marked.Decode(gzip.data(), gzip.size(), &go_on));
+  }
+  CHECK(failures > 3);
+}
+
 void TestCheckpoints() {
   CheckpointList list;
   const Bytes window(kWindowSize);
@@ -147,6 +165,7 @@ int main() {
     soci::test::TestIndexer(engine);
     soci::test::TestSpanDecoder(engine);
   }
+  soci::test::TestMarkedBlocks();
   soci::test::TestCheckpoints();
   return soci::test::Report("no_memory");
 }

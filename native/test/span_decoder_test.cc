@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "../core/gzip_indexer.h"
+#include "collector.h"
 #include "gzip_data.h"
 #include "unwritten.h"
 
@@ -13,15 +14,6 @@ namespace soci::test {
 namespace {
 
 Engine engine = Engine::kZlib;  // every test runs with each
-
-class Collector final : public OutputSink {
- public:
-  Status Write(const uint8_t* data, size_t len) override {
-    bytes.insert(bytes.end(), data, data + len);
-    return Status::Ok();
-  }
-  Bytes bytes;
-};
 
 struct Layer {
   Bytes gzip;

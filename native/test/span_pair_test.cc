@@ -244,8 +244,8 @@ void TestDamage(const std::vector<Job>& jobs) {
   }
 }
 
-// Pieces of any size, so that one of the two is often done when the other is
-// not, and elements are cut everywhere.
+// Pieces of any size, each in memory of its own, so that one of the two is
+// often done when the other is not, and elements are cut everywhere.
 Both InSlices(const Job& a, const Job& b, Random* random) {
   struct Side {
     const Job& job;
@@ -258,6 +258,7 @@ Both InSlices(const Job& a, const Job& b, Random* random) {
   for (Side& side : sides) CHECK(side.decoder.Start(side.job.options).ok());
   for (int rounds = 0; rounds < 100000; rounds++) {
     SpanDecoder::Call calls[2];
+    Bytes ins[2];
     std::unique_ptr<uint8_t[]> outs[2];
     bool moved = false;
     for (size_t i = 0; i < 2; i++) {
@@ -267,20 +268,18 @@ Both InSlices(const Job& a, const Job& b, Random* random) {
           std::min(random->Below(most), side.job.input.size() - side.in);
       const size_t out_len = std::min(random->Below(3 * most),
                                       side.job.out_len - side.output.size());
+      const auto in = side.job.input.begin() + static_cast<long>(side.in);
+      ins[i].assign(in, in + static_cast<long>(in_len));
       outs[i].reset(new uint8_t[out_len]);
       MarkUnwritten(outs[i].get(), out_len);
-      calls[i] = {&side.decoder,
-                  side.job.input.data() + side.in,
-                  in_len,
-                  outs[i].get(),
-                  out_len,
-                  nullptr,
-                  {}};
+      calls[i] = {&side.decoder, ins[i].data(), in_len, outs[i].get(),
+                  out_len,       nullptr,       {}};
     }
     SpanDecoder::RunPair(&calls[0], &calls[1]);
     for (size_t i = 0; i < 2; i++) {
       Side& side = sides[i];
       side.last = calls[i].progress;
+      CHECK(side.last.consumed <= calls[i].in_len);
       side.in += side.last.consumed;
       side.output.insert(side.output.end(), outs[i].get(),
                          outs[i].get() + side.last.produced);

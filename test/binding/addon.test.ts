@@ -84,7 +84,6 @@ t.test('its methods refuse foreign receivers', async t => {
     ...span,
     raw: false,
     input: new Uint8Array(1),
-    pinnedInput: false,
     output: new Uint8Array(1),
     pinnedOutput: false,
     resizableOutput: false,

@@ -229,24 +229,22 @@ t.test('a raw span is its input, once its digest is right', async t => {
   });
 });
 
-t.test('pinned input is used where it is, other input is copied at once', async t => {
+t.test('input is copied at once, wherever it lies', async t => {
   const span = spanAt(1);
+  // Such as a chunk of a tar in which there is a layer: it is taken back when the next one is asked for.
   const pinned = (allocatePinned(span.input.length) as Uint8Array).subarray(0, span.input.length);
-  pinned.set(span.input);
-  t.ok(span.expected.equals(await decodeSpan({ ...jobOf(span), input: pinned })));
-
   // While one job has the only thread, others have not begun.
   const controller = new AbortController();
   const endless = decodeSpan(ENDLESS, { signal: controller.signal });
-  const copied = Uint8Array.from(span.input);
-  const inPlace = decodeSpan({ ...jobOf(span), input: pinned });
-  const ofCopy = decodeSpan({ ...jobOf(span), input: copied });
-  pinned.fill(0);
-  copied.fill(0);
+  const decoded = [pinned, new Uint8Array(span.input.length)].map(input => {
+    input.set(span.input);
+    const decoding = decodeSpan({ ...jobOf(span), input });
+    input.fill(0);
+    return decoding;
+  });
   controller.abort();
   await t.rejects(endless, { name: 'AbortError' });
-  await t.rejects(inPlace, { code: 'ERR_SOCI_SPAN_DIGEST' });
-  t.ok(span.expected.equals(await ofCopy));
+  for (const output of decoded) t.ok(span.expected.equals(await output));
 });
 
 t.test('large outputs of all kinds are filled', async t => {

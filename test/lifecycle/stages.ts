@@ -141,7 +141,24 @@ async function inWorker(stage: string, end: (worker: Worker) => unknown): Promis
   await exited;
 }
 
+/** Everything ends, however few threads there are; and chunks are pushed for others than the scan, or not. */
+async function inPool(chunksAhead: number): Promise<void> {
+  const indexer = createIndexer({ ...GZIP, engine: 'fast', threads: 4 });
+  let chunks = 0;
+  while (indexer.push(LAYER) > 0) chunks++;
+  assert.equal(chunks, chunksAhead);
+  for (let round = 0; round < 3; round++) await Promise.all(startEverything());
+}
+
 const stages: Record<string, () => unknown> = {
+  async 'pool-of-1'() {
+    await inPool(2);
+  },
+
+  async 'pool-of-2'() {
+    await inPool(8);
+  },
+
   async created() {
     createIndexer(GZIP);
     createSpanDecoder(START);

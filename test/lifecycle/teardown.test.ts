@@ -17,9 +17,16 @@ const sanitized = /asan|tsan/.test(process.env['LD_PRELOAD'] ?? '')
   ? { skip: 'memory is not measurable' }
   : {};
 
-async function run(stage: string): Promise<{ code: number | null; signal: string | null; stderr: string }> {
+interface Ending {
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly stderr: string;
+}
+
+async function run(stage: string, env: NodeJS.ProcessEnv = {}): Promise<Ending> {
   const child = spawn(process.execPath, ['--expose-gc', STAGES, stage], {
     stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, ...env },
   });
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', text => {
@@ -40,6 +47,13 @@ function survives(stage: string, options: { skip?: string } = {}): void {
 t.test('a stage that fails is noticed', async t => {
   t.match(await run('no such stage'), { code: 1, stderr: /no stage/ });
 });
+
+for (const UV_THREADPOOL_SIZE of ['1', '2']) {
+  t.test(`${UV_THREADPOOL_SIZE} threads in the pool`, async t => {
+    const ending = await run(`pool-of-${UV_THREADPOOL_SIZE}`, { UV_THREADPOOL_SIZE });
+    t.strictSame(ending, { code: 0, signal: null, stderr: '' });
+  });
+}
 
 survives('created');
 survives('created-collected');

@@ -57,6 +57,10 @@ export class Sent {
     request.signal.addEventListener('abort', () => this.fail(request.signal.reason), { once: true });
   }
 
+  get answered(): boolean {
+    return this.#status !== undefined;
+  }
+
   get path(): string {
     return this.request.target.url.pathname.slice(1);
   }

@@ -329,7 +329,7 @@ t.test(
                 answer(sent);
                 sent.end();
               } else if (each.act === 'reset') sent.fail(RESET);
-              else if (!wire.sent.includes(sent)) continue;
+              else if (sent.answered) continue;
               else {
                 left.add(sent);
                 heldUntil = Math.max(heldUntil, wire.clock.now() + 1000);
