@@ -16,6 +16,7 @@ Status FinishJob::Execute(const std::atomic<bool>* /*aborted*/) {
   // Whatever comes of it, this indexer has done its work.
   layer_ = std::move(indexer_->layer_);
   for (Indexer::Chunk& chunk : indexer_->chunks_) chunk.memory = JobMemory();
+  for (JobMemory& spare : indexer_->spare_) spare = JobMemory();
   return layer_->Finish();
 }
 

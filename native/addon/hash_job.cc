@@ -17,7 +17,7 @@ Status HashJob::Execute(const std::atomic<bool>* /*aborted*/) {
 }
 
 void HashJob::Executed(napi_env env, Status /*status*/) {
-  if (ends_chunk_) indexer_->hashed_++;
+  if (ends_chunk_) indexer_->EndChunk();
   indexer_->HoldScans(env);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "addon/failure.h"
 #include "addon/finish_job.h"
@@ -10,6 +11,19 @@
 #include "addon/scan_job.h"
 
 namespace soci::addon {
+namespace {
+
+// What was hardly compressed is decoded in order about as fast as it could be
+// copied, and what was compressed to less than a good fifth about as fast as
+// the markers of a guess are replaced: there a guess costs the other core, and
+// saves nothing.
+constexpr double kLeastExpansion = 1.25;
+constexpr double kMostExpansion = 4.5;
+// How much what was known counts after another scan.
+constexpr double kPast = 0.75;
+constexpr double kLeastSeen = 2 << 20;  // bytes
+
+}  // namespace
 
 std::atomic<size_t> Indexer::active_count_{0};
 
@@ -59,7 +73,7 @@ Napi::Value Indexer::Push(const Napi::CallbackInfo& info) {
   if (finishing_) return ThrowStatus(env, Status::At(Code::kMisuse, 0));
   if (hash_lost_) return ThrowStatus(env, Status::At(Code::kNoMemory, 0));
   const size_t max_unscanned =
-      ahead_ == nullptr ? kMaxUnscanned : LookAhead::kMaxChunks;
+      ahead_ != nullptr && GuessesPay() ? LookAhead::kMaxChunks : kMaxUnscanned;
   if (bytes.size == 0 || pushed_ - scanned_ >= max_unscanned ||
       pushed_ - hashed_ >= max_unscanned + kMaxUnhashed) {
     return Napi::Number::New(env, 0);
@@ -67,6 +81,7 @@ Napi::Value Indexer::Push(const Napi::CallbackInfo& info) {
   Chunk* chunk = &chunks_[pushed_ % kChunks];
   chunk->size = std::min(bytes.size, kMaxJobInput);
   chunk->scanned = 0;
+  if (spares_ > 0) chunk->memory = std::move(spare_[--spares_]);
   if (!chunk->memory.Reserve(chunk->size)) {
     return ThrowStatus(env, Status::At(Code::kNoMemory, 0));
   }
@@ -163,9 +178,26 @@ void Indexer::HoldScans(napi_env env) {
   scans_.Hold(env, hashes_.size() >= kMaxUnhashed);
 }
 
+void Indexer::EndChunk() {
+  spare_[spares_++] = std::move(chunks_[hashed_ % kChunks].memory);
+  hashed_++;
+}
+
+void Indexer::Measure(size_t consumed, uint64_t produced) {
+  late_in_ = kPast * late_in_ + static_cast<double>(consumed);
+  late_out_ = kPast * late_out_ + static_cast<double>(produced - produced_);
+  produced_ = produced;
+}
+
+// A short layer is over before the memory of a guess is there.
+bool Indexer::GuessesPay() const {
+  return late_in_ >= kLeastSeen && late_out_ >= kLeastExpansion * late_in_ &&
+         late_out_ <= kMostExpansion * late_in_;
+}
+
 // Cores that other layers are scanned on are not free.
 void Indexer::GuessFurther(napi_env env, napi_value self) {
-  if (ahead_ == nullptr) return;
+  if (ahead_ == nullptr || !GuessesPay()) return;
   const size_t active = active_count_;
   const size_t threads = active > 1 ? threads_ / active : threads_;
   while (guesses_.size() + 1 < threads && ahead_->Wanted()) {
@@ -184,6 +216,7 @@ void Indexer::ReportMemory(napi_env env, uint64_t checkpoints) {
   constexpr uint64_t kFixed = 256 << 10;
   uint64_t bytes = 0;
   for (const Chunk& chunk : chunks_) bytes += chunk.memory.capacity();
+  for (size_t i = 0; i < spares_; i++) bytes += spare_[i].capacity();
   if (ahead_ != nullptr) bytes += ahead_->memory();
   if (layer_ != nullptr) {
     bytes += kFixed + checkpoints * uint64_t{CheckpointList::kRecordSize};

@@ -54,6 +54,10 @@ class Indexer final : public TaggedWrap<Indexer> {
   void ReadExpected(Napi::Value rows, Arguments* read);
   bool idle() const { return !scans_.busy() && pushed_ == scanned_; }
   void HoldScans(napi_env env);
+  // Nobody needs the chunk any more that was to be hashed next.
+  void EndChunk();
+  void Measure(size_t consumed, uint64_t produced);
+  bool GuessesPay() const;
   // Has as many chunks decoded ahead as there are threads for. `self` is this.
   void GuessFurther(napi_env env, napi_value self);
   // Whether it scans, which takes a core.
@@ -70,11 +74,20 @@ class Indexer final : public TaggedWrap<Indexer> {
   std::shared_ptr<LookAhead> ahead_;
   size_t threads_ = 1;
   bool active_ = false;
+  uint64_t produced_ = 0;
+  // Of late scans, in bytes: earlier ones count less and less.
+  double late_in_ = 0;
+  double late_out_ = 0;
   // Indexers at work in the process, in whatever environment: they share its
   // cores.
   static std::atomic<size_t> active_count_;
   // Chunks in the order of the layer, each at its number modulo kChunks.
   Chunk chunks_[kChunks];
+  // Memory of chunks that are over, which the next one takes from the end: what
+  // was used last is in the processor's cache, and what was never used costs
+  // nothing.
+  JobMemory spare_[kChunks];
+  size_t spares_ = 0;
   // Numbers of the next chunk to be pushed, scanned (which a pool thread
   // counts) and hashed.
   std::atomic<uint64_t> pushed_{0};

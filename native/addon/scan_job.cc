@@ -45,9 +45,10 @@ void ScanJob::Executed(napi_env env, Status status) {
           env, NewJob<HashJob>(indexer_, data_, consumed_, &cuts_, ends_chunk_),
           {Held(env, 0)})) {
     indexer_->hash_lost_ = true;
-    if (ends_chunk_) indexer_->hashed_++;
+    if (ends_chunk_) indexer_->EndChunk();
   }
   indexer_->HoldScans(env);
+  indexer_->Measure(consumed_, produced_);
   indexer_->GuessFurther(env, Held(env, 0));
   indexer_->ReportMemory(env, checkpoints_);
 }

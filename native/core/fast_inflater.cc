@@ -17,10 +17,12 @@
 namespace soci {
 namespace {
 
-// What a code word at the low end of `hold` stands for. `word` and `all` count
-// bits from there: of the code word, and with the extra bits of the value.
+// What a code word at the low end of `hold` stands for. `root`, `word` and
+// `all` count bits from there: those that led to a subtable, if any; of the
+// code word; and with the extra bits of the value.
 struct Symbol {
   HuffmanEntry entry;  // for its flags; never one that points to a subtable
+  unsigned root;
   unsigned word;
   unsigned all;
   unsigned value;
@@ -40,7 +42,8 @@ Symbol Lookup(const HuffmanEntry* table, unsigned root, uint64_t hold) {
   }
   const unsigned word = before + (entry >> 8 & 15);
   const unsigned all = before + (entry & 63);
-  return {entry, word, all, (entry >> 16) + LowBits(hold >> word, all - word)};
+  return {entry, before, word, all,
+          (entry >> 16) + LowBits(hold >> word, all - word)};
 }
 
 }  // namespace
@@ -297,7 +300,9 @@ FastInflater::Step FastInflater::EndLoop(FastLoopExit exit) {
 }
 
 // Where bits are missing the lookups see zeros. An entry that wants no more
-// bits than there are is right nevertheless: no other code word begins so.
+// bits than there are is right nevertheless: no other code word begins so. Of
+// what is invalid, as much counts as used as in the loop: where an error lies
+// does not depend on who comes to it, and so on where output was cut.
 FastInflater::Step FastInflater::DecodeOneSymbol(FastCursor* c) {
   c->Refill();
   const Symbol symbol = Lookup(tables_->litlen, tables_->litlen_root, c->hold);
@@ -309,8 +314,8 @@ FastInflater::Step FastInflater::DecodeOneSymbol(FastCursor* c) {
     return WriteLiteral(c);
   }
   if (symbol.entry & kExceptionFlag) {
-    if (!(symbol.entry & kEndOfBlockFlag)) return Step::kInvalid;
     c->Drop(symbol.word);
+    if (!(symbol.entry & kEndOfBlockFlag)) return Step::kInvalid;
     EndBlock();
     return Step::kGoOn;
   }
@@ -319,7 +324,10 @@ FastInflater::Step FastInflater::DecodeOneSymbol(FastCursor* c) {
   const Symbol distance =
       Lookup(tables_->distance, kDistanceRoot, c->hold >> symbol.all);
   if (c->bits < symbol.all + distance.word) return Step::kNeedInput;
-  if (distance.entry & kExceptionFlag) return Step::kInvalid;
+  if (distance.entry & kExceptionFlag) {
+    c->Drop(symbol.all + distance.root);
+    return Step::kInvalid;
+  }
   if (c->bits < symbol.all + distance.all) return Step::kNeedInput;
   remaining_ = symbol.value;
   distance_ = distance.value;
