@@ -6,6 +6,7 @@
  */
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { randomBytes } from 'node:crypto';
 import { copyFileSync, fstatSync, mkdtempSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -144,6 +145,12 @@ async function inWorker(stage: string, end: (worker: Worker) => unknown): Promis
 /** Everything ends, however few threads there are; and chunks are pushed for others than the scan, or not. */
 async function inPool(chunksAhead: number): Promise<void> {
   const indexer = createIndexer({ ...GZIP, engine: 'fast', threads: 4 });
+  // Compressed to some half, as what others are of use for; it shows after a few chunks.
+  const layer = gzipSync(randomBytes(4 * MIB).toString('hex'), { level: 1 });
+  for (let at = 0; at < 4 * MIB; ) {
+    at += indexer.push(layer.subarray(at));
+    await indexer.run();
+  }
   let chunks = 0;
   while (indexer.push(LAYER) > 0) chunks++;
   assert.equal(chunks, chunksAhead);
