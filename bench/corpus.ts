@@ -3,7 +3,17 @@
  * programs and libraries, and generated ones for what needs size or number.
  */
 import { execFileSync } from 'node:child_process';
-import { closeSync, createWriteStream, openSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  createWriteStream,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -74,6 +84,58 @@ export async function realLayer(): Promise<Layer> {
   const ztocPath = await ztocOf(path);
   const megabytes = (statSync(path).size / 1e6).toFixed(0);
   return { path, ztocPath, description: `files of this machine, tar + gzip -6, ${megabytes} MB compressed` };
+}
+
+/** Of bytes of one kind: how much they compress decides what decoding costs, and what can be had of two threads. */
+const KINDS: Readonly<Record<string, { readonly roots: readonly string[]; readonly names: RegExp } | null>> =
+  {
+    elf: { roots: ['/usr/lib'], names: /\.so/ },
+    python: { roots: ['/usr/lib', dirname(dirname(process.execPath)), '/root', '/home'], names: /\.py$/ },
+    javascript: { roots: ['node_modules'], names: /\.js$/ },
+    text: { roots: ['/usr/share/doc'], names: /\/copyright$/ },
+    random: null,
+  };
+const KIND_BYTES = 64 * 1024 * 1024;
+const KIND_PIECE = 1024 * 1024;
+
+/** Gzip layers of up to 64 MiB of one kind of bytes each, by kind. */
+export async function layersByKind(): Promise<Readonly<Record<string, string>>> {
+  const layers: Record<string, string> = {};
+  for (const kind of Object.keys(KINDS)) {
+    const make = (partial: string) =>
+      pipeline(Readable.from(tarOfKind(kind)), createGzip(), createWriteStream(partial));
+    layers[kind] = await cached(`kind-${kind}.tar.gz`, make);
+  }
+  return layers;
+}
+
+function* tarOfKind(kind: string): Generator<Uint8Array> {
+  const chosen = KINDS[kind];
+  const bytes = chosen ? bytesOfFiles(chosen) : randomBytes(KIND_BYTES);
+  for (let at = 0; at < bytes.length; at += KIND_PIECE) {
+    yield tarFile(`piece-${at}`, bytes.subarray(at, at + KIND_PIECE));
+  }
+  yield tarTrailer;
+}
+
+function bytesOfFiles({
+  roots,
+  names,
+}: {
+  readonly roots: readonly string[];
+  readonly names: RegExp;
+}): Buffer {
+  const files: Buffer[] = [];
+  let total = 0;
+  for (const root of roots.filter(folder => existsSync(folder))) {
+    for (const { path, size } of filesBelow(root)) {
+      if (size > 40e6 || !names.test(path)) continue;
+      files.push(readFileSync(path));
+      total += size;
+      if (total >= KIND_BYTES) return Buffer.concat(files).subarray(0, KIND_BYTES);
+    }
+  }
+  return Buffer.concat(files);
 }
 
 /** An uncompressed layer of small files, for the table of contents alone. */

@@ -8,7 +8,7 @@ import { join, resolve } from 'node:path';
 import { type TocEntry, Ztoc } from '../../lib/index.js';
 import { LayoutStorage, TestRegistry } from '../../lib/testing/testing.js';
 import { compileCoreLoop } from '../compile.js';
-import { type Layer, lastName, MANY_NAMES, manyNamesLayers, realLayer } from '../corpus.js';
+import { type Layer, lastName, layersByKind, MANY_NAMES, manyNamesLayers, realLayer } from '../corpus.js';
 import { openRelay } from '../delayed-relay.js';
 import { INDEXED, layoutImage } from '../layout-image.js';
 import type { LinkSpeed } from '../link.js';
@@ -79,6 +79,12 @@ async function localTasks({ path: layer, ztocPath: ztoc }: Layer): Promise<Recor
   return {
     'cold single spans': { task: 'spans', layer, ztoc },
     buildZtoc: { task: 'build', layer },
+    ...Object.fromEntries(
+      Object.entries(await layersByKind()).map(([kind, path]) => [
+        `buildZtoc, warm, ${kind}`,
+        { task: 'warm-build', layer: path },
+      ]),
+    ),
     createTarStream: { task: 'stream', layer, ztoc },
     tarChunks: { task: 'chunks', layer, ztoc },
     'tarChunks of a file': chunksOfFile,
