@@ -15,14 +15,15 @@ Status FinishJob::Execute(const std::atomic<bool>* /*aborted*/) {
   if (misused_) return Status::At(Code::kMisuse, 0);
   // Whatever comes of it, this indexer has done its work.
   layer_ = std::move(indexer_->layer_);
-  for (Indexer::Chunk& chunk : indexer_->chunks_) chunk.memory = JobMemory();
-  for (JobMemory& spare : indexer_->spare_) spare = JobMemory();
   return layer_->Finish();
 }
 
 void FinishJob::Executed(napi_env env, Status /*status*/) {
   indexer_->HoldScans(env);  // no longer, if this was among the hashes
   if (!misused_) {
+    // What hashes have put aside. Of those that were aborted nothing is.
+    for (JobMemory& spare : indexer_->spare_) spare = JobMemory();
+    indexer_->spares_ = 0;
     indexer_->ahead_ = nullptr;
     indexer_->SetActive(false);
   }

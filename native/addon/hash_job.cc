@@ -3,12 +3,12 @@
 namespace soci::addon {
 
 HashJob::HashJob(Indexer* indexer, const uint8_t* data, size_t size,
-                 SpanCuts* cuts, bool ends_chunk)
+                 SpanCuts* cuts, Indexer::Chunk* ended)
     : PoolJob(&indexer->hashes_, &indexer->aborted_),
       indexer_(indexer),
       data_(data),
       size_(size),
-      ends_chunk_(ends_chunk) {
+      ended_(ended) {
   cuts_.Swap(cuts);
 }
 
@@ -16,8 +16,12 @@ Status HashJob::Execute(const std::atomic<bool>* /*aborted*/) {
   return indexer_->layer_->Digest(data_, size_, cuts_);
 }
 
-void HashJob::Executed(napi_env env, Status /*status*/) {
-  if (ends_chunk_) indexer_->EndChunk();
+void HashJob::Executed(napi_env env, Status status) {
+  // One that was aborted says nothing of those before it, which may be at the
+  // same chunk now.
+  if (ended_ != nullptr && status.code != Code::kAborted) {
+    indexer_->EndChunk(ended_);
+  }
   indexer_->HoldScans(env);
 }
 

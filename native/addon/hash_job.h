@@ -12,9 +12,10 @@ namespace soci::addon {
 
 class HashJob final : public PoolJob {
  public:
-  // Takes what `cuts` holds.
+  // Takes what `cuts` holds. `ended`: the chunk that this is the last of, if
+  // any.
   HashJob(Indexer* indexer, const uint8_t* data, size_t size, SpanCuts* cuts,
-          bool ends_chunk);
+          Indexer::Chunk* ended);
 
  private:
   Status Execute(const std::atomic<bool>* aborted) override;
@@ -24,7 +25,7 @@ class HashJob final : public PoolJob {
   Indexer* indexer_;
   const uint8_t* data_;
   size_t size_;
-  bool ends_chunk_;
+  Indexer::Chunk* ended_;
   SpanCuts cuts_;
 };
 

@@ -178,8 +178,8 @@ void Indexer::HoldScans(napi_env env) {
   scans_.Hold(env, hashes_.size() >= kMaxUnhashed);
 }
 
-void Indexer::EndChunk() {
-  spare_[spares_++] = std::move(chunks_[hashed_ % kChunks].memory);
+void Indexer::EndChunk(Chunk* chunk) {
+  spare_[spares_++] = std::move(chunk->memory);
   hashed_++;
 }
 

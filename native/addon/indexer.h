@@ -54,8 +54,8 @@ class Indexer final : public TaggedWrap<Indexer> {
   void ReadExpected(Napi::Value rows, Arguments* read);
   bool idle() const { return !scans_.busy() && pushed_ == scanned_; }
   void HoldScans(napi_env env);
-  // Nobody needs the chunk any more that was to be hashed next.
-  void EndChunk();
+  // Nobody needs this chunk any more.
+  void EndChunk(Chunk* chunk);
   void Measure(size_t consumed, uint64_t produced);
   bool GuessesPay() const;
   // Has as many chunks decoded ahead as there are threads for. `self` is this.

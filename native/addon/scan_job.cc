@@ -30,8 +30,8 @@ Status ScanJob::Execute(const std::atomic<bool>* aborted) {
   layer->TakeHeaders(&headers_);
   if (chunk == nullptr || !status.ok()) return status;
   chunk->scanned += consumed_;
-  ends_chunk_ = chunk->scanned == chunk->size;
-  if (ends_chunk_) {
+  if (chunk->scanned == chunk->size) {
+    ended_ = chunk;
     if (ahead != nullptr) ahead->Leave();
     indexer_->scanned_.store(number + 1, std::memory_order_release);
   }
@@ -41,11 +41,11 @@ Status ScanJob::Execute(const std::atomic<bool>* aborted) {
 void ScanJob::Executed(napi_env env, Status status) {
   if (!status.ok()) indexer_->SetActive(false);
   if (!status.ok() || data_ == nullptr) return;
-  if (!QueueUnseen(
-          env, NewJob<HashJob>(indexer_, data_, consumed_, &cuts_, ends_chunk_),
-          {Held(env, 0)})) {
+  if (!QueueUnseen(env,
+                   NewJob<HashJob>(indexer_, data_, consumed_, &cuts_, ended_),
+                   {Held(env, 0)})) {
     indexer_->hash_lost_ = true;
-    if (ends_chunk_) indexer_->EndChunk();
+    if (ended_ != nullptr) indexer_->EndChunk(ended_);
   }
   indexer_->HoldScans(env);
   indexer_->Measure(consumed_, produced_);

@@ -26,7 +26,7 @@ class ScanJob final : public PoolJob {
   bool misused_;
   const uint8_t* data_ = nullptr;
   size_t size_ = 0;
-  bool ends_chunk_ = false;
+  Indexer::Chunk* ended_ = nullptr;  // the chunk that it came to the end of
   SpanCuts cuts_;
   // What the scan found, safe from the next one.
   size_t consumed_ = 0;
