@@ -55,7 +55,7 @@ export async function remember(room: StoreRoom, question: Question, value: unkno
   const bytes = Buffer.concat([Buffer.from(`${sha256Digest(text)}\n`), text]);
   try {
     await writeReplacing(room, join(answersIn(room.root), `.${newNonce()}.tmp`), path, bytes);
-    room.grew(bytes.length);
+    void room.grew(bytes.length);
   } catch (error) {
     room.failed('write', question.join(' '), error);
   }

@@ -8,7 +8,7 @@ import type { StoredBlob } from './stored-blob.js';
 
 /** Of what was fetched, how much may wait to be written before more is fetched. */
 const MAX_BEHIND = 32 * 1024 * 1024;
-/** What is streamed is written so much at a time. */
+/** So much is written at a time: between two of them others may have to make room. */
 const CHUNK_BYTES = 1024 * 1024;
 
 export class KeptBehind {
@@ -23,12 +23,18 @@ export class KeptBehind {
   /** Keeps blocks. Settles when that is done, or failed; nobody has to wait for it. */
   keep(first: number, bytes: Uint8Array): Promise<void> {
     this.#bytes += bytes.length;
-    const writing = this.#blob.keep(first, bytes).finally(() => {
+    const writing = this.#keep(first, bytes).finally(() => {
       this.#bytes -= bytes.length;
       this.#writing.delete(writing);
     });
     this.#writing.add(writing);
     return writing;
+  }
+
+  async #keep(first: number, bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
+      await this.#blob.keep(first + at / BLOCK_BYTES, bytes.subarray(at, at + CHUNK_BYTES));
+    }
   }
 
   /** Keeps a stream from the start of a blob of `size` bytes, in chunks of any size. */

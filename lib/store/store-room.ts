@@ -15,8 +15,8 @@ export interface StoreRoomOptions {
   readonly disk: Disk;
   readonly durability: Durability;
   readonly access: 'read' | 'update';
-  /** Called with the bytes that have come to the disk. */
-  readonly onGrowth: (bytes: number) => void;
+  /** Called with the bytes that have come to the disk; what it returns settles when more may come. */
+  readonly onGrowth: (bytes: number) => Promise<void>;
 }
 
 export class StoreRoom {
@@ -24,7 +24,7 @@ export class StoreRoom {
   readonly disk: Disk;
   readonly durability: Durability;
   readonly #access: 'read' | 'update';
-  readonly #onGrowth: (bytes: number) => void;
+  readonly #onGrowth: (bytes: number) => Promise<void>;
   readonly #refusals = new Map<string, SociError>();
   /** How often each blob is open. */
   readonly #open = new Map<string, number>();
@@ -43,8 +43,9 @@ export class StoreRoom {
     return performance.now() - this.#failedAt < PAUSE_MS ? 'read' : this.#access;
   }
 
-  grew(bytes: number): void {
-    this.#onGrowth(bytes);
+  /** Settles when more may be written: whoever writes much waits for that, or the store outgrows its bound. */
+  grew(bytes: number): Promise<void> {
+    return this.#onGrowth(bytes);
   }
 
   failed(operation: StoreFailureEvent['operation'], subject: string, error: unknown): void {

@@ -89,7 +89,7 @@ export class Store {
   private constructor(
     root: string,
     maxBytes: number,
-    makeRoom: (onGrowth: (bytes: number) => void) => StoreRoom,
+    makeRoom: (onGrowth: (bytes: number) => Promise<void>) => StoreRoom,
   ) {
     this.root = root;
     this.maxBytes = maxBytes;
@@ -280,13 +280,15 @@ export class Store {
     }
   }
 
-  #grew(bytes: number): void {
+  async #grew(bytes: number): Promise<void> {
     this.#grown += bytes;
     // What other processes have left is not known before the first time.
-    const few = this.#counted && this.#grown < this.maxBytes * PART_PER_COUNT;
-    if (few || this.#collecting.size > 0) return;
-    const work = this.#collectQuietly().finally(() => this.#collecting.delete(work));
-    this.#collecting.add(work);
+    if (this.#counted && this.#grown < this.maxBytes * PART_PER_COUNT) return;
+    if (this.#collecting.size === 0) {
+      const work = this.#collectQuietly().finally(() => this.#collecting.delete(work));
+      this.#collecting.add(work);
+    }
+    await Promise.all(this.#collecting);
   }
 
   async #collectQuietly(): Promise<void> {
@@ -312,7 +314,7 @@ async function prepared(disk: Disk, root: string, durability: Durability): Promi
         await disk.syncFolder(dirname(folder));
       }
     }
-    const room = { root, disk, durability, access: 'update', onGrowth: () => {} } as const;
+    const room = { root, disk, durability, access: 'update', onGrowth: async () => {} } as const;
     const text = Buffer.from('{"imageLayoutVersion":"1.0.0"}');
     await writeReplacing(new StoreRoom(room), join(root, `.oci-layout.${newNonce()}.tmp`), layout, text);
     return 'update';

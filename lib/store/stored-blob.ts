@@ -118,7 +118,7 @@ export class StoredBlob {
       } finally {
         this.#use?.end('writing');
       }
-      this.#room.grew(bytes.length);
+      await this.#room.grew(bytes.length);
       await this.#finish();
     });
   }

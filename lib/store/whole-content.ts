@@ -44,7 +44,7 @@ export async function keepWhole(room: StoreRoom, digest: string, bytes: Uint8Arr
     if ((await room.disk.stat(place.whole))?.size === bytes.length) return;
     await writeReplacing(room, unfinishedPath(room.root, digest, newNonce()), place.whole, bytes);
     await markUsed(room.disk, place);
-    room.grew(bytes.length);
+    void room.grew(bytes.length);
   } catch (error) {
     room.failed('write', digest, error);
   }
