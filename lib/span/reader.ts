@@ -107,7 +107,7 @@ export class SpanReader {
     this.#huge = new HugeSpans(this.#layer, fetcher);
     this.#loader = new SpanLoader(this.#layer, fetcher);
     this.#planner = new Planner(this.#layer, this.#loader, this.#huge, fetcher);
-    this.#rest = new RestOfLayer(this.#layer, fetcher);
+    this.#rest = new RestOfLayer(this.#layer, fetcher, source.keeping);
     this.#planned = {
       layer: this.#layer,
       planner: this.#planner,

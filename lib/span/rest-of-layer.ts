@@ -3,13 +3,17 @@
  * requests that wait for nobody's reads: what is left of it will probably be asked
  * for too, and a request for each bit of it costs more. Only where what comes is
  * not lost again: a store keeps the stored bytes, or memory can hold all that they
- * decode to. It fails nothing, and is not tried again when it fails.
+ * decode to. It fails nothing, and is not tried again when it fails: what is
+ * damaged on its way to a store must not spoil there what was read and right.
  */
 import { runBounded } from '../async/bounded-tasks.js';
 import { Urgency } from '../source/lanes.js';
+import type { SourceKeeping } from '../source/range-source.js';
 import { requestPieces } from '../source/request-pieces.js';
 import type { Fetcher } from './fetcher.js';
 import type { LayerSpans } from './layer-spans.js';
+import type { Interval } from './plan.js';
+import { keepSpans } from './span-keeping.js';
 
 /** Of a layer's bytes that have been asked for, from which on the rest is worth having. */
 const SHARE = 0.4;
@@ -19,11 +23,14 @@ const REQUESTS_AT_ONCE = 2;
 export class RestOfLayer {
   readonly #layer: LayerSpans;
   readonly #fetcher: Fetcher;
+  readonly #keeping: SourceKeeping | undefined;
   #begun = false;
 
-  constructor(layer: LayerSpans, fetcher: Fetcher) {
+  /** @param keeping of the layer's source */
+  constructor(layer: LayerSpans, fetcher: Fetcher, keeping: SourceKeeping | undefined) {
     this.#layer = layer;
     this.#fetcher = fetcher;
+    this.#keeping = keeping;
   }
 
   /**
@@ -43,6 +50,19 @@ export class RestOfLayer {
 
   /** Has all stored bytes pass, which the source keeps. */
   async keep(signal: AbortSignal): Promise<void> {
+    const keeping = this.#keeping;
+    if (keeping === undefined) {
+      await this.#pass(signal);
+      return;
+    }
+    const place = { fetcher: this.#fetcher, keeping };
+    await runBounded(halves(this.#layer.table.spanCount), REQUESTS_AT_ONCE, signal, (spans, abort) =>
+      keepSpans(this.#layer, place, spans, { signal: abort, lane: 'prefetch' }),
+    );
+  }
+
+  /** To a source that says nothing of what it keeps: it is checked when somebody reads it. */
+  async #pass(signal: AbortSignal): Promise<void> {
     const { table, context } = this.#layer;
     const urgency = new Urgency('prefetch');
     const pieces = requestPieces(0, table.compressedSize);
@@ -55,4 +75,13 @@ export class RestOfLayer {
       }
     });
   }
+}
+
+/** Each of them is fetched request by request. */
+function halves(spanCount: number): Interval[] {
+  const middle = Math.ceil(spanCount / 2);
+  return [
+    { first: 0, end: middle },
+    { first: middle, end: spanCount },
+  ].filter(({ first, end }) => first < end);
 }

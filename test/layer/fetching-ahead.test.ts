@@ -8,6 +8,7 @@ import { SpanReader } from '../../lib/span/reader.js';
 import { Store } from '../../lib/store/store.js';
 import { DrippingSource } from '../span/dripping-source.js';
 import { forgeWindow, noise, type Sample, sample, tarOf, textLike } from '../span/sample-layers.js';
+import { Origin, watchStores } from '../store/sample-blob.js';
 
 const body = Buffer.concat([noise(2_000_000), textLike(1_000_000)]);
 const data = await sample(
@@ -212,4 +213,43 @@ t.test('a store keeps it as it is stored', async t => {
   await reader.close();
   await stored.close();
   t.equal(context.memory.held, 0);
+});
+
+t.test('what was damaged on its way to a store, and nobody has asked for, costs no layer', async t => {
+  const { ztoc, layer } = data;
+  for (const damaged of ['once', 'always'] as const) {
+    const heard = watchStores(t);
+    await using store = await Store.open(t.testdir(), { maxBytes: 2 ** 30 });
+    const digest = `sha256:${createHash('sha256').update(layer).digest('hex')}`;
+    const origin = new Origin({ bytes: layer });
+    const at = Math.floor(0.8 * layer.length);
+    let left = damaged === 'once' ? 1 : Number.POSITIVE_INFINITY;
+    let met = 0;
+    origin.intercept = (bytes, offset) => {
+      if (at < offset || at >= offset + bytes.length) return bytes;
+      met++;
+      if (left-- > 0) bytes[at - offset] = (bytes[at - offset] as number) ^ 1;
+      return bytes;
+    };
+    const stored = await store.open({ digest, size: layer.length }, origin);
+    await using context = new ReadContext();
+    const reader = new SpanReader(stored, ztoc, { context });
+    const much = Math.floor(0.45 * ztoc.uncompressedSize);
+    const head = await reader.read(0, much);
+    await reader.read(0, 1);
+    while (met < 2 && !heard.includes('refused')) await turn();
+    t.notOk(heard.includes('refused'), damaged);
+    if (damaged === 'once') {
+      while (!heard.includes('completed') && !heard.includes('refused')) await turn();
+      const rest = await reader.read(much, ztoc.uncompressedSize);
+      t.ok(Buffer.concat([head, rest]).equals(data.tar));
+    } else {
+      await stored.keeping?.settled();
+      t.ok(Buffer.from(await reader.read(1000, much)).equals(data.tar.subarray(1000, much)));
+      await t.rejects(reader.read(much, ztoc.uncompressedSize), { code: 'ERR_SOCI_SPAN_DIGEST' });
+    }
+    await reader.close();
+    await stored.close();
+    t.equal(context.memory.held, 0);
+  }
 });

@@ -227,6 +227,18 @@ t.test('hosts that nobody asks any more are forgotten in the end', async t => {
   t.not(wire.traffic.link(new URL('http://gone299/')), undefined);
 });
 
+t.test('nor remembered for ever because there were more of them at the same time', async t => {
+  const wire = new FakeWire(1);
+  const hosts = Array.from({ length: 600 }, (_, i) => `host${i}`);
+  for (const host of hosts) wire.ask(host, { host });
+  await turn();
+  for (const host of hosts) wire.of(host).answer().end();
+  wire.ask('another', { host: 'another' });
+  await turn();
+  const remembered = hosts.filter(host => wire.traffic.link(new URL(`http://${host}/`)) !== undefined);
+  t.equal(remembered.length, 255, 'and the other one');
+});
+
 type Act =
   | { readonly act: 'ask'; readonly lane: Lane; readonly stream: boolean }
   | {

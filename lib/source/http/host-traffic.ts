@@ -73,11 +73,9 @@ export class HostTraffic {
   }
 
   #forgetIdle(): void {
-    if (this.#gates.size < MAX_HOSTS) return;
     for (const [origin, gate] of this.#gates) {
-      if (!gate.idle) continue;
-      this.#gates.delete(origin);
-      return;
+      if (this.#gates.size < MAX_HOSTS) return;
+      if (gate.idle) this.#gates.delete(origin);
     }
   }
 }
