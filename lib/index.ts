@@ -214,7 +214,13 @@ export type { HeadersRequest, HttpStats, RequestHeaders } from './source/http/me
 export type { RetryPolicy } from './source/http/retry-policy.js';
 export type { HttpTimeouts } from './source/http/timeouts.js';
 export type { LinkEstimate } from './source/link-estimate.js';
-export type { AbortableOptions, Lane, RangeSource, ReadOptions } from './source/range-source.js';
+export type {
+  AbortableOptions,
+  Lane,
+  RangeSource,
+  ReadOptions,
+  SourceKeeping,
+} from './source/range-source.js';
 export { configure, ReadContext, type SharedParts, settings } from './span/read-context.js';
 export type { ReadPart } from './span/read-part.js';
 export type { LaneStats, ReadStats } from './span/read-stats.js';

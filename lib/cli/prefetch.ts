@@ -10,6 +10,9 @@ import { chosenImage, namedLoadOrder } from './load-order-document.js';
 /** Of failures and of paths that are not there, so many are spoken of one by one. */
 const MAX_LINES = 20;
 
+const NOTHING_NAMED =
+  'no prefetch artifact of a SOCI index names anything: say what to fetch with PATHs, --load-order or --all';
+
 async function run(invocation: Invocation): Promise<void> {
   const [operand = '', ...paths] = invocation.operands;
   const maxBytesPerSecond = optionBytes(invocation, 'max-rate', 1);
@@ -19,16 +22,15 @@ async function run(invocation: Invocation): Promise<void> {
     const order = name === undefined ? undefined : await orderOf(session, operand, name);
     await session.read(operand, async image => {
       const all = invocation.options['all'] === true;
-      const report = await prefetched(
-        session,
-        image,
-        order ?? (all ? 'all' : paths.length > 0 ? paths : 'soci'),
-        {
-          maxBytesPerSecond,
-        },
-      );
+      const target = order ?? (all ? 'all' : paths.length > 0 ? paths : 'soci');
+      const report = await prefetched(session, image, target, { maxBytesPerSecond });
       if (session.json) await session.output.writeJson(asJson(image, report));
-      else await print(session, report);
+      else {
+        await print(session, report);
+        if (target === 'soci' && report.layers.length === 0) {
+          session.reporter.line(NOTHING_NAMED);
+        }
+      }
       const missing = paths.length > 0 && report.omitted.length > 0;
       if (report.failures.length > 0 || missing) throw new ExitStatus(1);
     });

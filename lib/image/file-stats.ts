@@ -2,6 +2,8 @@
  * What lstat(2) says of an inode of an image, in the shape of node:fs's Stats.
  * A tar has one time, the modification's, which stands for the other three.
  */
+import { constants } from 'node:fs';
+import { fileError } from '../errors.js';
 import type { NodeAttributes } from '../tree/file-tree.js';
 import type { NodeKind } from '../tree/node-kind.js';
 
@@ -114,4 +116,16 @@ export class ImageDirent<Name extends string | Buffer = string> extends FileKind
     this.name = name;
     this.parentPath = parentPath;
   }
+}
+
+/**
+ * Whether root may do what node:fs's `mode` says with a file of a read-only file system: it may read everything, and
+ * search every directory.
+ *
+ * @throws SociError EROFS, EACCES
+ */
+export function checkAccess(stats: ImageStats, mode: number, shown: string): void {
+  if ((mode & constants.W_OK) !== 0) throw fileError('EROFS', 'access', shown);
+  const executable = stats.isDirectory() || (stats.mode & 0o111) !== 0;
+  if ((mode & constants.X_OK) !== 0 && !executable) throw fileError('EACCES', 'access', shown);
 }

@@ -9,10 +9,7 @@ import { AbortScope } from '../async/abort-scope.js';
 import type { FileTree } from '../tree/file-tree.js';
 import type { ImagePath } from '../tree/path-lookup.js';
 import { type PathAnswer, PathQuestion } from '../tree/path-question.js';
-import type { ImageLayer, OpenedLayer } from './image-layer.js';
-
-/** Layers that are opened at the same time. */
-const CONCURRENCY = 6;
+import { type ImageLayer, LAYERS_AT_ONCE, type OpenedLayer } from './image-layer.js';
 
 export interface FirstLook {
   readonly path: ImagePath;
@@ -60,9 +57,9 @@ function openAll(
   const opening = new Map<ImageLayer, Promise<OpenedLayer>>();
   const lanes: Promise<unknown>[] = [];
   for (const [place, layer] of layers.entries()) {
-    const before = lanes[place % CONCURRENCY];
+    const before = lanes[place % LAYERS_AT_ONCE];
     const opened = before === undefined ? layer.open(signal) : before.then(() => layer.open(signal));
-    lanes[place % CONCURRENCY] = opened.catch(() => {});
+    lanes[place % LAYERS_AT_ONCE] = opened.catch(() => {});
     opening.set(layer, opened);
   }
   return opening;

@@ -5,10 +5,11 @@
  * without regular expressions, in time bounded by its length times the name's.
  */
 import { invalidText } from '../errors.js';
-import { KIND } from '../tree/node-kind.js';
+import { KIND, KIND_NAMES, type NodeKind } from '../tree/node-kind.js';
 import { encodeName } from '../tree/path-lookup.js';
 import { NONE, ROOT, walkPath } from '../tree/path-walk.js';
 import type { TreeTable } from '../tree/tree-table.js';
+import { ImageDirent } from './file-stats.js';
 
 /** Braces multiply: '{a,b}{c,d}' are four patterns. */
 const MAX_ALTERNATIVES = 1024;
@@ -30,6 +31,17 @@ export interface GlobMatch {
   /** A byte string. */
   readonly path: string;
   readonly node: number;
+}
+
+/** As `withFileTypes` gives it. @param cwd where the search began, as the caller called it */
+export function matchedDirent(tree: TreeTable, { path, node }: GlobMatch, cwd: string): ImageDirent {
+  const slash = path.lastIndexOf('/');
+  const parent = slash < 0 ? cwd : encodeName(path.slice(0, slash), 'utf8');
+  return new ImageDirent(
+    encodeName(path.slice(slash + 1), 'utf8'),
+    parent,
+    KIND_NAMES[tree.kind(node)] as NodeKind,
+  );
 }
 
 /** Names looked at between two matches, at most: then there is undefined, so that the caller can rest. */

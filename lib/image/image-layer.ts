@@ -48,6 +48,9 @@ export interface ImageLayerInfo {
   readonly stats: ReadStats;
 }
 
+/** That are opened at the same time, of one image: mostly small requests, sometimes the building of a ztoc. */
+export const LAYERS_AT_ONCE = 6;
+
 export interface ImageLayerOptions extends LayerEntriesOptions {
   readonly repository: Repository;
   readonly missingZtoc: MissingZtoc;

@@ -6,91 +6,62 @@
 import { constants } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { checkInteger, checkOptions } from '../arguments.js';
-import { AbortScope } from '../async/abort-scope.js';
-import { runBounded } from '../async/bounded-tasks.js';
-import { SharedOnce } from '../async/once.js';
 import { Pace } from '../async/pace.js';
 import { fileError } from '../errors.js';
 import type { PlatformManifest } from '../registry/image-entry.js';
-import type { Repository } from '../registry/repository.js';
 import type { IndexSearch } from '../soci/find-index.js';
 import type { LoadOrder } from '../soci/load-order.js';
 import { closedError } from '../source/byte-range.js';
 import type { AbortableOptions } from '../source/range-source.js';
-import type { ReadContext } from '../span/read-context.js';
 import { newCounters, type ReadStats, sumOfStats } from '../span/read-stats.js';
-import type { Store } from '../store/store.js';
-import { type BuildTreeOptions, buildTree } from '../tree/build-tree.js';
 import type { FileTree } from '../tree/file-tree.js';
 import type { LayerNote } from '../tree/layer-note.js';
-import { KIND_NAMES, type NodeKind } from '../tree/node-kind.js';
 import {
   encodeName,
   type ImagePath,
   type LookupHow,
   lookUp,
   lookUpDirectory,
-  lookUpFile,
   type NameEncoding,
   shownPath,
 } from '../tree/path-lookup.js';
-import { isPureArtifact, noFilesError } from './artifact.js';
 import type { GlobOptions, NameOptions, OpendirOptions, ReaddirOptions } from './call-options.js';
 import { ImageDirectory, walkDirectory } from './directory-walk.js';
 import { encodingOptions, textEncoding } from './encoding-options.js';
 import {
   type BytesOptions,
   contentStream,
-  FileContent,
+  type FileContent,
   type RangeOptions,
   type ReadFileOptions,
   type TextOptions,
 } from './file-content.js';
 import { FileHandle } from './file-handle.js';
-import { ImageDirent, ImageStats } from './file-stats.js';
-import { firstLook } from './first-look.js';
-import { glob } from './glob.js';
+import { checkAccess, type ImageDirent, ImageStats } from './file-stats.js';
+import { glob, matchedDirent } from './glob.js';
 import { type ImageCompletion, imageCompletion } from './image-completion.js';
 import type { ImageConfig } from './image-config.js';
-import type { ImageLayer, ImageLayerInfo } from './image-layer.js';
-import type { ImageFileLocation, ImageFilePlan, WholeLayer, WholeLayersPlan } from './image-plan.js';
+import type { ImageLayerInfo } from './image-layer.js';
+import type { ImageParts } from './image-parts.js';
+import {
+  type ImageFileLocation,
+  type ImageFilePlan,
+  layersToRead,
+  locateFile,
+  planFile,
+  planLayers,
+  type WholeLayersPlan,
+} from './image-plan.js';
+import { ImageTrees } from './image-trees.js';
 import { type LoadPlan, planLoads } from './load-plan.js';
 import { ABORTABLE, ENCODED, GLOB, LINKED, OPENDIR, RANGE, READ, READDIR } from './option-names.js';
-import { checkTarget, type PrefetchTarget } from './prefetch-target.js';
-import { PREFETCH_NAMES, type PrefetchOptions, type PrefetchReport, prefetch } from './prefetching.js';
+import type { PrefetchTarget } from './prefetch-target.js';
+import { ImagePrefetches, type PrefetchOptions, type PrefetchReport } from './prefetching.js';
 import { Recording } from './recording.js';
 
-/** Layers that are opened at the same time: mostly small requests, sometimes the building of a ztoc. */
-const CONCURRENCY = 6;
 const FOLLOWED = { followLast: true } as const;
 /** Names listed between two looks at the clock. */
 const NAMES_PER_STEP = 256;
-
-export interface ImageParts {
-  /** What messages call it. */
-  readonly name: string;
-  readonly content: PlatformManifest;
-  readonly config: ImageConfig | undefined;
-  readonly index: IndexSearch | undefined;
-  /** The lowest first; a layer that is there twice is the same object twice. */
-  readonly layers: readonly ImageLayer[];
-  readonly tree: BuildTreeOptions;
-  readonly repository: Repository;
-  readonly context: ReadContext;
-  /** What is read of a registry's image is kept there. */
-  readonly store: Store | undefined;
-  /** Ztocs that are asked for before a layer wants them. */
-  readonly ztocs: ZtocsAhead;
-  /** Frees what belongs to the image alone. */
-  readonly release: () => Promise<void>;
-}
-
-export interface ZtocsAhead {
-  /** Once, all of them; whether that has been done already is for it to know. */
-  ask(): void;
-  /** Those that no layer has wanted. */
-  callOff(): void;
-}
 
 type Encoded<Options> = Options extends 'buffer' | { readonly encoding: 'buffer' } ? Buffer : string;
 
@@ -102,11 +73,9 @@ export class Image {
   /** The search for a SOCI index: what was found, and why something was not used; undefined when none was wanted. */
   readonly index: IndexSearch | undefined;
   readonly #parts: ImageParts;
-  readonly #scope = new AbortScope();
-  readonly #tree: SharedOnce<FileTree>;
+  readonly #trees: ImageTrees;
   readonly #pace = new Pace();
-  #asked = false;
-  readonly #prefetches = new Set<Promise<unknown>>();
+  readonly #prefetches: ImagePrefetches;
   #closing: Promise<void> | undefined;
 
   /** @internal Use `openImage`. */
@@ -115,7 +84,8 @@ export class Image {
     this.manifest = parts.content;
     this.config = parts.config;
     this.index = parts.index;
-    this.#tree = new SharedOnce(signal => this.#merge(signal));
+    this.#trees = new ImageTrees(parts);
+    this.#prefetches = new ImagePrefetches(parts, this.#trees);
   }
 
   /** The lowest first. */
@@ -129,7 +99,7 @@ export class Image {
 
   /** Whether the layers have been opened and merged, which the first look at the files does. */
   get loaded(): boolean {
-    return this.#tree.value !== undefined;
+    return this.#trees.merged !== undefined;
   }
 
   /** What reading all layers has cost so far. Manifests and ztocs are not counted. */
@@ -146,7 +116,7 @@ export class Image {
     checkOptions('completion', options, ABORTABLE);
     const { store, content, layers } = this.#parts;
     const described = layers.map(layer => layer.description);
-    return await this.#scope.run(options.signal, async signal =>
+    return await this.#trees.run(options, async signal =>
       store === undefined ? undefined : imageCompletion(store, content, described, signal),
     );
   }
@@ -164,8 +134,8 @@ export class Image {
   async readFile(path: ImagePath, options?: ReadFileOptions): Promise<Buffer | string> {
     const given = encodingOptions('readFile', options, READ);
     const encoding = textEncoding(given);
-    const bytes = await this.#at(path, given, FOLLOWED, (tree, signal) =>
-      this.#content(tree, path).readRange({ ...given, signal }),
+    const bytes = await this.#trees.at(path, given, FOLLOWED, (tree, signal) =>
+      this.#trees.content(tree, path).readRange({ ...given, signal }),
     );
     return encoding === undefined ? bytes : bytes.toString(encoding);
   }
@@ -173,8 +143,8 @@ export class Image {
   /** Opens a file for reads at any position; its tar header is checked here. Errors as for `readFile`. */
   async open(path: ImagePath, options: AbortableOptions = {}): Promise<FileHandle> {
     checkOptions('open', options, ABORTABLE);
-    return await this.#at(path, options, FOLLOWED, async (tree, signal) => {
-      const content = this.#content(tree, path);
+    return await this.#trees.at(path, options, FOLLOWED, async (tree, signal) => {
+      const content = this.#trees.content(tree, path);
       await content.readInto(new Uint8Array(0), 0, { signal });
       return new FileHandle(shownPath(path), content, () => this.load());
     });
@@ -187,21 +157,21 @@ export class Image {
   createReadStream(path: ImagePath, options?: ReadFileOptions): Readable {
     const given = encodingOptions('createReadStream', options, READ);
     const open = (signal: AbortSignal): Promise<FileContent> =>
-      this.#at(path, { signal }, FOLLOWED, async tree => this.#content(tree, path));
+      this.#trees.at(path, { signal }, FOLLOWED, async tree => this.#trees.content(tree, path));
     return contentStream(open, given);
   }
 
   /** Links are followed. @throws SociError ENOENT, ENOTDIR, ELOOP */
   async stat(path: ImagePath, options: AbortableOptions = {}): Promise<ImageStats> {
     checkOptions('stat', options, ABORTABLE);
-    return await this.#with(options, async tree =>
+    return await this.#trees.with(options, async tree =>
       statsAt(tree, path, { followLast: true, syscall: 'stat' }),
     );
   }
 
   async lstat(path: ImagePath, options: AbortableOptions = {}): Promise<ImageStats> {
     checkOptions('lstat', options, ABORTABLE);
-    return await this.#with(options, async tree =>
+    return await this.#trees.with(options, async tree =>
       statsAt(tree, path, { followLast: false, syscall: 'lstat' }),
     );
   }
@@ -210,12 +180,8 @@ export class Image {
   async access(path: ImagePath, mode = 0, options: AbortableOptions = {}): Promise<void> {
     checkOptions('access', options, ABORTABLE);
     checkInteger('mode', mode, constants.F_OK, constants.R_OK | constants.W_OK | constants.X_OK);
-    await this.#with(options, async tree => {
-      const stats = statsAt(tree, path, { followLast: true, syscall: 'access' });
-      if ((mode & constants.W_OK) !== 0) throw fileError('EROFS', 'access', shownPath(path));
-      // As root sees it, who may read everything, and search every directory.
-      const executable = stats.isDirectory() || (stats.mode & 0o111) !== 0;
-      if ((mode & constants.X_OK) !== 0 && !executable) throw fileError('EACCES', 'access', shownPath(path));
+    await this.#trees.with(options, async tree => {
+      checkAccess(statsAt(tree, path, { followLast: true, syscall: 'access' }), mode, shownPath(path));
     });
   }
 
@@ -234,7 +200,7 @@ export class Image {
     const given = encodingOptions<ReaddirOptions>('readdir', options, READDIR);
     const { recursive = false, withFileTypes = false } = given;
     const encoding = given.encoding ?? 'utf8';
-    return await this.#with(given, async (tree, signal) => {
+    return await this.#trees.with(given, async (tree, signal) => {
       const directory = lookUpDirectory(tree, path, 'scandir').ino;
       const walked = walkDirectory<string | Buffer>(tree, directory, shownPath(path), {
         recursive,
@@ -257,7 +223,7 @@ export class Image {
     const given = encodingOptions<OpendirOptions>('opendir', options, OPENDIR);
     const { recursive = false, signal } = given;
     const encoding = given.encoding ?? 'utf8';
-    return await this.#with(given, async tree => {
+    return await this.#trees.with(given, async tree => {
       const directory = lookUpDirectory(tree, path, 'opendir').ino;
       const shown = shownPath(path);
       const names = walkDirectory<Encoded<Options>>(tree, directory, shown, { recursive, encoding });
@@ -272,7 +238,7 @@ export class Image {
   ): Promise<Encoded<Options>> {
     const given = encodingOptions<NameOptions>('readlink', options, ENCODED);
     const encoding = given.encoding ?? 'utf8';
-    const target = await this.#at(path, given, { followLast: false }, async tree => {
+    const target = await this.#trees.at(path, given, { followLast: false }, async tree => {
       const { ino } = lookUp(tree, path, { followLast: false, syscall: 'readlink' });
       if (tree.attributes(ino).kind !== 'symlink') throw fileError('EINVAL', 'readlink', shownPath(path));
       return tree.readlink(ino);
@@ -287,7 +253,7 @@ export class Image {
   ): Promise<Encoded<Options>> {
     const given = encodingOptions<NameOptions>('realpath', options, ENCODED);
     const encoding = given.encoding ?? 'utf8';
-    const real = await this.#at(path, given, FOLLOWED, async tree =>
+    const real = await this.#trees.at(path, given, FOLLOWED, async tree =>
       tree.table.path(lookUp(tree, path, { followLast: true, syscall: 'realpath' }).name),
     );
     return encodeName(real, encoding) as Encoded<Options>;
@@ -308,7 +274,7 @@ export class Image {
   ): AsyncGenerator<string | ImageDirent, void, undefined> {
     checkOptions('glob', options, GLOB);
     const { cwd = '/', withFileTypes = false, signal } = options;
-    const { table, directory } = await this.#with(options, async tree => ({
+    const { table, directory } = await this.#trees.with(options, async tree => ({
       table: tree.table,
       directory: lookUpDirectory(tree, cwd, 'scandir').name,
     }));
@@ -317,16 +283,7 @@ export class Image {
       this.#checkOpen();
       await this.#pace.step(signal);
       if (match === undefined) continue;
-      const { path, node } = match;
-      const slash = path.lastIndexOf('/');
-      const parent = slash < 0 ? shownPath(cwd) : encodeName(path.slice(0, slash), 'utf8');
-      yield withFileTypes
-        ? new ImageDirent(
-            encodeName(path.slice(slash + 1), 'utf8'),
-            parent,
-            KIND_NAMES[table.kind(node)] as NodeKind,
-          )
-        : encodeName(path, 'utf8');
+      yield withFileTypes ? matchedDirent(table, match, shownPath(cwd)) : encodeName(match.path, 'utf8');
     }
   }
 
@@ -337,7 +294,7 @@ export class Image {
   ): Promise<Map<string, Buffer>> {
     checkOptions('xattrs', options, LINKED);
     const { followSymlinks = true } = options;
-    return await this.#with(options, async tree =>
+    return await this.#trees.with(options, async tree =>
       tree.xattrs(lookUp(tree, path, { followLast: followSymlinks, syscall: 'getxattr' }).ino),
     );
   }
@@ -350,24 +307,19 @@ export class Image {
   async explain(path: ImagePath, options: RangeOptions = {}): Promise<ImageFilePlan | WholeLayersPlan> {
     checkOptions('explain', options, RANGE);
     this.#parts.ztocs.ask();
-    const wholeLayers = await this.#scope.run(options.signal, signal => this.#wholeLayers(signal));
-    if (wholeLayers.length > 0) {
-      const bytes = wholeLayers.reduce((sum, layer) => sum + layer.bytes, 0);
-      return { wholeLayers, requests: wholeLayers.length, bytes };
-    }
-    return await this.#with(options, async tree => {
-      const { ino } = lookUpFile(tree, path, { followLast: true, syscall: 'open' });
-      const location = this.#locate(tree, path);
-      const plan = { ...location, ...new FileContent(tree, ino).plan(options) };
-      const isUnpacked = this.#parts.layers[location.layer]?.isUnpacked === true;
-      return isUnpacked ? { ...plan, requests: 0, bytes: 0 } : plan;
-    });
+    const wholeLayers = this.loaded
+      ? []
+      : await this.#trees.run(options, signal => layersToRead(this.#parts.layers, signal));
+    if (wholeLayers.length > 0) return planLayers(wholeLayers);
+    return await this.#trees.with(options, async tree => planFile(tree, this.#parts.layers, path, options));
   }
 
   /** Which layer a file's bytes are in, and where. Errors as for `readFile`. */
   async locate(path: ImagePath, options: AbortableOptions = {}): Promise<ImageFileLocation> {
     checkOptions('locate', options, ABORTABLE);
-    return await this.#at(path, options, FOLLOWED, async tree => this.#locate(tree, path));
+    return await this.#trees.at(path, options, FOLLOWED, async tree =>
+      locateFile(tree, this.#parts.layers, path),
+    );
   }
 
   /**
@@ -376,7 +328,7 @@ export class Image {
    */
   async tree(options: AbortableOptions = {}): Promise<FileTree> {
     checkOptions('tree', options, ABORTABLE);
-    return await this.#with(options, async tree => tree);
+    return await this.#trees.with(options, async tree => tree);
   }
 
   /**
@@ -385,7 +337,7 @@ export class Image {
    */
   async record(options: AbortableOptions = {}): Promise<Recording> {
     checkOptions('record', options, ABORTABLE);
-    return await this.#with(
+    return await this.#trees.with(
       options,
       async tree => new Recording(this.#parts.content.descriptor.digest, tree),
     );
@@ -397,7 +349,7 @@ export class Image {
    */
   async planLoads(order: LoadOrder, options: AbortableOptions = {}): Promise<LoadPlan> {
     checkOptions('planLoads', options, ABORTABLE);
-    return await this.#with(options, (tree, signal) => planLoads(tree, this.layers, order, signal));
+    return await this.#trees.with(options, (tree, signal) => planLoads(tree, this.layers, order, signal));
   }
 
   /**
@@ -408,12 +360,7 @@ export class Image {
    * @throws SociError ERR_SOCI_INVALID_ARGUMENT; what opening the layers throws
    */
   prefetch(what: PrefetchTarget, options: PrefetchOptions = {}): Promise<PrefetchReport> {
-    const work = this.#prefetch(what, options);
-    // Whoever does not wait for it need not hear that closing the image has ended it.
-    work.catch(() => {});
-    this.#prefetches.add(work);
-    void Promise.allSettled([work]).then(() => this.#prefetches.delete(work));
-    return work;
+    return this.#prefetches.begin(what, options);
   }
 
   /**
@@ -422,13 +369,13 @@ export class Image {
    */
   async notes(options: AbortableOptions = {}): Promise<readonly LayerNote[]> {
     checkOptions('notes', options, ABORTABLE);
-    return await this.#with(options, async tree => tree.notes);
+    return await this.#trees.with(options, async tree => tree.notes);
   }
 
   /** Opens all layers and merges them, which any other call does when it comes first. */
   async load(options: AbortableOptions = {}): Promise<void> {
     checkOptions('load', options, ABORTABLE);
-    await this.#with(options, async () => {});
+    await this.#trees.with(options, async () => {});
   }
 
   /** Whatever is under way rejects with ERR_SOCI_CLOSED. Settles when nothing of it is left. Twice is no error. */
@@ -442,111 +389,15 @@ export class Image {
   }
 
   async #close(): Promise<void> {
-    this.#scope.close(closedError(this.#parts.name));
-    await Promise.allSettled(this.#prefetches);
-    await this.#tree.finished();
+    this.#trees.close();
+    await this.#prefetches.settled();
+    await this.#trees.finished();
     await Promise.all([...new Set(this.#parts.layers)].map(layer => layer.close()));
     await this.#parts.release();
   }
 
-  async #prefetch(what: PrefetchTarget, options: PrefetchOptions): Promise<PrefetchReport> {
-    checkOptions('prefetch', options, PREFETCH_NAMES);
-    checkTarget(what);
-    const { maxBytesPerSecond } = options;
-    if (maxBytesPerSecond !== undefined) checkInteger('maxBytesPerSecond', maxBytesPerSecond, 1);
-    return await this.#with(options, async (tree, signal) => {
-      const { layers, repository } = this.#parts;
-      return await prefetch({ tree, layers, repository }, what, this.#parts, { ...options, signal });
-    });
-  }
-
   #checkOpen(): void {
     if (this.#closing !== undefined) throw closedError(this.#parts.name);
-  }
-
-  /**
-   * A question about one path that needs no numbers and attributes. The first one is answered by the layers on which it
-   * depends; who asks again will ask for more, and the tree is merged.
-   */
-  async #at<T>(
-    path: ImagePath,
-    options: AbortableOptions,
-    { followLast }: Pick<LookupHow, 'followLast'>,
-    body: (tree: FileTree, signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
-    const { layers, content, tree, ztocs } = this.#parts;
-    // By the specification a link of a lower layer may lead entries of the upper ones anywhere.
-    const canTell = tree.whiteouts === 'apply' && tree.semantics === 'overlay';
-    if (this.#asked || !canTell || isPureArtifact(content.manifest)) return await this.#with(options, body);
-    this.#asked = true;
-    ztocs.ask();
-    const { maxNames } = tree;
-    return await this.#scope.run(options.signal, async signal => {
-      const merge = (abort: AbortSignal): Promise<FileTree> => this.#tree.get(abort);
-      const found = await firstLook(layers, { path, followLast, maxNames, merge }, signal);
-      ztocs.callOff();
-      return await body(found, signal);
-    });
-  }
-
-  /** Ends with the caller's signal and with the image. */
-  async #with<T>(
-    options: AbortableOptions,
-    body: (tree: FileTree, signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
-    this.#asked = true;
-    this.#parts.ztocs.ask();
-    return await this.#scope.run(options.signal, async signal => {
-      const tree = await this.#tree.get(signal);
-      // Most calls are answered from the tree at once, and loops of them would keep everything else waiting.
-      await this.#pace.step(signal);
-      return await body(tree, signal);
-    });
-  }
-
-  #content(tree: FileTree, path: ImagePath): FileContent {
-    const how = { followLast: true, syscall: 'open' };
-    const { ino } = lookUpFile(tree, path, how);
-    // The caller's bytes may be others by then.
-    const kept = typeof path === 'string' ? path : Uint8Array.from(path);
-    const merged = (): { tree: FileTree; ino: number } | undefined => {
-      const whole = this.#tree.value;
-      return whole === undefined || whole === tree
-        ? undefined
-        : { tree: whole, ino: lookUpFile(whole, kept, how).ino };
-    };
-    return new FileContent(tree, ino, { merged });
-  }
-
-  #locate(tree: FileTree, path: ImagePath): ImageFileLocation {
-    const { ino, name } = lookUpFile(tree, path, { followLast: true, syscall: 'open' });
-    const { table } = tree;
-    const layer = table.layer(ino);
-    const layerDigest = this.#parts.layers[layer]?.description.descriptor.digest ?? '';
-    const real = encodeName(table.path(name), 'utf8');
-    return { path: real, layer, layerDigest, entry: table.entry(ino), size: table.size(ino) };
-  }
-
-  /** What opening the layers that are not open yet would read. */
-  async #wholeLayers(signal: AbortSignal): Promise<WholeLayer[]> {
-    if (this.loaded) return [];
-    const whole: WholeLayer[] = [];
-    await runBounded([...new Set(this.#parts.layers)], CONCURRENCY, signal, async (layer, abort) => {
-      const bytes = await layer.bytesToOpen(abort);
-      const { position, descriptor } = layer.description;
-      if (bytes > 0) whole.push({ layer: position, layerDigest: descriptor.digest, bytes });
-    });
-    return whole.sort((a, b) => a.layer - b.layer);
-  }
-
-  async #merge(signal: AbortSignal): Promise<FileTree> {
-    const { name, content, layers } = this.#parts;
-    if (isPureArtifact(content.manifest)) throw noFilesError(name, content);
-    const distinct = [...new Set(layers)];
-    await runBounded(distinct, CONCURRENCY, signal, (layer, abort) => layer.open(abort));
-    const opened = await Promise.all(layers.map(layer => layer.open(signal)));
-    const entries = opened.map(layer => layer.entries);
-    return await buildTree(entries, this.#parts.tree, signal);
   }
 }
 

@@ -28,11 +28,12 @@ import type { ZtocCache } from '../soci/ztoc-cache.js';
 import { defaultContext, type ReadContext } from '../span/read-context.js';
 import type { Store } from '../store/store.js';
 import { resolveLimits } from '../ztoc/limits.js';
-import { Image, type ZtocsAhead } from './image.js';
+import { Image } from './image.js';
 import { diffIdsOf, type ImageConfig, loadImageConfig } from './image-config.js';
 import { ImageLayer, type LayerDescription, missingZtoc } from './image-layer.js';
 import { type ImageLimits, imageLimits, OPEN_IMAGE_NAMES, type OpenImageOptions } from './image-options.js';
 import { type ImageInRepository, ImageOrigin } from './image-origin.js';
+import type { ZtocsAhead } from './image-parts.js';
 
 /** Of all the indexes that an image may refer to, a message tells about so many. */
 const MAX_REASONS = 5;

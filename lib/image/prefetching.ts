@@ -3,16 +3,13 @@
  * store if it has one, else into the cache of decoded spans. What can be told
  * about it, and what it tells.
  */
-import type { OptionNames } from '../arguments.js';
+import { checkInteger, checkOptions, type OptionNames } from '../arguments.js';
 import type { SociError } from '../errors.js';
 import type { AbortableOptions } from '../source/range-source.js';
-import { type PrefetchPlaces, PrefetchRun } from './prefetch-run.js';
-import {
-  type OmittedPath,
-  type PrefetchedImage,
-  type PrefetchTarget,
-  wantedSpans,
-} from './prefetch-target.js';
+import type { ImageParts } from './image-parts.js';
+import type { ImageTrees } from './image-trees.js';
+import { PrefetchRun } from './prefetch-run.js';
+import { checkTarget, type OmittedPath, type PrefetchTarget, wantedSpans } from './prefetch-target.js';
 
 export interface PrefetchProgress {
   /** Of the lowest layer with this digest. */
@@ -29,7 +26,7 @@ export interface PrefetchOptions extends AbortableOptions {
   readonly maxBytesPerSecond?: number | undefined;
 }
 
-export const PREFETCH_NAMES: OptionNames<PrefetchOptions> = {
+const PREFETCH_NAMES: OptionNames<PrefetchOptions> = {
   signal: true,
   onProgress: true,
   maxBytesPerSecond: true,
@@ -77,17 +74,44 @@ export interface PrefetchReport {
   readonly omitted: readonly OmittedPath[];
 }
 
-/** @throws the signal's reason; what is no SociError */
-export async function prefetch(
-  image: PrefetchedImage,
-  target: PrefetchTarget,
-  places: PrefetchPlaces,
-  options: PrefetchOptions & { readonly signal: AbortSignal },
-): Promise<PrefetchReport> {
-  const { steps, omitted, unusable } = await wantedSpans(image, target, options.signal);
-  const run = new PrefetchRun(image.layers, places, options);
-  for (const { layerDigest, error } of unusable) run.failed(layerDigest, { first: 0, end: 0 }, error);
-  await run.fetch(steps);
-  if (target === 'all') await run.proveDiffIds();
-  return { ...run.report(), omitted };
+/** Those of one image, which nobody has to wait for: closing the image does. */
+export class ImagePrefetches {
+  readonly #parts: ImageParts;
+  readonly #trees: ImageTrees;
+  readonly #underWay = new Set<Promise<unknown>>();
+
+  constructor(parts: ImageParts, trees: ImageTrees) {
+    this.#parts = parts;
+    this.#trees = trees;
+  }
+
+  /** As `Image.prefetch`. */
+  begin(target: PrefetchTarget, options: PrefetchOptions): Promise<PrefetchReport> {
+    const work = this.#prefetch(target, options);
+    // Whoever does not wait for it need not hear that closing the image has ended it.
+    work.catch(() => {});
+    this.#underWay.add(work);
+    void Promise.allSettled([work]).then(() => this.#underWay.delete(work));
+    return work;
+  }
+
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#underWay);
+  }
+
+  async #prefetch(target: PrefetchTarget, options: PrefetchOptions): Promise<PrefetchReport> {
+    checkOptions('prefetch', options, PREFETCH_NAMES);
+    checkTarget(target);
+    const { maxBytesPerSecond } = options;
+    if (maxBytesPerSecond !== undefined) checkInteger('maxBytesPerSecond', maxBytesPerSecond, 1);
+    return await this.#trees.with(options, async (tree, signal) => {
+      const { layers, repository } = this.#parts;
+      const { steps, omitted, unusable } = await wantedSpans({ tree, layers, repository }, target, signal);
+      const run = new PrefetchRun(layers, this.#parts, { ...options, signal });
+      for (const { layerDigest, error } of unusable) run.failed(layerDigest, { first: 0, end: 0 }, error);
+      await run.fetch(steps);
+      if (target === 'all') await run.proveDiffIds();
+      return { ...run.report(), omitted };
+    });
+  }
 }

@@ -32,10 +32,6 @@ export class VerifiedSource implements RangeSource {
     this[LEND_FILE] = source[LEND_FILE];
   }
 
-  get keeps(): boolean {
-    return this.#source.keeps === true;
-  }
-
   get link(): LinkEstimate | undefined {
     return this.#source.link;
   }

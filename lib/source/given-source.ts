@@ -4,7 +4,7 @@
  */
 import { SociError } from '../errors.js';
 import type { LinkEstimate } from './link-estimate.js';
-import { FilledSource, type RangeSource, type ReadOptions } from './range-source.js';
+import { FilledSource, type RangeSource, type ReadOptions, type SourceKeeping } from './range-source.js';
 
 /** A RangeSource, or one that can only `read`. */
 export type GivenSource = Omit<RangeSource, 'readInto'> & Partial<Pick<RangeSource, 'readInto'>>;
@@ -32,8 +32,8 @@ class CopiedSource extends FilledSource {
     return this.#given.name;
   }
 
-  get keeps(): boolean {
-    return this.#given.keeps === true;
+  get keeping(): SourceKeeping | undefined {
+    return this.#given.keeping;
   }
 
   get link(): LinkEstimate | undefined {

@@ -39,6 +39,9 @@ export interface ReadOptions extends AbortableOptions {
 
 /** What a source that keeps what it fetches says of that. */
 export interface SourceKeeping {
+  /** Whether it does now: a disk may be full, or have failed. */
+  willKeep(): boolean;
+
   /**
    * How many of these bytes are there already, by what is written about them; undefined when nothing that is fetched
    * would be kept.
@@ -71,12 +74,10 @@ export interface RangeSource {
   /** Whether `read` gives memory that the source has anyway, which `readInto` could only copy. Default: no. */
   readonly ownMemory?: boolean;
 
-  /** Whether what it has given once comes from this machine the next time. Default: no. */
-  readonly keeps?: boolean | undefined;
-
   /** What the link is like that reads of it take. Default: nothing is known. */
   readonly link?: LinkEstimate | undefined;
-  /** Only of a source that keeps what it fetches. */
+
+  /** Only of a source that keeps what it fetches, so that it comes from this machine the next time. */
   readonly keeping?: SourceKeeping | undefined;
 
   /** @internal Only where reading the file itself is as good as `readInto`. */

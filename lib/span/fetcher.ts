@@ -57,7 +57,7 @@ export class Fetcher {
 
   /** Whether what was fetched once comes from this machine the next time. */
   get keeps(): boolean {
-    return this.#source.keeps === true;
+    return this.#source.keeping?.willKeep() === true;
   }
 
   /** What is known of the link that they come by. */

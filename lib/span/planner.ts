@@ -15,7 +15,7 @@ import {
   takeStep,
   type WantedStep,
 } from './plan.js';
-import { requestLimits } from './request-limits.js';
+import { requestLimits } from './request-reach.js';
 import type { SpanLoader } from './span-loader.js';
 
 /** What reading some spans would cost. */

@@ -10,7 +10,7 @@ import type { Fetcher } from './fetcher.js';
 import { JoinedRequests, type RequestSpans } from './joined-requests.js';
 import type { LayerSpans } from './layer-spans.js';
 import { missingRuns, type SpanState } from './plan.js';
-import { requestLimits } from './request-limits.js';
+import { requestLimits } from './request-reach.js';
 import type { ReusedMemory, SpanBlock } from './reused-memory.js';
 import { decodeWholeSpan, type SpanDecodingOptions } from './span-decoding.js';
 import { SpanRequest } from './span-request.js';

@@ -50,6 +50,7 @@ export class StoredSource implements RangeSource {
   readonly name: string;
   readonly ownMemory = true;
   readonly keeping: SourceKeeping = {
+    willKeep: () => this.#blob.isWhole || this.#blob.keeps,
     presentBytes: (offset, length) => this.#presentBytes(offset, length),
     readPast: (offset, length, options) => this.#readPast(offset, length, options),
     hold: () => this.#blob.hold(),
@@ -74,10 +75,6 @@ export class StoredSource implements RangeSource {
     this.#gap = source instanceof OfflineSource ? 0 : GAP_BLOCKS;
     this.size = blob.place.size;
     this.name = source.name;
-  }
-
-  get keeps(): boolean {
-    return this.#blob.isWhole || this.#blob.keeps;
   }
 
   get link(): LinkEstimate | undefined {

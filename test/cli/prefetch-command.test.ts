@@ -75,7 +75,9 @@ t.test("a load order, in a file; without any word what the image's index names",
   t.equal(loaded.status, 0, 'a load order is advice');
   t.match(loaded.stderr, '/gone is left out: the image has no such file\n');
   t.ok((await offline('/big')).stdout.equals(BIG));
-  t.equal((await prefetch()).stdout.toString(), 'nothing is named that has to be fetched\n');
+  const unnamed = await prefetch();
+  t.equal(unnamed.stdout.toString(), 'nothing is named that has to be fetched\n');
+  t.match(unnamed.stderr, 'say what to fetch with PATHs, --load-order or --all');
 });
 
 t.test('what fails is told, layer by layer', async t => {

@@ -1,7 +1,7 @@
 /** A RangeSource over bytes that arrive piece by piece, as a test lets them, and says so. */
 import { setImmediate as turn } from 'node:timers/promises';
 import type { LinkEstimate } from '../../lib/source/link-estimate.js';
-import { FilledSource, type ReadOptions } from '../../lib/source/range-source.js';
+import { FilledSource, type ReadOptions, type SourceKeeping } from '../../lib/source/range-source.js';
 
 export interface DrippedRead {
   readonly start: number;
@@ -16,8 +16,8 @@ export class DrippingSource extends FilledSource {
   readonly name = 'dripping layer';
   readonly reads: DrippedRead[] = [];
   link: LinkEstimate | undefined;
-  /** Whether it keeps what it has given. */
-  keeps = false;
+  /** Of one that keeps what it has given. */
+  keeping: SourceKeeping | undefined;
   /** Bytes that arrive between two turns of the event loop. */
   pieceBytes = 10_000;
   /** Called before each piece; what it returns is waited for. */

@@ -11,7 +11,7 @@ import {
   takeStep,
   type WantedStep,
 } from '../../lib/span/plan.js';
-import { worthwhileGap } from '../../lib/span/request-limits.js';
+import { worthwhileGap } from '../../lib/span/request-reach.js';
 import type { Span, SpanTable } from '../../lib/span/span-table.js';
 import { GZIP } from '../../lib/ztoc/codec/gzip.js';
 import fc from '../property.js';
