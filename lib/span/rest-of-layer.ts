@@ -7,9 +7,7 @@
  * damaged on its way to a store must not spoil there what was read and right.
  */
 import { runBounded } from '../async/bounded-tasks.js';
-import { Urgency } from '../source/lanes.js';
 import type { SourceKeeping } from '../source/range-source.js';
-import { requestPieces } from '../source/request-pieces.js';
 import type { Fetcher } from './fetcher.js';
 import type { LayerSpans } from './layer-spans.js';
 import type { Interval } from './plan.js';
@@ -48,32 +46,14 @@ export class RestOfLayer {
     return table.uncompressedSize <= Math.min(maxReadAheadBytes, cacheBytes / 2) ? 'decode' : undefined;
   }
 
-  /** Has all stored bytes pass, which the source keeps. */
+  /** Has the source keep all of the layer. */
   async keep(signal: AbortSignal): Promise<void> {
     const keeping = this.#keeping;
-    if (keeping === undefined) {
-      await this.#pass(signal);
-      return;
-    }
+    if (keeping === undefined) return;
     const place = { fetcher: this.#fetcher, keeping };
     await runBounded(halves(this.#layer.table.spanCount), REQUESTS_AT_ONCE, signal, (spans, abort) =>
       keepSpans(this.#layer, place, spans, { signal: abort, lane: 'prefetch' }),
     );
-  }
-
-  /** To a source that says nothing of what it keeps: it is checked when somebody reads it. */
-  async #pass(signal: AbortSignal): Promise<void> {
-    const { table, context } = this.#layer;
-    const urgency = new Urgency('prefetch');
-    const pieces = requestPieces(0, table.compressedSize);
-    await runBounded(pieces, REQUESTS_AT_ONCE, signal, async ({ start, end }, abort) => {
-      const lease = await context.memory.acquire(end - start, { signal: abort, urgency });
-      try {
-        await this.#fetcher.fetch(start, end, { signal: abort, urgency });
-      } finally {
-        lease.release();
-      }
-    });
   }
 }
 
