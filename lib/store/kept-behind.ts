@@ -31,10 +31,13 @@ export class KeptBehind {
     return writing;
   }
 
+  /** All of it stands in line at once: whoever takes some of it back comes behind. */
   async #keep(first: number, bytes: Uint8Array): Promise<void> {
+    const pieces: Promise<void>[] = [];
     for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
-      await this.#blob.keep(first + at / BLOCK_BYTES, bytes.subarray(at, at + CHUNK_BYTES));
+      pieces.push(this.#blob.keep(first + at / BLOCK_BYTES, bytes.subarray(at, at + CHUNK_BYTES)));
     }
+    await Promise.all(pieces);
   }
 
   /** Keeps a stream from the start of a blob of `size` bytes, in chunks of any size. */
