@@ -5,6 +5,7 @@ import t, { type Test } from 'tap';
 import { openLayer } from '../../lib/image/layer.js';
 import { ReadContext } from '../../lib/span/read-context.js';
 import { SpanReader } from '../../lib/span/reader.js';
+import type { Span } from '../../lib/span/span-table.js';
 import { Store } from '../../lib/store/store.js';
 import { DrippingSource } from '../span/dripping-source.js';
 import { forgeWindow, noise, type Sample, sample, tarOf, textLike } from '../span/sample-layers.js';
@@ -252,4 +253,42 @@ t.test('what was damaged on its way to a store, and nobody has asked for, costs 
     await stored.close();
     t.equal(context.memory.held, 0);
   }
+});
+
+t.test('what is read over on the way to a store is looked at, too', async t => {
+  const { ztoc, layer, tar } = await sample(await tarOf([{ name: 'noise', body: noise(400_000) }]), {
+    spanSize: 20_000,
+  });
+  const heard = watchStores(t);
+  await using store = await Store.open(t.testdir(), { maxBytes: 2 ** 30 });
+  const digest = `sha256:${createHash('sha256').update(layer).digest('hex')}`;
+  const origin = new Origin({ bytes: layer });
+  const [before, between, behind] = [4, 5, 6].map(index => ztoc.span(index)) as [Span, Span, Span];
+  const at = (between.compressedStart + between.compressedEnd) >> 1;
+  let damaged = 0;
+  origin.intercept = (bytes, offset) => {
+    if (at < offset || at >= offset + bytes.length || damaged++ > 0) return bytes;
+    bytes[at - offset] = (bytes[at - offset] as number) ^ 1;
+    return bytes;
+  };
+  const stored = await store.open({ digest, size: layer.length }, origin);
+  await using context = new ReadContext({ maxReadAheadBytes: 0 });
+  const reader = new SpanReader(stored, ztoc, { context });
+  await Promise.all([before, behind].map(span => reader.read(span.uncompressedStart, span.uncompressedEnd)));
+  t.equal(damaged, 1, 'it came with what is on both sides of it');
+  t.equal(origin.reads.length, 1);
+  t.equal(reader.stats.digestRetries, 0);
+  for (let span = 0; span < ztoc.spanCount; span++) {
+    const { index, uncompressedStart, uncompressedEnd } = ztoc.span(span);
+    const wanted = index === between.index ? [] : [reader.read(uncompressedStart, uncompressedEnd)];
+    await Promise.all(wanted);
+  }
+  await stored.keeping?.settled();
+  t.notOk(heard.includes('completed'), 'what was wrong is not there');
+  t.ok(Buffer.from(await reader.read(0, ztoc.uncompressedSize)).equals(tar));
+  await stored.keeping?.settled();
+  t.ok(heard.includes('completed'));
+  t.notOk(heard.includes('refused'));
+  await reader.close();
+  await stored.close();
 });
