@@ -21,6 +21,7 @@ import { remoteImage } from './benchmarks/remote-image.js';
 import { scaling } from './benchmarks/scaling.js';
 import { secondStart } from './benchmarks/second-start.js';
 import { spanDecode } from './benchmarks/span-decode.js';
+import { tarOrder } from './benchmarks/tar-order.js';
 import { toc } from './benchmarks/toc.js';
 import { versus } from './benchmarks/versus.js';
 import { printReport, type Report } from './report.js';
@@ -41,6 +42,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Report>>> = {
   lanes,
   'load-order': () => loadOrder(values.baseline),
   'second-start': secondStart,
+  'tar-order': tarOrder,
   versus,
 };
 

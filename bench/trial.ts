@@ -20,6 +20,7 @@ const TRIALS: Readonly<Record<string, () => Promise<Trial>>> = {
   remoteImage: async () => (await import('./trials/remote-image.js')).remoteImage,
   secondStart: async () => (await import('./trials/second-start.js')).secondStart,
   streamTar: async () => (await import('./trials/tar-stream.js')).streamTar,
+  tarOrder: async () => (await import('./trials/tar-order.js')).tarOrder,
   tableOfContents: async () => (await import('./trials/toc.js')).tableOfContents,
 };
 

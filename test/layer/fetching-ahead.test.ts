@@ -292,3 +292,49 @@ t.test('what is read over on the way to a store is looked at, too', async t => {
   await reader.close();
   await stored.close();
 });
+
+const small = await sample(
+  await tarOf(Array.from({ length: 60 }, (_, i) => ({ name: `file-${i}`, body: noise(50_000, i) }))),
+  { spanSize: 200_000 },
+);
+
+async function readFiles(t: Test, subject: Subject, order: readonly number[]): Promise<number> {
+  let waited = 0;
+  for (const i of order) {
+    const before = subject.source.reads.length;
+    t.ok(noise(50_000, i).equals(await subject.layer.readFile(`file-${i}`)));
+    await settled(subject);
+    if (subject.source.reads.slice(before).some(({ lane }) => lane === 'demand')) waited++;
+  }
+  return waited;
+}
+
+t.test('files one after the other as the tar has them', async t => {
+  const subject = await open(t, { of: small });
+  const waited = await readFiles(t, subject, [...Array(60).keys()]);
+  t.ok(waited <= 5, `${waited} of 60 reads had to wait for a request of their own`);
+  t.ok(subject.source.reads.some(({ lane }) => lane === 'prefetch'));
+  t.equal(subject.layer.stats.lanes.prefetch.wastedBytes, 0, 'all of it was asked for in the end');
+});
+
+t.test('files in another order, or too few of them, fetch nothing ahead', async t => {
+  const orders = {
+    backwards: [...Array(20).keys()].map(i => 59 - i),
+    'here and there': Array.from({ length: 5 }, (_, i) => (i * 37) % 60),
+    'a few neighbours': [20, 21, 22, 23, 24, 25],
+  };
+  for (const [name, order] of Object.entries(orders)) {
+    const subject = await open(t, { of: small });
+    await readFiles(t, subject, order);
+    t.ok(
+      subject.source.reads.every(({ lane }) => lane === 'demand'),
+      name,
+    );
+  }
+});
+
+t.test('the setting switches reading ahead in the order of the tar off', async t => {
+  const subject = await open(t, { of: small, settings: { maxReadAheadBytes: 0 } });
+  await readFiles(t, subject, [...Array(30).keys()]);
+  t.ok(subject.source.reads.every(({ lane }) => lane === 'demand'));
+});
