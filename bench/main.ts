@@ -17,6 +17,7 @@ import { lanes } from './benchmarks/lanes.js';
 import { loadOrder } from './benchmarks/load-order.js';
 import { memory } from './benchmarks/memory.js';
 import { planning } from './benchmarks/planning.js';
+import { pull } from './benchmarks/pull.js';
 import { remoteImage } from './benchmarks/remote-image.js';
 import { scaling } from './benchmarks/scaling.js';
 import { secondStart } from './benchmarks/second-start.js';
@@ -43,6 +44,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Report>>> = {
   'load-order': () => loadOrder(values.baseline),
   'second-start': secondStart,
   'tar-order': tarOrder,
+  pull,
   versus,
 };
 
