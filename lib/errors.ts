@@ -14,6 +14,7 @@ export const ERROR_CODES = [
   'ERR_SOCI_NO_MEMORY',
   'ERR_SOCI_LIMIT',
   'ERR_SOCI_OUTPUT',
+  'ERR_SOCI_CONFIGURATION',
   // Where bytes come from
   'ERR_SOCI_SOURCE_RANGE',
   'ERR_SOCI_SOURCE_SHORT',

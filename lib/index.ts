@@ -3,6 +3,21 @@
  * here may change between any two releases.
  */
 export { type EngineName, zlibVersion } from './binding.js';
+export {
+  type Configuration,
+  defaultConfiguration,
+  type ParseConfigurationOptions,
+  parseConfiguration,
+  type ReadConfigurationOptions,
+  readConfiguration,
+} from './configuration/configuration.js';
+export { formatConfiguration } from './configuration/configuration-format.js';
+export {
+  fastPullLimits,
+  type Machine,
+  PULL_PRESETS,
+  type PullLimits,
+} from './configuration/pull-presets.js';
 export { ERROR_CODES, type FileErrorCode, SociError, type SociErrorCode } from './errors.js';
 export type { GlobOptions, NameOptions, OpendirOptions, ReaddirOptions } from './image/call-options.js';
 export type { DiffIdProof } from './image/diff-id-proof.js';

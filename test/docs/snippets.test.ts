@@ -72,7 +72,7 @@ function faultsOf(snippets: readonly Snippet[]): Map<string, string[]> {
 const BLOCKS = PAGES.flatMap(blocksOf);
 
 t.test('code is in languages that are checked', async t => {
-  const checked = ['', 'ts', 'sh', 'console', 'json'];
+  const checked = ['', 'ts', 'sh', 'console', 'json', 'toml'];
   t.same(
     BLOCKS.filter(({ language }) => !checked.includes(language)),
     [],

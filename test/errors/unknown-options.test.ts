@@ -31,6 +31,8 @@ const CALLS: Readonly<Record<string, () => unknown>> = {
   listIndexes: () => api.listIndexes(NOTHING, NOTHING, UNKNOWN),
   listLoadOrders: () => api.listLoadOrders(NOTHING, NOTHING, UNKNOWN),
   loadZtoc: () => api.loadZtoc(NOTHING, NOTHING, NOTHING, UNKNOWN),
+  parseConfiguration: () => api.parseConfiguration('', UNKNOWN),
+  readConfiguration: () => api.readConfiguration(FILE, UNKNOWN),
   'new HttpTransport': () => new api.HttpTransport(UNKNOWN),
   'new ReadContext': () => new api.ReadContext(UNKNOWN),
   'new RegistryTransport': () => new api.RegistryTransport(UNKNOWN),

@@ -50,6 +50,7 @@ const STRATA: Readonly<Record<string, readonly string[]>> = {
   ztoc: ['tar', 'source', 'async', 'observe', 'binding.ts', 'package-root.ts', 'pinned-memory.ts'],
   tar: ['source'],
   source: ['async', 'files', 'observe', 'pinned-memory.ts'],
+  configuration: ['async'],
   files: ['async', 'posix.ts'],
   async: [],
   observe: [],
