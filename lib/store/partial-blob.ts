@@ -151,6 +151,18 @@ export class PartialBlob {
     return true;
   }
 
+  /** Whether what is recorded of all blocks is `records`, those from the first on in as many pieces as one likes. */
+  async isRecordedAs(records: readonly Uint8Array[]): Promise<boolean> {
+    let at = HEADER_BYTES;
+    for (const piece of records) {
+      const found = new Uint8Array(piece.length);
+      if ((await this.#journal.read(found, at)) < found.length) return false;
+      if (Buffer.compare(found, piece) !== 0) return false;
+      at += found.length;
+    }
+    return at === recordOffset(blockCount(this.size));
+  }
+
   /** Reads all of it and holds it against the blob's digest. What is damaged is no longer said to be there. */
   async prove(): Promise<Proof> {
     const { digest } = this.#place;

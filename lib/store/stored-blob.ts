@@ -9,11 +9,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Turns } from '../async/turns.js';
 import { SociError } from '../errors.js';
 import { publish } from '../observe/channels.js';
+import type { Witness } from '../source/range-source.js';
 import type { BlobPlace } from './blob-place.js';
 import { type BlobActivity, BlobUse } from './blob-use.js';
 import { type BlockRun, blockCount, blockOf, runBytes, runsWhere } from './block-journal.js';
-import { PartialBlob, type PresentBlocks } from './partial-blob.js';
+import { PartialBlob, type PresentBlocks, type Proof } from './partial-blob.js';
 import { forgetRefusal, rememberRefusal } from './proofs.js';
+import { SeenRecords } from './seen-records.js';
 import type { StoreRoom } from './store-room.js';
 import { WholeFile } from './whole-file.js';
 
@@ -32,6 +34,8 @@ export class StoredBlob {
   #misdescribed = false;
   /** Those who look into what was fetched, and may still find it wrong. */
   #held = 0;
+  /** What a witness has seen of all of it. */
+  #seen: { readonly digest: string; readonly records: readonly Uint8Array[] } | undefined;
 
   private constructor(room: StoreRoom, place: BlobPlace, use: BlobUse | undefined) {
     this.#room = room;
@@ -148,6 +152,22 @@ export class StoredBlob {
     return () => {
       this.#held--;
       if (this.#held === 0 && this.#partial !== undefined) void this.#change('prove', () => this.#finish());
+    };
+  }
+
+  /**
+   * As `hold`, for one who sees all of it go by and hashes it: where that is what is on the disk in the end, its digest
+   * is known without reading it.
+   */
+  witness(): Witness {
+    const release = this.hold();
+    const records = new SeenRecords();
+    return {
+      saw: bytes => records.add(bytes),
+      testify: digest => {
+        if (digest !== undefined) this.#seen = { digest, records: records.end() };
+        release();
+      },
     };
   }
 
@@ -299,7 +319,7 @@ export class StoredBlob {
   async #prove(partial: PartialBlob): Promise<void> {
     const { digest, size, data, journal } = this.place;
     if (!(await partial.isCurrent())) return;
-    const proof = await partial.prove();
+    const proof = (await this.#testimony(partial)) ?? (await partial.prove());
     if (proof.outcome === 'damaged') this.#damaged(proof.bytes);
     if (proof.outcome === 'proved') {
       if (!(await partial.complete(this.#room.durability))) return;
@@ -318,6 +338,14 @@ export class StoredBlob {
       await rememberRefusal(this.#room, digest, proof.found);
       publish('seekable-oci:store:blob', () => ({ digest, outcome: 'refused', bytes: size }));
     }
+  }
+
+  /** What was seen of it is what is there: nobody else has written other bytes meanwhile. */
+  async #testimony(partial: PartialBlob): Promise<Proof | undefined> {
+    const seen = this.#seen;
+    this.#seen = undefined;
+    if (seen === undefined || !(await partial.isRecordedAs(seen.records))) return undefined;
+    return { outcome: seen.digest === this.place.digest ? 'proved' : 'refuted', found: seen.digest };
   }
 
   #damaged(bytes: number): void {
