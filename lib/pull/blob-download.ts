@@ -36,8 +36,11 @@ export interface DownloadParts {
   readonly check: () => void;
 }
 
-/** 'kept': all of it was here. 'stream': in one request. 'ranges': in several. 'no ranges': as the server knows none. */
-export type DownloadWay = 'kept' | 'stream' | 'ranges' | 'no ranges';
+/**
+ * 'kept': all of it was here. In one request: 'whole', since that is what the limits say; 'small', since it is no
+ * larger than a range; 'no ranges', since the server knows none. Else in 'ranges'.
+ */
+export type DownloadWay = 'kept' | 'whole' | 'small' | 'no ranges' | 'ranges';
 
 export interface Downloaded {
   readonly way: DownloadWay;
@@ -105,7 +108,7 @@ export class BlobDownload {
       }
       if (chunk === 0 || chunk >= size) {
         await turns.take(signal, () => this.#stream(pass, this.#how(signal)));
-        return 'stream';
+        return chunk === 0 ? 'whole' : 'small';
       }
       await this.#ranges(rangesOf(size, rangeBytes(chunk)), pass, signal, (abort, work) =>
         turns.take(abort, work),

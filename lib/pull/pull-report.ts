@@ -59,9 +59,10 @@ export interface PullResult {
 
 const WAYS: Readonly<Record<DownloadWay, string>> = {
   kept: 'all of it was here already',
-  stream: 'in one request: the chunk size is 0, or the blob is no larger',
-  ranges: 'in ranges, as the chunk size says',
-  'no ranges': 'in one request: the server ignores Range',
+  whole: 'in one request, as the chunk size is 0',
+  small: 'in one request, being no larger than a chunk',
+  'no ranges': 'in one request, as the server ignores Range',
+  ranges: 'in ranges of the chunk size',
 };
 
 export function wayText(way: DownloadWay, kept: number): string {
