@@ -3,10 +3,13 @@
  * the disk as it was: whoever hashes a blob while it is fetched notes them, and
  * the blob need not be read again to know that what was hashed is what is there.
  */
-import { BLOCK_BYTES, blockCount, encodeRecords } from './block-journal.js';
+import { BLOCK_BYTES, blockCount, encodeRecords, RECORD_BYTES } from './block-journal.js';
+
+/** Of records at first, for 32 MiB of the blob: it grows with what comes, and not with what somebody says will. */
+const FIRST_BYTES = 64 * 1024;
 
 export class SeenRecords {
-  readonly #records: Uint8Array[] = [];
+  #records = new Uint8Array(FIRST_BYTES);
   /** The beginning of a block whose end has not come yet. */
   readonly #begun = new Uint8Array(BLOCK_BYTES);
   #filled = 0;
@@ -26,11 +29,11 @@ export class SeenRecords {
     this.#begin(bytes.subarray(end));
   }
 
-  /** The records, in pieces; the last block may be short. */
-  end(): readonly Uint8Array[] {
+  /** The records of all blocks; the last one may be short. */
+  end(): Uint8Array {
     if (this.#filled > 0) this.#record(this.#begun.subarray(0, this.#filled));
     this.#filled = 0;
-    return this.#records;
+    return this.#records.subarray(0, this.#blocks * RECORD_BYTES);
   }
 
   /** @returns how much of `bytes` is in the block that was begun */
@@ -42,7 +45,13 @@ export class SeenRecords {
   }
 
   #record(blocks: Uint8Array): void {
-    this.#records.push(encodeRecords(this.#blocks, blocks));
+    const end = (this.#blocks + blockCount(blocks.length)) * RECORD_BYTES;
+    if (end > this.#records.length) {
+      const larger = new Uint8Array(Math.max(2 * this.#records.length, end));
+      larger.set(this.#records);
+      this.#records = larger;
+    }
+    this.#records.set(encodeRecords(this.#blocks, blocks), this.#blocks * RECORD_BYTES);
     this.#blocks += blockCount(blocks.length);
   }
 }

@@ -35,7 +35,7 @@ export class StoredBlob {
   /** Those who look into what was fetched, and may still find it wrong. */
   #held = 0;
   /** What a witness has seen of all of it. */
-  #seen: { readonly digest: string; readonly records: readonly Uint8Array[] } | undefined;
+  #seen: { readonly digest: string; readonly records: Uint8Array } | undefined;
 
   private constructor(room: StoreRoom, place: BlobPlace, use: BlobUse | undefined) {
     this.#room = room;
