@@ -5,8 +5,9 @@
  */
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { worded } from '../files/atomic-file.js';
+import { syncPath } from '../files/folders.js';
 import type { RangeSource } from '../source/range-source.js';
 import { archiveStream, type StreamedFile } from '../tar/archive-stream.js';
 
@@ -52,7 +53,10 @@ export class ArchiveWriting {
   /** @throws SociError ERR_SOCI_OUTPUT; what opening and reading the parts failed with; the signal's reason */
   async commit(): Promise<void> {
     await this.#written;
-    await worded(this.#path, CODE, () => rename(this.#temporary, this.#path));
+    await worded(this.#path, CODE, async () => {
+      await rename(this.#temporary, this.#path);
+      if (this.#sync) await syncPath(dirname(this.#path));
+    });
   }
 
   /** Rejects as soon as it is certain that there will be no archive. */

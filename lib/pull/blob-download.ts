@@ -53,6 +53,9 @@ interface Range {
   readonly length: number;
 }
 
+/** How a range waits for its turn, if it has to. */
+type InTurn = (signal: AbortSignal, work: () => Promise<Uint8Array>) => Promise<Uint8Array>;
+
 export class BlobDownload {
   readonly #descriptor: Descriptor;
   readonly #source: RangeSource;
@@ -134,49 +137,49 @@ export class BlobDownload {
   }
 
   async #ranges(
-    ranges: readonly Range[],
+    ranges: Iterator<Range>,
     pass: (bytes: Uint8Array) => void,
     signal: AbortSignal,
-    inTurn: (signal: AbortSignal, work: () => Promise<Uint8Array>) => Promise<Uint8Array>,
+    inTurn: InTurn,
   ): Promise<void> {
     const { limits, held, check } = this.#parts;
     const perImage = limits.maxConcurrentDownloadsPerImage;
     const ahead = perImage > 0 ? Math.min(perImage, MAX_RANGES_AHEAD) : MAX_RANGES_AHEAD;
-    const scope = new AbortScope();
-    const operation = scope.begin(signal);
-    const begun: Promise<Uint8Array>[] = [];
-    let handedOver = 0;
-    const begin = (range: Range): void => {
+    const operation = new AbortScope().begin(signal);
+    const begun: { readonly length: number; readonly bytes: Promise<Uint8Array> }[] = [];
+    const begin = (): void => {
+      const { value: range, done } = ranges.next();
+      if (done === true) return;
       const bytes = this.#range(range, operation.signal, inTurn);
       // Nobody may come for it.
       bytes.catch(() => {});
-      begun.push(bytes);
+      begun.push({ length: range.length, bytes });
     };
     try {
-      for (const [at, range] of ranges.entries()) {
-        while (begun.length < Math.min(at + ahead, ranges.length)) begin(ranges[begun.length]!);
-        pass(await (begun[at] as Promise<Uint8Array>));
-        begun[at] = Promise.resolve(new Uint8Array(0));
-        held.giveBack(range.length);
-        handedOver++;
+      for (;;) {
+        for (let room = ahead - begun.length; room > 0; room--) begin();
+        const [first] = begun;
+        if (first === undefined) return;
+        pass(await first.bytes);
+        begun.shift();
+        held.giveBack(first.length);
         check();
       }
     } finally {
       operation.abort(signal.reason);
-      const left = await Promise.allSettled(begun.slice(handedOver));
-      for (const [at, { status }] of left.entries()) {
-        if (status === 'fulfilled') held.giveBack(ranges[handedOver + at]!.length);
+      for (const { length, bytes } of begun) {
+        // One that failed has given it back itself.
+        await bytes.then(
+          () => held.giveBack(length),
+          () => {},
+        );
       }
       operation.end();
     }
   }
 
   /** The memory for it is taken, unless this fails. */
-  async #range(
-    { offset, length }: Range,
-    signal: AbortSignal,
-    inTurn: (signal: AbortSignal, work: () => Promise<Uint8Array>) => Promise<Uint8Array>,
-  ): Promise<Uint8Array> {
+  async #range({ offset, length }: Range, signal: AbortSignal, inTurn: InTurn): Promise<Uint8Array> {
     await this.#parts.held.enter(length, { signal });
     try {
       return await inTurn(signal, () => this.#source.read(offset, length, this.#how(signal)));
@@ -221,14 +224,15 @@ function rangeBytes(chunk: number): number {
   return Math.ceil(wanted / BLOCK_BYTES) * BLOCK_BYTES;
 }
 
-/** A blob of `size` bytes in ranges of `step`, none of which reaches over a multiple of BOUNDARY_BYTES. */
-function rangesOf(size: number, step: number): Range[] {
-  const ranges: Range[] = [];
+/**
+ * A blob of `size` bytes in ranges of `step`, none of which reaches over a multiple of BOUNDARY_BYTES: made as they are
+ * wanted, since a size is only what somebody says.
+ */
+function* rangesOf(size: number, step: number): Generator<Range, undefined> {
   for (let offset = 0; offset < size; ) {
     const boundary = (Math.floor(offset / BOUNDARY_BYTES) + 1) * BOUNDARY_BYTES;
     const length = Math.min(step, boundary - offset, size - offset);
-    ranges.push({ offset, length });
+    yield { offset, length };
     offset += length;
   }
-  return ranges;
 }

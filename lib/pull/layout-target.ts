@@ -5,10 +5,10 @@
  * there.
  */
 import { randomBytes } from 'node:crypto';
-import { chmod, constants, copyFile, link, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { chmod, constants, copyFile, link, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
 import { worded } from '../files/atomic-file.js';
-import { makeFolders } from '../files/folders.js';
+import { makeFolders, syncPath } from '../files/folders.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import { blobPath, DirectoryFiles, LAYOUT_FILE, refuseLinks } from '../registry/layout-files.js';
 import { PresentBlobs } from './present-blobs.js';
@@ -41,7 +41,7 @@ export class LayoutTarget implements PullTarget {
     if (found === undefined) return;
     if (!found.isDirectory()) throw somethingElse(this.name, 'a folder', 'something else');
     const names = await worded(this.path, { code: 'ERR_SOCI_OUTPUT' }, () => readdir(this.path));
-    const others = names.filter(name => name !== STAGING);
+    const others = names.filter(name => !name.startsWith(STAGING));
     if (others.length === 0 || others.includes(LAYOUT_FILE) || others.includes('index.json')) return;
     const shown = others.slice(0, 3).join(', ');
     throw somethingElse(this.name, 'an OCI layout or an empty folder', `a folder with ${shown}`);
@@ -118,7 +118,7 @@ class LayoutDestination implements PullDestination {
         await link(file, copy).catch(() => copyFile(file, copy, constants.COPYFILE_FICLONE));
       else await copyFile(file, copy, constants.COPYFILE_FICLONE);
       await chmod(copy, READ_WRITE & (await this.#mode()));
-      if (sync) await synced(copy);
+      if (sync) await syncPath(copy);
       await rename(copy, target);
     } finally {
       // A second name for what has the target's name already stays when it is renamed.
@@ -138,17 +138,7 @@ class LayoutDestination implements PullDestination {
     );
     const folders = new Set(['.', 'blobs', ...paths.map(path => dirname(path))]);
     for (const folder of folders) {
-      await worded(this.#root, { code: 'ERR_SOCI_OUTPUT' }, () => synced(join(this.#root, folder)));
+      await worded(this.#root, { code: 'ERR_SOCI_OUTPUT' }, () => syncPath(join(this.#root, folder)));
     }
-  }
-}
-
-/** What was written is there after a power cut: of a folder, its names. */
-async function synced(path: string): Promise<void> {
-  const file = await open(path, 'r');
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
   }
 }

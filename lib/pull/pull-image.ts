@@ -47,6 +47,8 @@ export interface PullOptions extends AbortableOptions, RegistryOptions {
   readonly transport?: RegistryTransport | undefined;
 }
 
+const MAX_PINS = 500;
+
 const PULL_NAMES: OptionNames<PullOptions> = {
   ...ABORTABLE_NAMES,
   ...REGISTRY_NAMES,
@@ -134,9 +136,9 @@ function nameOf(image: string | ImageLocation | ImageInRepository): string | und
   return formatReference({ ...place, tag: tag ?? 'latest' });
 }
 
-/** What is fetched must not go again before the targets have it. */
+/** What is fetched must not go again before the targets have it: each costs a descriptor, so of many the first ones. */
 async function pinned(store: Store | undefined, { blobs }: PullContent): Promise<Pin | undefined> {
-  return await store?.pin(blobs.map(({ digest }) => digest));
+  return await store?.pin(blobs.slice(0, MAX_PINS).map(({ digest }) => digest));
 }
 
 function resultOf(

@@ -4,8 +4,9 @@
  * one target fetch everything once; and files that are in the making. Whoever
  * finishes last removes it.
  */
-import { rm, rmdir, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { worded } from '../files/atomic-file.js';
 import { makeFolders } from '../files/folders.js';
@@ -77,9 +78,21 @@ export class Staging {
       outcome === 'interrupted' && ((await store?.list().catch(() => undefined)) ?? []).length === 0;
     await store?.close();
     if (outcome === 'finished' || isEmpty) {
-      await this.#use.alone('use', () => rm(this.folder, { recursive: true, force: true }));
+      await this.#use.alone('use', () => this.#remove());
       if (this.#above !== undefined) await rmdir(this.#above).catch(() => undefined);
     }
     await this.#use.close();
+  }
+
+  /** Out of the way at once: whoever begins anew meanwhile has another folder, and nothing of his is removed. */
+  async #remove(): Promise<void> {
+    const above = dirname(this.folder);
+    const gone = `${basename(this.folder)}.gone-`;
+    await rename(this.folder, join(above, `${gone}${randomBytes(6).toString('hex')}`));
+    // With what others had no time to remove.
+    const names = await readdir(above);
+    for (const name of names.filter(name => name.startsWith(gone))) {
+      await rm(join(above, name), { recursive: true, force: true }).catch(() => undefined);
+    }
   }
 }

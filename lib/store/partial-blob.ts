@@ -112,8 +112,11 @@ export class PartialBlob {
   /** Which blocks are recorded to be there, without a look at them. */
   async recorded(run: BlockRun): Promise<readonly BlockRun[]> {
     const runs: BlockRun[] = [];
-    for (let { first } = run; first < run.end; first += SCAN_BLOCKS) {
-      const end = Math.min(first + SCAN_BLOCKS, run.end);
+    // The size of a blob is what somebody says: it is the journal that has an end.
+    const { size } = await this.#journal.stat();
+    const last = Math.min(run.end, Math.ceil((size - HEADER_BYTES) / RECORD_BYTES));
+    for (let { first } = run; first < last; first += SCAN_BLOCKS) {
+      const end = Math.min(first + SCAN_BLOCKS, last);
       const records = await this.#records(first, end);
       runs.push(...runsWhere({ first, end }, block => records.checksum(block) !== undefined));
     }

@@ -74,6 +74,7 @@ export class StoredBlob {
    * @param which damage is told once, not again by who looks whether somebody has mended it
    */
   async read(run: BlockRun, into: Uint8Array, which: 'first' | 'again' = 'first'): Promise<PresentBlocks> {
+    if (this.#isUnopened) await this.#change('write', () => this.#lookAgain());
     const from = this.#whole ?? this.#partial;
     void this.#use?.touch();
     const nothing = { missing: [run], damaged: 0 };
@@ -228,6 +229,15 @@ export class StoredBlob {
     await this.#changes
       .run(work)
       .catch((error: unknown) => this.#room.failed(operation, this.place.digest, error));
+  }
+
+  get #isUnopened(): boolean {
+    return this.#whole === undefined && this.#partial === undefined && !this.#misdescribed;
+  }
+
+  /** Others may have begun it since. */
+  async #lookAgain(): Promise<void> {
+    if (this.#isUnopened) await this.#reopen('what is there');
   }
 
   /** What others have made of it since, if it is not what we have open. */
