@@ -88,6 +88,13 @@ export const COMMANDS: ReadonlyMap<string, CommandEntry> = new Map([
     },
   ],
   [
+    'pull',
+    {
+      summary: 'fetch all of an image to layouts and archives',
+      load: async () => (await import('./pull.js')).pull,
+    },
+  ],
+  [
     'convert',
     {
       summary: 'copy an image and put SOCI indexes (v2) into it',

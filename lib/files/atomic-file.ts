@@ -16,6 +16,8 @@ export interface AtomicFileOptions {
   readonly code?: SociErrorCode | undefined;
   /** What messages call the file. Default: its path. */
   readonly name?: string | undefined;
+  /** Have the bytes on the disk before the name points to them. Default true. */
+  readonly sync?: boolean | undefined;
 }
 
 /** A file that takes its place when it is committed. */
@@ -45,10 +47,9 @@ export class AtomicFile {
     await worded(this.#path, this.#options, () => this.#handle.writeFile(chunk));
   }
 
-  /** The bytes are on the disk before the name points to them. */
   async commit(): Promise<void> {
     await worded(this.#path, this.#options, async () => {
-      await this.#handle.datasync();
+      if (this.#options.sync !== false) await this.#handle.datasync();
       await this.#handle.close();
       await rename(this.#temporary, this.#path);
     });

@@ -3,7 +3,7 @@
  * mkdir asks for ever where a parent is there but nothing can be made in it, and
  * says ENOENT (as in /proc).
  */
-import { access, constants, mkdir, stat } from 'node:fs/promises';
+import { access, constants, mkdir, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /** Makes `path` and what is missing above it; that it is there is no error. @throws the system's error */
@@ -22,6 +22,16 @@ export async function makeFolders(path: string, mode = 0o777): Promise<void> {
 export async function prepareFolder(path: string, mode: number): Promise<void> {
   await makeFolders(path, mode);
   await access(path, constants.R_OK | constants.W_OK | constants.X_OK);
+}
+
+/** What was written will be there after a power cut: of a file its bytes, of a folder its names. */
+export async function syncPath(path: string): Promise<void> {
+  const file = await open(path, 'r');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }
 
 async function makeOne(path: string, mode: number): Promise<void> {

@@ -77,9 +77,9 @@ export interface IndexStepEvent {
 export interface ProgressEvent {
   /**
    * 'download': a layer is taken whole because its server ignores Range requests; 'prefetch': parts of it are, before
-   * anybody asks for them.
+   * anybody asks for them; 'pull': a blob is brought to where an image is pulled to.
    */
-  readonly phase: 'build' | 'unpack' | 'download' | 'prefetch' | 'index' | 'push';
+  readonly phase: 'build' | 'unpack' | 'download' | 'prefetch' | 'pull' | 'index' | 'push';
   /** Digest of the content that is worked on. */
   readonly digest: string;
   /** So far; a second pass starts from 0 again. */

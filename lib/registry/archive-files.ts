@@ -9,7 +9,7 @@ import { writeFileAtomically } from '../files/atomic-file.js';
 import { closedError } from '../source/byte-range.js';
 import { FileSource } from '../source/file-source.js';
 import type { RangeSource } from '../source/range-source.js';
-import { encodeArchiveEnd, encodeFileHeader, encodePadding } from '../tar/header-writer.js';
+import { archiveStream, type StreamedFile } from '../tar/archive-stream.js';
 import { type ArchiveMember, indexArchive } from './archive-index.js';
 import { isDigest } from './digest.js';
 import { DirectoryFiles, fileSize, type LayoutFiles, missingFile } from './layout-files.js';
@@ -58,6 +58,12 @@ export class ArchiveFiles implements LayoutFiles {
     return (await this.#open(signal))?.members.get(path);
   }
 
+  /** The names of all files. */
+  async paths(signal?: AbortSignal): Promise<readonly string[]> {
+    const old = (await this.#open(signal))?.members.keys() ?? [];
+    return [...new Set([...old, ...this.#staged])];
+  }
+
   async open(path: string, signal?: AbortSignal): Promise<RangeSource> {
     if (this.#staged.has(path)) {
       return await (await this.#staging!).files.open(path, signal);
@@ -87,7 +93,7 @@ export class ArchiveFiles implements LayoutFiles {
     if (this.#staged.size === 0) {
       return;
     }
-    await writeFileAtomically(this.#path, this.#serialize(signal), {
+    await writeFileAtomically(this.#path, archiveStream(this.#serialize(signal)), {
       code: 'ERR_SOCI_LAYOUT',
       signal,
     });
@@ -155,21 +161,21 @@ export class ArchiveFiles implements LayoutFiles {
    * The layout's files and nothing else: a docker `manifest.json` beside them would describe the old content, and a
    * name that is no digest's may be one that leads whoever unpacks the archive elsewhere.
    */
-  async *#serialize(signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
-    const old = (await this.#open(signal))?.members.keys() ?? [];
-    const blobs = new Set([...old, ...this.#staged].filter(isBlobPath));
-    for (const path of ['oci-layout', 'index.json', ...[...blobs].sort()]) {
-      const source = await this.open(path, signal);
+  async *#serialize(signal: AbortSignal | undefined): AsyncGenerator<StreamedFile> {
+    for (const name of layoutPaths(await this.paths(signal))) {
+      const source = await this.open(name, signal);
       try {
-        yield encodeFileHeader({ name: path, size: source.size });
-        yield* source.stream({ signal });
-        yield encodePadding(source.size);
+        yield { name, size: source.size, content: () => source.stream({ signal }) };
       } finally {
         await source.close();
       }
     }
-    yield encodeArchiveEnd();
   }
+}
+
+/** The files of a layout among others, in the order in which an archive has them: blobs last, by their names. */
+export function layoutPaths(paths: Iterable<string>): string[] {
+  return ['oci-layout', 'index.json', ...[...new Set(paths)].filter(isBlobPath).sort()];
 }
 
 /** `blobs/ALGORITHM/ENCODED`, of any algorithm. */

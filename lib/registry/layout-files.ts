@@ -3,7 +3,9 @@ import { lstat, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { SociError } from '../errors.js';
-import { writeFileAtomically } from '../files/atomic-file.js';
+import { type AtomicFileOptions, worded, writeFileAtomically } from '../files/atomic-file.js';
+import { makeFolders } from '../files/folders.js';
+import { FileTurn, makeLockFile } from '../files/locked-file.js';
 import { FileSource } from '../source/file-source.js';
 import type { RangeSource } from '../source/range-source.js';
 
@@ -24,9 +26,15 @@ export interface LayoutFiles {
     chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
     signal?: AbortSignal,
   ): Promise<void>;
+  /** Does `work`, which changes what is listed, while no other process does so. Default: as if there were none. */
+  alone?<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T>;
   commit(signal?: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
+
+/** What makes a folder a layout. Its lock is what changes of the list take turns at. */
+export const LAYOUT_FILE = 'oci-layout';
+export const LAYOUT_TEXT = '{"imageLayoutVersion":"1.0.0"}';
 
 /** Where a blob is (image-layout.md). @param digest one that `isDigest` has seen, so that it leads nowhere else */
 export function blobPath(digest: string): string {
@@ -58,10 +66,15 @@ export class DirectoryFiles implements LayoutFiles {
   readonly name: string;
   readonly key: string;
   readonly #root: string;
+  readonly #sync: boolean;
 
-  /** @param root Absolute path of a folder, which need not exist before something is written. */
-  constructor(root: string, name: string) {
+  /**
+   * @param root Absolute path of a folder, which need not exist before something is written.
+   * @param options.sync Have each file on the disk before its name points to it. Default true.
+   */
+  constructor(root: string, name: string, { sync = true }: Pick<AtomicFileOptions, 'sync'> = {}) {
     this.#root = root;
+    this.#sync = sync;
     this.name = name;
     this.key = `directory ${root}`;
   }
@@ -82,29 +95,40 @@ export class DirectoryFiles implements LayoutFiles {
     chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
     signal?: AbortSignal,
   ): Promise<void> {
-    await this.#refuseLinks(path);
-    await writeFileAtomically(join(this.#root, path), chunks, { code: 'ERR_SOCI_LAYOUT', signal });
+    await refuseLinks(this.#root, path);
+    const options = { code: 'ERR_SOCI_LAYOUT', sync: this.#sync, signal } as const;
+    await writeFileAtomically(join(this.#root, path), chunks, options);
+  }
+
+  async alone<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const path = join(this.#root, LAYOUT_FILE);
+    await worded(path, { code: 'ERR_SOCI_LAYOUT' }, async () => {
+      await makeFolders(this.#root);
+      await makeLockFile(path, LAYOUT_TEXT);
+    });
+    const turn = await FileTurn.take(path, signal);
+    try {
+      return await work();
+    } finally {
+      await turn.end();
+    }
   }
 
   async commit(): Promise<void> {}
 
   async close(): Promise<void> {}
+}
 
-  /** A folder of the layout that is a symbolic link would take our files out of the layout. */
-  async #refuseLinks(path: string): Promise<void> {
-    const parts = path.split('/').slice(0, -1);
-    for (let depth = 1; depth <= parts.length; depth++) {
-      const folder = join(this.#root, ...parts.slice(0, depth));
-      const found = await lstat(folder).catch(() => undefined);
-      if (found?.isSymbolicLink() === true) {
-        throw new SociError(
-          'ERR_SOCI_LAYOUT',
-          `${folder}: a symbolic link, expected a folder of the layout`,
-          {
-            data: { path: folder },
-          },
-        );
-      }
+/** A folder of the layout that is a symbolic link would take our files out of it. @param path in the layout at `root` */
+export async function refuseLinks(root: string, path: string): Promise<void> {
+  const parts = path.split('/').slice(0, -1);
+  for (let depth = 1; depth <= parts.length; depth++) {
+    const folder = join(root, ...parts.slice(0, depth));
+    const found = await lstat(folder).catch(() => undefined);
+    if (found?.isSymbolicLink() === true) {
+      throw new SociError('ERR_SOCI_LAYOUT', `${folder}: a symbolic link, expected a folder of the layout`, {
+        data: { path: folder },
+      });
     }
   }
 }

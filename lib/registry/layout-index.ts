@@ -1,11 +1,11 @@
 /**
  * The index.json of a layout: its roots, by tag or unnamed. Edited as the JSON
- * that it is, so that members we do not know survive; updates within this
- * process are done one after the other.
+ * that it is, so that members we do not know survive; updates of this process
+ * and of others are done one after the other.
  */
 import type { RangeSource } from '../source/range-source.js';
 import type { Descriptor } from './descriptor.js';
-import type { LayoutFiles } from './layout-files.js';
+import { LAYOUT_FILE, LAYOUT_TEXT, type LayoutFiles } from './layout-files.js';
 import { MAX_MANIFEST_BYTES, parseManifest } from './manifest.js';
 import { OCI_INDEX } from './media-types.js';
 
@@ -13,7 +13,6 @@ export const REF_NAME = 'org.opencontainers.image.ref.name';
 /** containerd's and buildx's annotation with the full reference. */
 const CONTAINERD_NAME = 'io.containerd.image.name';
 const INDEX = 'index.json';
-const LAYOUT = 'oci-layout';
 
 const updates = new Map<string, Promise<unknown>>();
 
@@ -64,7 +63,7 @@ export class LayoutIndex {
 
   /** Adds `descriptor`, in the place of all that had the same tag; the layout is made if there is none. */
   async add(descriptor: Descriptor, tag: string | undefined, signal?: AbortSignal): Promise<void> {
-    await inTurn(this.#files.key, async () => {
+    await this.#alone(signal, async () => {
       const bytes = await this.#bytes(signal);
       const known = bytes === undefined ? [] : this.#parse(bytes);
       const document: Record<string, unknown> =
@@ -85,8 +84,8 @@ export class LayoutIndex {
       const entry = annotations === undefined ? descriptor : { ...descriptor, annotations };
       const others = entries.filter((_, at) => tag === undefined || refName(known[at]!) !== tag);
       others.splice(place < 0 ? others.length : place, 0, entry);
-      if ((await this.#files.size(LAYOUT, signal)) === undefined) {
-        await this.#files.write(LAYOUT, [Buffer.from('{"imageLayoutVersion":"1.0.0"}')], signal);
+      if ((await this.#files.size(LAYOUT_FILE, signal)) === undefined) {
+        await this.#files.write(LAYOUT_FILE, [Buffer.from(LAYOUT_TEXT)], signal);
       }
       await this.#files.write(
         INDEX,
@@ -107,7 +106,7 @@ export class LayoutIndex {
   }
 
   async #keepOnly(isKept: (entry: Descriptor) => boolean, signal: AbortSignal | undefined): Promise<void> {
-    await inTurn(this.#files.key, async () => {
+    await this.#alone(signal, async () => {
       const bytes = await this.#bytes(signal);
       if (bytes === undefined) return;
       const document = JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>;
@@ -115,6 +114,15 @@ export class LayoutIndex {
       const entries = (document['manifests'] as unknown[]).filter((_, at) => isKept(known[at]!));
       const text = JSON.stringify({ ...document, manifests: entries });
       await this.#files.write(INDEX, [Buffer.from(text)], signal);
+    });
+  }
+
+  /** One change at a time, by this process and by others. */
+  async #alone(signal: AbortSignal | undefined, change: () => Promise<void>): Promise<void> {
+    const files = this.#files;
+    await inTurn(files.key, async () => {
+      if (files.alone === undefined) await change();
+      else await files.alone(change, signal);
     });
   }
 

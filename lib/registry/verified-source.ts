@@ -45,6 +45,10 @@ export class VerifiedSource implements RangeSource {
   }
 
   async *stream(options?: ReadOptions): AsyncGenerator<Uint8Array, void, undefined> {
+    if (options?.provedByReader === true) {
+      yield* this.#source.stream(options);
+      return;
+    }
     const verifier = new ContentVerifier(this.#digest, this.size, this.name);
     for await (const chunk of this.#source.stream(options)) {
       verifier.update(chunk);

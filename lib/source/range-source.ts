@@ -33,8 +33,18 @@ export interface ReadOptions extends AbortableOptions {
    * first ones of what the read will give, in its memory and final. It must not throw.
    */
   readonly onBytes?: ((arrived: Uint8Array) => void) | undefined;
+  /** @internal Whoever streams holds all that comes against the digest himself: nobody has to do so a second time. */
+  readonly provedByReader?: boolean | undefined;
   /** Called by sources that keep what they fetch with the bytes that they had already; it must not throw. */
   readonly onKept?: ((bytes: number) => void) | undefined;
+}
+
+/** Somebody who sees all of what a source keeps go by, from the first byte to the last. */
+export interface Witness {
+  /** The next bytes, which have been read of the source. */
+  saw(bytes: Uint8Array): void;
+  /** @param digest of all of it; undefined when it was not seen to its end. Called once, whatever has happened. */
+  testify(digest: string | undefined): void;
 }
 
 /** What a source that keeps what it fetches says of that. */
@@ -56,6 +66,12 @@ export interface SourceKeeping {
    * function that is returned is called.
    */
   hold(): () => void;
+
+  /**
+   * @internal As `hold`, for one who reads all of it and hashes it: what he testifies to need not be read again when
+   * all of it is there.
+   */
+  witness?(): Witness;
 
   /** These bytes turned out to be wrong: they are not there any more. */
   forget(offset: number, length: number): Promise<void>;

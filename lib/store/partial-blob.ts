@@ -40,6 +40,8 @@ export type Proof =
 
 /** Records that are looked at in one read, of 4 MiB of the blob. */
 const SCAN_BLOCKS = 1024;
+/** Compared in one read, of 512 MiB of the blob. */
+const SCAN_RECORDS = 128 * 1024;
 /** 1 MiB: hashed in about a millisecond. */
 const PROOF_BLOCKS = 256;
 
@@ -110,8 +112,11 @@ export class PartialBlob {
   /** Which blocks are recorded to be there, without a look at them. */
   async recorded(run: BlockRun): Promise<readonly BlockRun[]> {
     const runs: BlockRun[] = [];
-    for (let { first } = run; first < run.end; first += SCAN_BLOCKS) {
-      const end = Math.min(first + SCAN_BLOCKS, run.end);
+    // The size of a blob is what somebody says: it is the journal that has an end.
+    const { size } = await this.#journal.stat();
+    const last = Math.min(run.end, Math.ceil((size - HEADER_BYTES) / RECORD_BYTES));
+    for (let { first } = run; first < last; first += SCAN_BLOCKS) {
+      const end = Math.min(first + SCAN_BLOCKS, last);
       const records = await this.#records(first, end);
       runs.push(...runsWhere({ first, end }, block => records.checksum(block) !== undefined));
     }
@@ -147,6 +152,19 @@ export class PartialBlob {
       if (run?.first !== this.#leading) return false;
       this.#leading = run.end;
       if (run.end < end) return false;
+    }
+    return true;
+  }
+
+  /** Whether what is recorded of all blocks is `records`, those from the first on. */
+  async isRecordedAs(records: Uint8Array): Promise<boolean> {
+    if (records.length !== blockCount(this.size) * RECORD_BYTES) return false;
+    const step = SCAN_RECORDS * RECORD_BYTES;
+    for (let at = 0; at < records.length; at += step) {
+      const expected = records.subarray(at, at + step);
+      const found = new Uint8Array(expected.length);
+      const had = await this.#journal.read(found, HEADER_BYTES + at);
+      if (had < found.length || Buffer.compare(found, expected) !== 0) return false;
     }
     return true;
   }

@@ -29,6 +29,7 @@ export class StoreRoom {
   /** How often each blob is open. */
   readonly #open = new Map<string, number>();
   #failedAt = Number.NEGATIVE_INFINITY;
+  #failure: unknown;
 
   constructor(options: StoreRoomOptions) {
     this.root = options.root;
@@ -43,13 +44,21 @@ export class StoreRoom {
     return performance.now() - this.#failedAt < PAUSE_MS ? 'read' : this.#access;
   }
 
+  /** Why nothing is kept at present, where the disk is the reason. */
+  get failure(): unknown {
+    return this.access === this.#access ? undefined : this.#failure;
+  }
+
   /** Settles when more may be written: whoever writes much waits for that, or the store outgrows its bound. */
   grew(bytes: number): Promise<void> {
     return this.#onGrowth(bytes);
   }
 
   failed(operation: StoreFailureEvent['operation'], subject: string, error: unknown): void {
-    if (operation === 'write' || operation === 'open') this.#failedAt = performance.now();
+    if (operation === 'write' || operation === 'open') {
+      this.#failedAt = performance.now();
+      this.#failure = error;
+    }
     const { code, message } = error as NodeJS.ErrnoException;
     publish('seekable-oci:store:failure', () => ({ operation, subject, reason: code ?? message }));
   }

@@ -154,6 +154,19 @@ export class Store {
     return new StoredSource(await StoredBlob.open(this.#room, place), source, this.#rate);
   }
 
+  /** @internal The path of a blob's file, if all of it is there. What the file holds is the reader's to prove. */
+  async fileOf({ digest, size }: Pick<Descriptor, 'digest' | 'size'>): Promise<string | undefined> {
+    if (!isComputable(digest)) return undefined;
+    const { whole } = placeOf(this.root, { digest, size });
+    const found = await this.#room.disk.stat(whole).catch(() => undefined);
+    return found?.size === size ? whole : undefined;
+  }
+
+  /** @internal Why nothing is kept at present, where the disk is the reason. */
+  get failure(): unknown {
+    return this.#room.failure;
+  }
+
   /** @internal A small blob, or undefined unless it is there whole with this digest and at most `limit` bytes. */
   async get(digest: string, limit: number): Promise<Uint8Array | undefined> {
     return await readWhole(this.#room, digest, limit);

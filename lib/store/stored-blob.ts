@@ -9,11 +9,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Turns } from '../async/turns.js';
 import { SociError } from '../errors.js';
 import { publish } from '../observe/channels.js';
+import type { Witness } from '../source/range-source.js';
 import type { BlobPlace } from './blob-place.js';
 import { type BlobActivity, BlobUse } from './blob-use.js';
 import { type BlockRun, blockCount, blockOf, runBytes, runsWhere } from './block-journal.js';
-import { PartialBlob, type PresentBlocks } from './partial-blob.js';
+import { PartialBlob, type PresentBlocks, type Proof } from './partial-blob.js';
 import { forgetRefusal, rememberRefusal } from './proofs.js';
+import { SeenRecords } from './seen-records.js';
 import type { StoreRoom } from './store-room.js';
 import { WholeFile } from './whole-file.js';
 
@@ -32,6 +34,8 @@ export class StoredBlob {
   #misdescribed = false;
   /** Those who look into what was fetched, and may still find it wrong. */
   #held = 0;
+  /** What a witness has seen of all of it. */
+  #seen: { readonly digest: string; readonly records: Uint8Array } | undefined;
 
   private constructor(room: StoreRoom, place: BlobPlace, use: BlobUse | undefined) {
     this.#room = room;
@@ -70,6 +74,7 @@ export class StoredBlob {
    * @param which damage is told once, not again by who looks whether somebody has mended it
    */
   async read(run: BlockRun, into: Uint8Array, which: 'first' | 'again' = 'first'): Promise<PresentBlocks> {
+    if (this.#isUnopened) await this.#change('write', () => this.#lookAgain());
     const from = this.#whole ?? this.#partial;
     void this.#use?.touch();
     const nothing = { missing: [run], damaged: 0 };
@@ -151,6 +156,22 @@ export class StoredBlob {
     };
   }
 
+  /**
+   * As `hold`, for one who sees all of it go by and hashes it: where that is what is on the disk in the end, its digest
+   * is known without reading it.
+   */
+  witness(): Witness {
+    const release = this.hold();
+    const records = new SeenRecords();
+    return {
+      saw: bytes => records.add(bytes),
+      testify: digest => {
+        if (digest !== undefined) this.#seen = { digest, records: records.end() };
+        release();
+      },
+    };
+  }
+
   /** Settles when all that was asked of it so far is done. */
   async settled(): Promise<void> {
     await this.#changes.run(async () => {});
@@ -208,6 +229,15 @@ export class StoredBlob {
     await this.#changes
       .run(work)
       .catch((error: unknown) => this.#room.failed(operation, this.place.digest, error));
+  }
+
+  get #isUnopened(): boolean {
+    return this.#whole === undefined && this.#partial === undefined && !this.#misdescribed;
+  }
+
+  /** Others may have begun it since. */
+  async #lookAgain(): Promise<void> {
+    if (this.#isUnopened) await this.#reopen('what is there');
   }
 
   /** What others have made of it since, if it is not what we have open. */
@@ -299,7 +329,7 @@ export class StoredBlob {
   async #prove(partial: PartialBlob): Promise<void> {
     const { digest, size, data, journal } = this.place;
     if (!(await partial.isCurrent())) return;
-    const proof = await partial.prove();
+    const proof = (await this.#testimony(partial)) ?? (await partial.prove());
     if (proof.outcome === 'damaged') this.#damaged(proof.bytes);
     if (proof.outcome === 'proved') {
       if (!(await partial.complete(this.#room.durability))) return;
@@ -318,6 +348,14 @@ export class StoredBlob {
       await rememberRefusal(this.#room, digest, proof.found);
       publish('seekable-oci:store:blob', () => ({ digest, outcome: 'refused', bytes: size }));
     }
+  }
+
+  /** What was seen of it is what is there: nobody else has written other bytes meanwhile. */
+  async #testimony(partial: PartialBlob): Promise<Proof | undefined> {
+    const seen = this.#seen;
+    this.#seen = undefined;
+    if (seen === undefined || !(await partial.isRecordedAs(seen.records))) return undefined;
+    return { outcome: seen.digest === this.place.digest ? 'proved' : 'refuted', found: seen.digest };
   }
 
   #damaged(bytes: number): void {

@@ -55,6 +55,7 @@ export class StoredSource implements RangeSource {
     presentBytes: (offset, length) => this.#presentBytes(offset, length),
     readPast: (offset, length, options) => this.#readPast(offset, length, options),
     hold: () => this.#blob.hold(),
+    witness: () => this.#blob.witness(),
     forget: (offset, length) => this.#blob.forget(blocksOf(offset, length)),
     settled: () => this.#settled(),
   };
@@ -134,10 +135,11 @@ export class StoredSource implements RangeSource {
     const operation = this.#reads.begin(options.signal);
     try {
       const wish = { ...options, signal: operation.signal, urgency: urgencyOf(options), onBytes: undefined };
-      if (this.#blob.isWhole) await this.#blob.isProved(operation.signal);
+      if (this.#blob.isWhole && options.provedByReader !== true) await this.#blob.isProved(operation.signal);
       this.#throwIfRefused();
       // One request for all of it, where a part would not save much.
-      if ((await this.#blob.presentBytes()) === 0) yield* this.#streamAll(wish);
+      const isEmpty = options.fresh === true || (await this.#blob.presentBytes()) === 0;
+      if (isEmpty) yield* this.#streamAll(wish);
       else yield* this.#streamPieces(wish);
     } finally {
       operation.end();

@@ -13,6 +13,7 @@ const STRATA: Readonly<Record<string, readonly string[]>> = {
   cli: [
     'index.ts',
     'load-order',
+    'pull',
     'image',
     'soci',
     'store',
@@ -25,6 +26,7 @@ const STRATA: Readonly<Record<string, readonly string[]>> = {
   ],
   testing: ['registry'],
   'load-order': ['image', 'tree', 'soci', 'source', 'async'],
+  pull: ['image', 'soci', 'span', 'store', 'registry', 'tar', 'source', 'async', 'files', 'observe'],
   image: [
     'tree',
     'layer',

@@ -160,6 +160,25 @@ t.test('a source that has it open goes on when it becomes whole', async t => {
   await waiting.close();
 });
 
+t.test('who opened it before there was anything finds what others have fetched since', async t => {
+  const store = await Store.open(t.testdir({}), { maxBytes: 2 ** 30 });
+  const [late, idle] = [new Origin(BLOB), new Origin(BLOB)];
+  const [first, second] = [await store.open(BLOB, late), await store.open(BLOB, idle)];
+  await first.read(0, 20_000);
+  await first.keeping?.settled();
+  await second.read(0, 20_000);
+  t.equal(idle.fetched, 0, 'a part');
+  const third = await store.open({ ...BLOB }, idle);
+  await first.read(0, BLOB.size);
+  await first.close();
+  await third.read(0, BLOB.size);
+  await second.read(0, BLOB.size);
+  t.equal(idle.fetched, 0, 'and all of it');
+  await second.close();
+  await third.close();
+  await store.close();
+});
+
 t.test('all of it from somebody who lies: dropped, and told', async t => {
   const heard = watchStores(t);
   const disk = new MemoryDisk();
