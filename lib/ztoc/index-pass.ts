@@ -50,27 +50,28 @@ const DEFAULT_THREADS = Math.min(availableParallelism(), 4);
 
 /** Errors of the layer carry its name. An aborted pass rejects with the signal's reason. */
 export async function indexLayer(input: LayerInput, options: IndexPassOptions): Promise<IndexPassResult> {
-  const name = layerName(input);
-  const result = await indexChunks(signal => layerChunks(input, signal), name, options);
-  checkComplete(input, result.compressedSize);
-  return result;
+  return await indexChunks(signal => layerChunks(input, signal), input, options);
 }
 
 /**
- * The same of chunks, each of which need not be valid longer than until the next one is asked for.
+ * The same of a layer whose bytes are given otherwise, or decoded: of chunks, each of which need not be valid longer
+ * than until the next one is asked for.
  *
  * @param open gives them, until its signal fires
- * @param name of the layer, for messages
+ * @param input the layer that they are, or are of: its name, and its size if it is one
  */
 export async function indexChunks(
   open: (signal: AbortSignal) => AsyncIterable<Uint8Array>,
-  name: string | undefined,
+  input: LayerInput | string,
   options: IndexPassOptions,
 ): Promise<IndexPassResult> {
   try {
-    return await run(open, options);
+    const result = await run(open, options);
+    if (typeof input !== 'string') checkComplete(input, result.compressedSize);
+    return result;
   } catch (error) {
     options.signal?.throwIfAborted();
+    const name = typeof input === 'string' ? input : layerName(input);
     if (name === undefined || !(error instanceof SociError) || error.message.includes(name)) throw error;
     throw new SociError(error.code, `${name}: ${error.message}`, {
       data: { ...error.data, layer: name },
@@ -117,7 +118,7 @@ async function run(
 }
 
 /** A plain tar that ends early between two entries would look whole. */
-export function checkComplete(input: LayerInput, found: number): void {
+function checkComplete(input: LayerInput, found: number): void {
   if (!isRangeSource(input) || input.size === found) return;
   const message = `the source gave ${found} bytes, it is said to have ${input.size}`;
   throw new SociError('ERR_SOCI_SOURCE_SHORT', message, { data: { expected: input.size, found } });
