@@ -440,11 +440,14 @@ const stages: Record<string, () => unknown> = {
 
   async 'trees-dropped-are-collected'() {
     const open = openDescriptors();
-    for (let i = 0; i < 60; i++) {
-      // 8 MiB of the tar and two descriptors; script holds next to nothing.
+    // 8 MiB of the tar and two descriptors; script holds next to nothing.
+    const dropTree = async () => {
       const tree = emptyTree();
       tree.add(0, BODY);
       await tree.run(batchOf({ kind: 'BEGIN_FILE', path: 'begun' }));
+    };
+    for (let i = 0; i < 60; i++) {
+      await dropTree();
       await nextTurn();
     }
     for (let turns = 0; openDescriptors() > open && turns < 1000; turns++) {
