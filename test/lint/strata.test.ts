@@ -68,6 +68,7 @@ const STRATA: Readonly<Record<string, readonly string[]>> = {
   async: [],
   observe: [],
   'posix.ts': ['binding.ts', 'native-failure.ts'],
+  'native-tree.ts': ['binding.ts', 'native-failure.ts'],
   'binding.ts': ['native-failure.ts', 'package-root.ts', 'pinned-memory.ts'],
   'native-failure.ts': [],
   'package-root.ts': [],
