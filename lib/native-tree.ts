@@ -52,6 +52,8 @@ export const TREE_OPERATION = {
   CLEAR_DIRECTORY: 10,
   /** Of whatever is at the path. */
   SET_ATTRIBUTES: 11,
+  /** All of the file system that the tree is on goes to the disk. */
+  SYNC: 12,
 } as const;
 
 export const TREE_FLAG = {

@@ -3,12 +3,13 @@
  * xattrs once nothing comes or goes in them any more, those inside of others first,
  * since some may not be entered afterwards.
  */
+
 import { Pace } from '../async/pace.js';
+import { TREE_FLAG, TREE_OPERATION } from '../native-tree.js';
 import type { EntryFields } from '../tar/entry.js';
 import { KIND } from '../tree/node-kind.js';
 import { OPAQUE_XATTRS } from '../tree/unpacked-attributes.js';
 import { attributesOf, type Owners } from './inode-attributes.js';
-import { FLAG, OPERATION } from './operations.js';
 import type { TarContents } from './tar-contents.js';
 import type { TreeWriting } from './tree-writing.js';
 import type { UnpackedTree } from './unpacked-tree.js';
@@ -35,10 +36,13 @@ export async function setDirectoryAttributes(
   for (const node of tree.directories()) {
     const path = tree.path(node);
     const headers = tree.declared(node) ?? lower(path) ?? NO_HEADERS;
-    const flags = FLAG.owner | FLAG.mode | FLAG.times;
-    const kind = OPERATION.setAttributes;
+    const flags = TREE_FLAG.OWNER | TREE_FLAG.MODE | TREE_FLAG.TIMES;
+    const kind = TREE_OPERATION.SET_ATTRIBUTES;
     if (tree.isOpaque(node)) {
-      writing.perform({ kind, flags: FLAG.requiredXattrs, path, xattrs: [OPAQUE_XATTRS[opaque]] }, contents);
+      writing.perform(
+        { kind, flags: TREE_FLAG.XATTRS_REQUIRED, path, xattrs: [OPAQUE_XATTRS[opaque]] },
+        contents,
+      );
     }
     writing.perform({ kind, flags, path, ...attributesOf(KIND.dir, headers, owners, path) }, contents);
     await pace.step(signal);

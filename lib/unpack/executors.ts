@@ -1,5 +1,6 @@
 /** Who executes operations, and what the process may set. */
 import { readFileSync } from 'node:fs';
+import { TreeWriter } from '../native-tree.js';
 import type { OperationExecutor } from './operation-executor.js';
 
 export interface ExecutorOptions {
@@ -11,10 +12,8 @@ export interface ExecutorOptions {
 
 export type OpenExecutor = (options: ExecutorOptions) => OperationExecutor;
 
-/** The addon's. @throws SociError ENOSYS where it has none */
-export function openTreeWriter(options: ExecutorOptions): OperationExecutor {
-  throw new Error(String(options.root));
-}
+/** The addon's. @throws SociError ENOSYS on Windows */
+export const openTreeWriter: OpenExecutor = options => new TreeWriter(options);
 
 /**
  * Whether owners, devices and all xattrs can be set: root may, but in a user namespace only as far as that reaches,

@@ -19,6 +19,7 @@ import { DEFAULT_ZTOC_LIMITS, type ZtocLimits } from '../ztoc/limits.js';
 import type { TarSink } from '../ztoc/tar-sink.js';
 import type { Ztoc } from '../ztoc/ztoc.js';
 import { LayerProof, type StatedDigests } from './layer-proof.js';
+import { isOutput } from './operation-executor.js';
 import type { TarContents } from './tar-contents.js';
 import { openTarInput } from './tar-input.js';
 import type { TreeWriting } from './tree-writing.js';
@@ -154,7 +155,7 @@ export class LayerPass {
     const { writing, bounds } = this.#options;
     const { executor } = this.#contents;
     return {
-      output: executor.output,
+      output: isOutput(executor) ? executor : undefined,
       hasRoom: () => writing.hasRoom(this.#contents),
       whenRoom: () => writing.whenRoom(this.#contents),
       read: (offset, length) => executor.read(offset, length),

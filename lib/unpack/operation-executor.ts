@@ -3,11 +3,11 @@
  * tar that they name. The addon's TreeWriter is one; tests have another, made of
  * node:fs, to hold it against.
  */
-import type { TarOutput } from '../ztoc/tar-sink.js';
+import type { TarOutput } from '../binding.js';
+import type { BatchResult } from '../native-tree.js';
 
-export interface OperationExecutor {
-  /** What an indexer puts the tar into, past script; undefined: it is added. */
-  readonly output: TarOutput | undefined;
+/** With `native`, an indexer gives it the tar past script; without, the tar is added. */
+export interface OperationExecutor extends Partial<TarOutput> {
   /** Bytes of the tar that are held now. */
   readonly heldBytes: number;
   /** Bytes of the tar from `offset` on, which follow those that came before. */
@@ -24,17 +24,6 @@ export interface OperationExecutor {
   close(): Promise<void>;
 }
 
-export interface BatchResult {
-  readonly failed?: FailedOperation | undefined;
-  readonly skippedOwners: number;
-  readonly skippedXattrs: number;
-  readonly skippedDevices: number;
-}
-
-export interface FailedOperation {
-  /** Its place in the batch. */
-  readonly operation: number;
-  /** Which call failed, e.g. 'open' or 'chown'. */
-  readonly call: string;
-  readonly errno: number;
+export function isOutput(executor: OperationExecutor): executor is OperationExecutor & TarOutput {
+  return executor.native !== undefined;
 }

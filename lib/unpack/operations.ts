@@ -1,37 +1,12 @@
 /**
  * What is to be done in a tree, as records that the addon executes without
- * asking back: a batch is a few dozen of them in one buffer. The layout is
- * native/core/tree's; names are byte strings, contents places of the tar stream.
+ * asking back (native-tree.ts has their layout). Names are byte strings, contents
+ * places of the tar stream.
  */
 
-/** Values of `kind` in a record. */
-export const OPERATION = {
-  directory: 1,
-  file: 2,
-  beginFile: 3,
-  piece: 4,
-  endFile: 5,
-  symbolicLink: 6,
-  hardLink: 7,
-  node: 8,
-  remove: 9,
-  clearDirectory: 10,
-  setAttributes: 11,
-  /** All of the file system that the tree is on goes to the disk. */
-  sync: 12,
-} as const;
-export type OperationKind = (typeof OPERATION)[keyof typeof OPERATION];
+import { type TREE_OPERATION, TREE_RECORD_BYTES } from '../native-tree.js';
 
-/** Bits of `flags` in a record. */
-export const FLAG = {
-  owner: 1,
-  mode: 2,
-  times: 4,
-  /** Whatever is at the path goes first. */
-  replace: 8,
-  /** A failure to set an xattr fails the operation, whoever we are. */
-  requiredXattrs: 32,
-} as const;
+export type OperationKind = (typeof TREE_OPERATION)[keyof typeof TREE_OPERATION];
 
 export interface OperationAttributes {
   /** Permissions with set-id and sticky bits, and of nodes the type (S_IFMT). */
@@ -66,14 +41,13 @@ export interface Operation extends Partial<OperationAttributes> {
   readonly position?: number;
 }
 
-export const HEADER_BYTES = 80;
 const XATTR_HEAD = 8;
-/** Records begin at multiples of this. */
+/** Records begin at multiples of that. */
 const ALIGNMENT = 8;
 
 /** Bytes of a record. */
 export function operationBytes({ path, link = '', xattrs = NO_XATTRS }: Operation): number {
-  let bytes = HEADER_BYTES + path.length + link.length;
+  let bytes = TREE_RECORD_BYTES + path.length + link.length;
   for (const [name, value] of xattrs) bytes += XATTR_HEAD + name.length + value.length;
   return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 }
@@ -99,7 +73,7 @@ export function encodeOperation(operation: Operation, target: Buffer, at: number
   writeInt64(target, operation.tarOffset ?? 0, at + 56);
   writeInt64(target, operation.length ?? 0, at + 64);
   writeInt64(target, operation.position ?? 0, at + 72);
-  let end = at + HEADER_BYTES;
+  let end = at + TREE_RECORD_BYTES;
   end += target.write(path, end, 'latin1');
   end += target.write(link, end, 'latin1');
   for (const [name, value] of xattrs) {

@@ -15,7 +15,7 @@ import { isRangeSource, type LayerInput, layerChunks } from '../ztoc/layer-input
 import { sniffCodec } from '../ztoc/sniff-compression.js';
 import type { Ztoc } from '../ztoc/ztoc.js';
 import type { LayerProof } from './layer-proof.js';
-import type { OperationExecutor } from './operation-executor.js';
+import { isOutput, type OperationExecutor } from './operation-executor.js';
 import { spanTar } from './span-tar.js';
 
 /** What is indexed. */
@@ -46,7 +46,7 @@ export async function openTarInput(
 ): Promise<TarInput> {
   const opened = await openTar(input, options, signal);
   const { executor } = options;
-  return executor.output === undefined ? { ...opened, chunks: added(opened.chunks, executor) } : opened;
+  return isOutput(executor) ? opened : { ...opened, chunks: added(opened.chunks, executor) };
 }
 
 async function openTar(
@@ -67,7 +67,7 @@ async function openTar(
   }
   try {
     const codec = sniffCodec(head);
-    if (executor.output === undefined) {
+    if (!isOutput(executor)) {
       const tar = codec.decompress(copied(restored(head, chunks, proof)), name);
       return { codec: RAW, stored: false, chunks: tar };
     }

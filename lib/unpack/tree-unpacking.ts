@@ -2,14 +2,15 @@
  * One tree that is unpacked: the tables that say what is in it, the directory that
  * has it, and everything under way between them.
  */
+
 import type { FileHandle } from 'node:fs/promises';
 import { AbortScope, type Operation } from '../async/abort-scope.js';
+import { TREE_OPERATION } from '../native-tree.js';
 import type { EntryFields } from '../tar/entry.js';
 import { Overlay, type Whiteouts } from '../tree/overlay.js';
 import { setDirectoryAttributes } from './directory-attributes.js';
 import type { OpenExecutor } from './executors.js';
 import { LayerPass, type LayerToUnpack, type PassedLayer } from './layer-pass.js';
-import { OPERATION } from './operations.js';
 import type { PartialDirectory } from './partial-directory.js';
 import { TarContents } from './tar-contents.js';
 import { type SkippedAttributes, TreeWriting } from './tree-writing.js';
@@ -112,7 +113,7 @@ export class TreeUnpacking {
     const options = { writing: this.#writing, contents, owners, opaque, lower } as const;
     await setDirectoryAttributes(this.#tree, options, this.#operation.signal);
     if (!sync) return;
-    this.#writing.perform({ kind: OPERATION.sync, path: '' }, contents);
+    this.#writing.perform({ kind: TREE_OPERATION.SYNC, path: '' }, contents);
     await this.#writing.settled();
   }
 

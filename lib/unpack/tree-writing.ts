@@ -4,10 +4,11 @@
  * What has come and was not written yet is bounded by whoever feeds it asking
  * `hasRoom`.
  */
+
 import { constants } from 'node:os';
 import type { SparseMap } from '../layer/sparse-map.js';
-import type { BatchResult } from './operation-executor.js';
-import { FLAG, OPERATION, type Operation } from './operations.js';
+import { type BatchResult, TREE_FLAG, TREE_OPERATION } from '../native-tree.js';
+import type { Operation } from './operations.js';
 import { PathReservations } from './path-reservations.js';
 import type { TarContents } from './tar-contents.js';
 import { WriteBatch } from './write-batch.js';
@@ -182,7 +183,12 @@ export class TreeWriting {
       }
       this.#openFiles++;
       const { flags = 0 } = operation;
-      const begin = { kind: OPERATION.beginFile, flags: flags & FLAG.replace, path, file: file.id };
+      const begin = {
+        kind: TREE_OPERATION.BEGIN_FILE,
+        flags: flags & TREE_FLAG.REPLACE,
+        path,
+        file: file.id,
+      };
       file.begun = this.#add(begin, contents);
     }
     while (file.done < file.size) {
@@ -192,15 +198,15 @@ export class TreeWriting {
       file.done += piece;
     }
     const position = file.sparse?.size ?? file.size;
-    const flags = (operation.flags ?? 0) & ~FLAG.replace;
-    const end = { ...operation, kind: OPERATION.endFile, flags, file: file.id, position };
+    const flags = (operation.flags ?? 0) & ~TREE_FLAG.REPLACE;
+    const end = { ...operation, kind: TREE_OPERATION.END_FILE, flags, file: file.id, position };
     this.#add(end, contents, [file.begun, ...file.pieces]).filesEnded++;
     return true;
   }
 
   #writePiece(path: string, file: FileWriting, length: number, contents: TarContents): void {
     const { offset, done, sparse } = file;
-    const kind = OPERATION.piece;
+    const kind = TREE_OPERATION.PIECE;
     const tarOffset = offset + done;
     const runs = sparse?.inTar(tarOffset, tarOffset + length) ?? [{ tarOffset, position: done, length }];
     for (const run of runs) {
@@ -220,9 +226,10 @@ export class TreeWriting {
     const batch = this.#open ?? this.#begin(contents);
     batch.add(operation);
     for (const before of after) batch.waitFor(before);
-    if (kind === OPERATION.remove) this.#reservations.reserveRemoval(path, batch, { directory: recursive });
-    else if (kind !== OPERATION.piece) this.#reservations.reserve(path, batch);
-    if (kind === OPERATION.hardLink) this.#reservations.reserve(link, batch);
+    if (kind === TREE_OPERATION.REMOVE)
+      this.#reservations.reserveRemoval(path, batch, { directory: recursive });
+    else if (kind !== TREE_OPERATION.PIECE) this.#reservations.reserve(path, batch);
+    if (kind === TREE_OPERATION.HARD_LINK) this.#reservations.reserve(link, batch);
     return batch;
   }
 
@@ -273,7 +280,9 @@ export class TreeWriting {
       throw writeFailed(this.#directory, path, failed);
     }
     // What hides something must not be left out: something else would be there.
-    const dispensable = batch.operations.filter(({ kind, required }) => kind === OPERATION.node && !required);
+    const dispensable = batch.operations.filter(
+      ({ kind, required }) => kind === TREE_OPERATION.NODE && !required,
+    );
     if (skippedDevices > dispensable.length) {
       const whiteout = batch.operations.find(({ required }) => required === true);
       const errno = constants.errno.EPERM;

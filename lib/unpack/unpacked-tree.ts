@@ -8,8 +8,10 @@
  * Directories get their attributes at the end: until then files come and go in
  * them, and whoever unpacks has to be allowed to.
  */
+
 import { SociError } from '../errors.js';
 import type { SparseMap } from '../layer/sparse-map.js';
+import { TREE_FLAG, TREE_OPERATION } from '../native-tree.js';
 import { decodeByteString, quoteByteString } from '../tar/byte-string.js';
 import type { EntryFields } from '../tar/entry.js';
 import { type InodeOrigin, InodeTree, type Name } from '../tree/inode-tree.js';
@@ -18,7 +20,7 @@ import { WHITEOUT as MARK } from '../tree/overlay.js';
 import { NONE, ROOT } from '../tree/path-walk.js';
 import { cleanPath } from '../ztoc/entry-path.js';
 import { attributesOf, type Owners } from './inode-attributes.js';
-import { FLAG, OPERATION, type Operation, type OperationAttributes } from './operations.js';
+import type { Operation, OperationAttributes } from './operations.js';
 import type { TarContents } from './tar-contents.js';
 import type { TreeWriting } from './tree-writing.js';
 import { checkPath, type UnpackLimits } from './unpack-limits.js';
@@ -32,7 +34,7 @@ export interface UnpackedLayer {
 
 /** Paths of directories that are remembered. */
 const MAX_PATHS = 4096;
-const ALL = FLAG.owner | FLAG.mode | FLAG.times;
+const ALL = TREE_FLAG.OWNER | TREE_FLAG.MODE | TREE_FLAG.TIMES;
 
 export class UnpackedTree extends InodeTree {
   readonly #writing: TreeWriting;
@@ -83,7 +85,12 @@ export class UnpackedTree extends InodeTree {
     super.addHeader(inode, entry);
     if (this.kind(inode) === KIND.dir) return;
     const path = this.path(this.#lastLink);
-    this.#perform({ kind: OPERATION.setAttributes, flags: ALL, path, ...this.#attributes(inode, path) });
+    this.#perform({
+      kind: TREE_OPERATION.SET_ATTRIBUTES,
+      flags: ALL,
+      path,
+      ...this.#attributes(inode, path),
+    });
   }
 
   override remove(node: number): void {
@@ -93,7 +100,7 @@ export class UnpackedTree extends InodeTree {
     this.#flushRemoval();
     const path = this.path(node);
     if (kind === KIND.dir)
-      this.#writing.perform({ kind: OPERATION.remove, path, recursive: true }, this.#contents);
+      this.#writing.perform({ kind: TREE_OPERATION.REMOVE, path, recursive: true }, this.#contents);
     else this.#removed = path;
   }
 
@@ -162,7 +169,7 @@ export class UnpackedTree extends InodeTree {
     if (kind === KIND.dir) {
       // Its removal comes first: what is there may be anything.
       this.#flushRemoval();
-      this.#perform({ kind: OPERATION.directory, path });
+      this.#perform({ kind: TREE_OPERATION.DIRECTORY, path });
       return;
     }
     const from = this.#layers[layer] as UnpackedLayer;
@@ -170,7 +177,12 @@ export class UnpackedTree extends InodeTree {
     if (kind === KIND.reg) {
       const file = from.sparse(entry);
       const attributes = attributesOf(kind, [own], this.#owners, path);
-      const operation = { kind: OPERATION.file, flags: ALL | this.#replacing(path), path, ...attributes };
+      const operation = {
+        kind: TREE_OPERATION.FILE,
+        flags: ALL | this.#replacing(path),
+        path,
+        ...attributes,
+      };
       const { offset, size } = own;
       const contents =
         file === undefined ? { offset, size, sparse: undefined } : { ...file.extent, sparse: file };
@@ -187,13 +199,18 @@ export class UnpackedTree extends InodeTree {
     const attributes = attributesOf(kind, [own], this.#owners, path);
     if (kind === KIND.symlink) {
       return {
-        kind: OPERATION.symbolicLink,
-        flags: FLAG.owner | FLAG.times,
+        kind: TREE_OPERATION.SYMBOLIC_LINK,
+        flags: TREE_FLAG.OWNER | TREE_FLAG.TIMES,
         link: own.linkname,
         ...attributes,
       };
     }
-    const node = { kind: OPERATION.node, flags: ALL, ...attributes, mode: modeOf(kind, attributes.mode) };
+    const node = {
+      kind: TREE_OPERATION.NODE,
+      flags: ALL,
+      ...attributes,
+      mode: modeOf(kind, attributes.mode),
+    };
     return kind === KIND.fifo ? node : { ...node, device: [own.devmajor, own.devminor] };
   }
 
@@ -205,7 +222,7 @@ export class UnpackedTree extends InodeTree {
     const [path, link] = [this.path(node), this.path(target)];
     checkPath(path, this.#limits);
     if (this.kind(this.inode(target)) === KIND.missing) this.#missing.add(node);
-    else this.#perform({ kind: OPERATION.hardLink, path, link });
+    else this.#perform({ kind: TREE_OPERATION.HARD_LINK, path, link });
   }
 
   /** An operation that may take the place of what was removed last. */
@@ -218,13 +235,13 @@ export class UnpackedTree extends InodeTree {
     const replaces = this.#removed === path;
     if (replaces) this.#removed = undefined;
     else this.#flushRemoval();
-    return replaces ? FLAG.replace : 0;
+    return replaces ? TREE_FLAG.REPLACE : 0;
   }
 
   #flushRemoval(): void {
     const path = this.#removed;
     this.#removed = undefined;
-    if (path !== undefined) this.#writing.perform({ kind: OPERATION.remove, path }, this.#contents);
+    if (path !== undefined) this.#writing.perform({ kind: TREE_OPERATION.REMOVE, path }, this.#contents);
   }
 
   #attributes(inode: number, path: string): OperationAttributes {
@@ -240,8 +257,8 @@ export class UnpackedTree extends InodeTree {
 }
 
 const WHITEOUT = {
-  kind: OPERATION.node,
-  flags: FLAG.owner | FLAG.mode,
+  kind: TREE_OPERATION.NODE,
+  flags: TREE_FLAG.OWNER | TREE_FLAG.MODE,
   mode: modeOf(KIND.char, 0),
   device: [0, 0],
   required: true,

@@ -133,12 +133,16 @@ function start(codec: SpanCodec, options: IndexPassOptions): NativeIndexer {
     limits,
     checkpointsAt,
     impliedFirstCheckpoint,
+    sink,
   } = options;
   const positions =
     checkpointsAt === undefined
       ? {}
       : { checkpointsAt, impliedFirstCheckpoint: impliedFirstCheckpoint ?? false };
-  return codec.createIndexer({ spanSize, diffId, engine, threads, ...positions }, limits);
+  return codec.createIndexer(
+    { spanSize, diffId, engine, threads, output: sink?.output, ...positions },
+    limits,
+  );
 }
 
 /** Runs under way at once: one that scans, and those that follow it without waiting for us. */

@@ -2,9 +2,8 @@
  * Where the tar goes while its layer is indexed: to somebody who does something
  * with the files, at his own pace.
  */
+import type { TarOutput } from '../binding.js';
 import type { SociError } from '../errors.js';
-
-export type TarOutput = object;
 
 export interface TarSink {
   /** Gets the bytes, past script; undefined: it has them otherwise. */

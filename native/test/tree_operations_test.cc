@@ -126,7 +126,7 @@ void RefusesWrongLengths() {
 }
 
 void RefusesWrongFields() {
-  for (const int kind : {0, 12, 255}) {
+  for (const int kind : {0, 13, 255}) {
     Bytes batch = BatchOf({Full()});
     batch[4] = static_cast<uint8_t>(kind);
     CHECK(IsMalformed(batch));
@@ -199,7 +199,7 @@ void RefusesPathsThatAreNotBelow() {
   }
   CHECK(!IsMalformed({Kind::kFile, std::string(100000, 'a')}));
   // The root can be had, not replaced.
-  for (int kind = 1; kind <= 11; kind++) {
+  for (int kind = 1; kind <= 12; kind++) {
     const bool root = kind == 1 || kind == 4 || kind == 5 || kind >= 10;
     Record record{static_cast<Kind>(kind), "", "target"};
     if (record.kind == Kind::kNode) record.mode = S_IFIFO;

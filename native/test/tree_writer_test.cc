@@ -484,6 +484,12 @@ void DoesWhatItMay(Resolver resolver) {
   if (kRoot) CHECK(seteuid(0) == 0);
 }
 
+void Syncs(Resolver resolver) {
+  const TemporaryDirectory root;
+  Tree tree(root, With(resolver));
+  CHECK(tree.Run({tree.File("file", "x"), {Kind::kSync}}).failure.ok());
+}
+
 void TakesNoIdForUnset(Resolver resolver) {
   const TemporaryDirectory root;
   Tree tree(root, With(resolver, true));
@@ -565,6 +571,7 @@ int main() {
     SetsXattrs(resolver);
     LeavesOwnersAlone(resolver);
     DoesWhatItMay(resolver);
+    Syncs(resolver);
     TakesNoIdForUnset(resolver);
     TakesLongNames(resolver);
   }

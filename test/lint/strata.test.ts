@@ -52,6 +52,7 @@ const STRATA: Readonly<Record<string, readonly string[]>> = {
     'async',
     'files',
     'posix.ts',
+    'native-tree.ts',
     'binding.ts',
   ],
   tree: ['layer', 'span', 'ztoc', 'tar', 'source', 'async'],

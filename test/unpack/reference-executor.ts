@@ -7,8 +7,9 @@ import { spawn } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { BatchResult } from '../../lib/native-tree.js';
 import type { ExecutorOptions } from '../../lib/unpack/executors.js';
-import type { BatchResult, OperationExecutor } from '../../lib/unpack/operation-executor.js';
+import type { OperationExecutor } from '../../lib/unpack/operation-executor.js';
 
 const SCRIPT = `
 import base64, json, os, shutil, stat, sys
@@ -93,7 +94,6 @@ for line in sys.stdin:
 `;
 
 export class ReferenceExecutor implements OperationExecutor {
-  readonly output = undefined;
   readonly #root: string;
   readonly #privileged: boolean;
   readonly #chunks: { readonly offset: number; readonly bytes: Buffer }[] = [];

@@ -74,6 +74,7 @@ TreeFailure BatchRun::Execute(const TreeOperation& operation) {
   const Kind kind = operation.kind;
   if (kind == Kind::kPiece) return WritePiece(operation);
   if (kind == Kind::kEndFile) return EndFile(operation);
+  if (kind == Kind::kSync) return Sync();
   const bool makes = kind != Kind::kRemove && kind != Kind::kClearDirectory &&
                      kind != Kind::kSetAttributes;
   int parent = -1;
@@ -113,9 +114,19 @@ TreeFailure BatchRun::ExecuteAt(const TreeOperation& operation,
       return SetAttributes(operation, place, kAnyType);
     case TreeOperationKind::kPiece:
     case TreeOperationKind::kEndFile:
+    case TreeOperationKind::kSync:
       break;
   }
   return {"parse", EINVAL};
+}
+
+TreeFailure BatchRun::Sync() {
+#if defined(__linux__)
+  if (syncfs(writer_->root_.get()) != 0) return TreeFailure::Of("syncfs");
+#else
+  sync();  // of all file systems, and waiting for none
+#endif
+  return TreeFailure::None();
 }
 
 template <class Make>

@@ -40,6 +40,7 @@ class BatchRun {
   TreeFailure MakeHardLink(const TreeOperation& operation, const Place& place);
   TreeFailure MakeNode(const TreeOperation& operation, const Place& place);
   TreeFailure Remove(const TreeOperation& operation, const Place& place);
+  TreeFailure Sync();
 
   // Calls `make`, which returns below 0 where it fails, until nothing is in its
   // way. `*made` is false if what is there is to stay.

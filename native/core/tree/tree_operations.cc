@@ -35,7 +35,7 @@ bool IsBelowRoot(std::string_view path) {
 
 bool IsKind(uint8_t kind) {
   return kind >= static_cast<uint8_t>(TreeOperationKind::kDirectory) &&
-         kind <= static_cast<uint8_t>(TreeOperationKind::kSetAttributes);
+         kind <= static_cast<uint8_t>(TreeOperationKind::kSync);
 }
 
 bool MayBeRoot(TreeOperationKind kind) {
@@ -43,6 +43,7 @@ bool MayBeRoot(TreeOperationKind kind) {
     case TreeOperationKind::kDirectory:
     case TreeOperationKind::kClearDirectory:
     case TreeOperationKind::kSetAttributes:
+    case TreeOperationKind::kSync:
     case TreeOperationKind::kPiece:  // These two have an id instead.
     case TreeOperationKind::kEndFile:
       return true;

@@ -23,6 +23,7 @@ enum class TreeOperationKind : uint8_t {
   kRemove = 9,
   kClearDirectory = 10,
   kSetAttributes = 11,
+  kSync = 12,
 };
 
 struct TreeFlag {
