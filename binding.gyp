@@ -118,10 +118,28 @@
         'native/core/tar_header.cc',
         'native/core/tar_number.cc',
         'native/core/tar_scanner.cc',
+        'native/core/tree/tar_blocks.cc',
         'native/core/verified_span.cc',
         'native/core/zlib_inflater.cc',
       ],
       'conditions': [
+        ['OS!="win"', {
+          'sources': [
+            'native/addon/tree_job.cc',
+            'native/addon/tree_writer.cc',
+            'native/core/tree/batch_run.cc',
+            'native/core/tree/beneath.cc',
+            'native/core/tree/directory_clearing.cc',
+            'native/core/tree/entry_attributes.cc',
+            'native/core/tree/file_contents.cc',
+            'native/core/tree/open_entry.cc',
+            'native/core/tree/open_files.cc',
+            'native/core/tree/parent_directory.cc',
+            'native/core/tree/tree_operations.cc',
+            'native/core/tree/tree_removal.cc',
+            'native/core/tree/tree_writer.cc',
+          ],
+        }],
         ['OS=="linux"', {
           'sources': [
             'native/addon/posix.cc',

@@ -43,6 +43,13 @@ export interface IndexerOptions {
   readonly checkpointsAt?: Float64Array;
   /** The first of `checkpointsAt` is the one that v1 zinfo blobs imply: span 0 starts at byte 10, inside of the gzip header or not. */
   readonly impliedFirstCheckpoint?: boolean;
+  /** Gets the tar stream, in order, from its byte 0 on. For as long as the indexer scans, nobody else may add to it. */
+  readonly output?: TarOutput | undefined;
+}
+
+/** A tree writer (native-tree.ts) as whoever decodes a tar for it sees it. */
+export interface TarOutput {
+  readonly native: AddonTreeWriter;
 }
 
 /** What one run did. */
@@ -205,6 +212,17 @@ interface AddonSpanJob extends Partial<AddonSpan>, AddonStoredBytes {
   readonly bulk: boolean;
 }
 
+/** Named by its class in native-tree.ts, the only one that calls it. */
+export interface AddonTreeWriter {
+  add(offset: number, bytes: Uint8Array): void;
+  release(offset: number): void;
+  held(): number;
+  read(offset: number, length: number): Uint8Array;
+  run(batch: Uint8Array): Promise<object>;
+  abort(): void;
+  close(): void;
+}
+
 interface AddonAbortFlag {
   abort(): void;
 }
@@ -235,6 +253,7 @@ interface Addon {
   readonly Indexer: new (options: object) => NativeIndexer;
   readonly SpanDecoder: new (options: AddonSpan) => NativeSpanDecoder;
   readonly AbortFlag: new () => AddonAbortFlag;
+  readonly TreeWriter?: new (options: object) => AddonTreeWriter;
   decodeSpan(job: AddonSpanJob, flag: AddonAbortFlag | undefined): Promise<void>;
   setDecodeConcurrency(threads: number): void;
   readonly zlibVersion: string;
@@ -270,6 +289,9 @@ export const zlibVersion: string = addon.zlibVersion;
 
 /** undefined but on Linux. */
 export const posixCalls: PosixCalls | undefined = addon.posix;
+
+/** undefined on Windows. */
+export const treeWriterClass: (new (options: object) => AddonTreeWriter) | undefined = addon.TreeWriter;
 
 /** On how many threads at once `decodeSpan` and span decoders work, further calls waiting; 1 at first. */
 export function setDecodeConcurrency(threads: number): void {
@@ -340,7 +362,7 @@ class Indexer implements NativeIndexer {
 
   constructor(options: IndexerOptions) {
     const { compression, spanSize, diffId, engine, threads, maxCheckpoints } = options;
-    const { checkpointsAt, impliedFirstCheckpoint } = options;
+    const { checkpointsAt, impliedFirstCheckpoint, output } = options;
     checkChoice('compression', compression, ['gzip', 'uncompressed']);
     checkInteger('spanSize', spanSize, 1);
     checkInteger('threads', threads, 1);
@@ -355,6 +377,7 @@ class Indexer implements NativeIndexer {
       maxCheckpoints,
       checkpointsAt,
       impliedFirstCheckpoint: impliedFirstCheckpoint ?? false,
+      output: output?.native,
     };
     this.#native = now('layer', createIndexer, () => new addon.Indexer(native));
   }

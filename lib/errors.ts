@@ -61,6 +61,9 @@ export const ERROR_CODES = [
   'ERR_SOCI_ZTOC_MISMATCH',
   // Trees
   'ERR_SOCI_TREE_FORMAT',
+  // Unpacking
+  'ERR_SOCI_LINK_TARGET',
+  'ERR_SOCI_ID_UNMAPPED',
   // SOCI indexes
   'ERR_SOCI_INDEX_FORMAT',
   'ERR_SOCI_INDEX_EMPTY',

@@ -4,11 +4,14 @@
  * other, and holes between them that read as zeros.
  */
 import type { ReadPart } from '../span/read-part.js';
-import type { SparseRun } from '../tar/sparse.js';
+import type { EntryFields } from '../tar/entry.js';
+import { badSparseMap, type SparseLayout, type SparseRun } from '../tar/sparse.js';
 
 export class SparseMap {
   /** Bytes of the file, holes included. */
   readonly size: number;
+  /** Where all of its runs lie in the tar stream. */
+  readonly extent: { readonly offset: number; readonly size: number };
   /** Rows of (offset in the file, length, offset in the tar stream). */
   readonly #rows: Float64Array;
 
@@ -40,11 +43,12 @@ export class SparseMap {
     if (at - dataOffset !== dataSize) {
       return `its runs are ${at - dataOffset} bytes, the tar has ${dataSize}`;
     }
-    return new SparseMap(size, rows);
+    return new SparseMap(size, { offset: dataOffset, size: dataSize }, rows);
   }
 
-  private constructor(size: number, rows: Float64Array) {
+  private constructor(size: number, extent: SparseMap['extent'], rows: Float64Array) {
     this.size = size;
+    this.extent = extent;
     this.#rows = rows;
   }
 
@@ -63,6 +67,25 @@ export class SparseMap {
     return [...this.#runsIn(start, end)].map(({ from, to, at }) => ({ start: at, end: at + to - from }));
   }
 
+  /** What of the file is in [start, end) of the tar stream, ascending. */
+  *inTar(
+    start: number,
+    end: number,
+  ): Generator<
+    { readonly tarOffset: number; readonly position: number; readonly length: number },
+    void,
+    undefined
+  > {
+    const rows = this.#rows;
+    for (let row = this.#firstInTarAfter(start); row < rows.length; row += 3) {
+      const [offset, length, at] = [rows[row] as number, rows[row + 1] as number, rows[row + 2] as number];
+      if (at >= end) return;
+      const from = Math.max(start, at);
+      const to = Math.min(end, at + length);
+      if (from < to) yield { tarOffset: from, position: offset + from - at, length: to - from };
+    }
+  }
+
   *#runsIn(start: number, end: number): Generator<{ from: number; to: number; at: number }, void, undefined> {
     const rows = this.#rows;
     for (let row = this.#firstEndingAfter(start); row < rows.length; row += 3) {
@@ -74,17 +97,37 @@ export class SparseMap {
     }
   }
 
-  /** Binary search: a file may have hundreds of thousands of runs. */
+  /** The first row whose data end behind `offset` of the file. */
   #firstEndingAfter(offset: number): number {
-    const rows = this.#rows;
+    return this.#first(row => (this.#rows[row] as number) + (this.#rows[row + 1] as number) > offset);
+  }
+
+  /** The first row whose data end behind `offset` of the tar stream. */
+  #firstInTarAfter(offset: number): number {
+    return this.#first(row => (this.#rows[row + 2] as number) + (this.#rows[row + 1] as number) > offset);
+  }
+
+  /** Binary search: a file may have hundreds of thousands of runs. */
+  #first(isBehind: (row: number) => boolean): number {
     let low = 0;
-    let high = rows.length / 3;
+    let high = this.#rows.length / 3;
     while (low < high) {
       const middle = (low + high) >> 1;
-      const end = (rows[3 * middle] as number) + (rows[3 * middle + 1] as number);
-      if (end <= offset) low = middle + 1;
-      else high = middle;
+      if (isBehind(3 * middle)) high = middle;
+      else low = middle + 1;
     }
     return 3 * low;
   }
+}
+
+/** What the headers of an entry say. @throws SociError ERR_SOCI_TAR_HEADER */
+export function sparseMapOf(
+  fields: EntryFields,
+  { runs, size, dataOffset, dataSize }: SparseLayout,
+): SparseMap {
+  const map = Number.isSafeInteger(size)
+    ? SparseMap.of(runs, size, dataOffset, dataSize)
+    : `its size is ${size}`;
+  if (typeof map === 'string') throw badSparseMap(fields, map);
+  return map;
 }

@@ -6,10 +6,8 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 import { SociError } from '../errors.js';
-import { SparseMap } from '../layer/sparse-map.js';
-import type { EntryFields } from '../tar/entry.js';
+import { type SparseMap, sparseMapOf } from '../layer/sparse-map.js';
 import { LENIENT } from '../tar/policy.js';
-import { badSparseMap, type SparseLayout } from '../tar/sparse.js';
 import { TarWalk } from '../tar/tar-walk.js';
 import { BUILD_TOOL_IDENTIFIER } from '../ztoc/build-tool.js';
 import { RAW } from '../ztoc/codec/raw.js';
@@ -127,12 +125,4 @@ export class PlainTarPass {
     this.#spanDigests.push(`sha256:${this.#spanHash.digest('hex')}`);
     this.#spanHash = createHash('sha256');
   }
-}
-
-function sparseMapOf(fields: EntryFields, { runs, size, dataOffset, dataSize }: SparseLayout): SparseMap {
-  const map = Number.isSafeInteger(size)
-    ? SparseMap.of(runs, size, dataOffset, dataSize)
-    : `its size is ${size}`;
-  if (typeof map === 'string') throw badSparseMap(fields, map);
-  return map;
 }

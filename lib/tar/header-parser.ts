@@ -111,6 +111,11 @@ export class TarHeaderParser {
     return this.#open === undefined && this.#extension === undefined;
   }
 
+  /** Whether a piece of a sparse map is due that lies in the data of its file. */
+  get mapInData(): boolean {
+    return this.#open?.map.inData === true;
+  }
+
   /**
    * Takes the next record, in order; returns the entry that it completes.
    *

@@ -25,6 +25,15 @@ import {
   TreeTable,
   VERSION,
 } from './tree-table.js';
+import {
+  IMPLIED_MODE,
+  isUnpackedTime,
+  LINK_MODE,
+  OPAQUE_XATTRS,
+  unpackedId,
+  type Xattr,
+  xattrsOf,
+} from './unpacked-attributes.js';
 
 /** What the table says of a layer's files. */
 export interface FrozenLayer {
@@ -33,30 +42,15 @@ export interface FrozenLayer {
   size(entry: number): number;
 }
 
-/**
- * 'unpacked': attributes as runtimes leave them on disk: links 0777, no xattrs of the kernel's own, times that a
- * nanosecond counter from 1970 can say, no id 2^32-1 (chown(2): leave it). 'written': as the headers say.
- */
+/** 'unpacked': attributes as runtimes leave them on disk (unpacked-attributes.ts). 'written': as the headers say. */
 export type Attributes = 'unpacked' | 'written';
 
-const XATTR = 'SCHILY.xattr.';
-/** Set by the kernel's own file systems, overlayfs among them: containerd does not take them from layers. */
-const KERNEL_XATTR = 'trusted.';
-/** As containerd bounds times (bound-time.go): what is not within 2^63 ns from 1970 is 1970. */
-const MAX_SECONDS = (2 ** 63 - 1) / 1e9;
-const LINK_MODE = 0o777;
-/** To chown(2): leave the owner as it is, and that is root. */
-const NO_ID = 2 ** 32 - 1;
 const XATTR_HEAD = 8;
 /** Of strings, so that a uint32 finds every byte. */
 const MAX_STRINGS = 2 ** 32 - 1;
-/** As containerd makes the directories that a layer leaves out. */
-const IMPLIED_MODE = 0o755;
 
 /** Bytes of a link's target to begin with; more are found room for. */
 const USUAL_TARGET = 24;
-
-type Xattr = readonly [name: string, value: string];
 
 export class Freezer {
   readonly #tree: InodeTree;
@@ -265,7 +259,7 @@ export class Freezer {
       whole === undefined
         ? (parseTime(this.#time.text()) ?? GO_ZERO_TIME)
         : { seconds: whole, nanoseconds: 0 };
-    if (this.#attributes === 'unpacked' && (seconds < 0 || seconds > MAX_SECONDS)) {
+    if (this.#attributes === 'unpacked' && !isUnpackedTime(seconds)) {
       seconds = 0;
       nanoseconds = 0;
     }
@@ -278,18 +272,13 @@ export class Freezer {
   }
 
   #id(id: number): number {
-    return id === NO_ID && this.#attributes === 'unpacked' ? 0 : id;
+    return this.#attributes === 'unpacked' ? unpackedId(id) : id;
   }
 
-  /** Sorted bytewise by name; the last of a name counts. */
+  /** Sorted bytewise by name. */
   #xattrs(pax: readonly PaxPair[], { opaque }: { readonly opaque: boolean }): readonly Xattr[] {
     if (pax.length === 0) return opaque ? OPAQUE : NO_XATTRS;
-    const xattrs = new Map<string, string>();
-    for (const [key, value] of pax) {
-      if (key.length <= XATTR.length || !key.startsWith(XATTR)) continue;
-      const name = key.slice(XATTR.length);
-      if (this.#attributes === 'written' || !name.startsWith(KERNEL_XATTR)) xattrs.set(name, value);
-    }
+    const xattrs = xattrsOf(pax, this.#attributes === 'written' ? 'all' : 'unpacked');
     for (const [name, value] of opaque ? OPAQUE : NO_XATTRS) xattrs.set(name, value);
     return [...xattrs].sort(([a], [b]) => (a < b ? -1 : 1));
   }
@@ -307,11 +296,7 @@ export class Freezer {
 }
 
 const NO_XATTRS: readonly Xattr[] = [];
-/** What overlayfs reads off a directory that hides what is below it: mounted by root, and by a user of his own. */
-const OPAQUE: readonly Xattr[] = [
-  ['trusted.overlay.opaque', 'y'],
-  ['user.overlay.opaque', 'y'],
-];
+const OPAQUE: readonly Xattr[] = Object.values(OPAQUE_XATTRS);
 
 function setInt64(view: DataView, at: number, value: number): void {
   view.setInt32(at + 4, Math.floor(value / 2 ** 32), true);

@@ -265,14 +265,15 @@ export class InodeTree {
     return this.#newNode(parent, this.#viewOf(name), this.#newInode(origin), layer);
   }
 
-  /** Adds another name for an inode. */
-  link(parent: number, name: Name, inode: number, layer: number): number {
-    return this.#newNode(parent, this.#viewOf(name), inode, layer);
+  /** Adds another name for the inode of `target`. */
+  link(parent: number, name: Name, target: number, layer: number): number {
+    return this.#newNode(parent, this.#viewOf(name), this.inode(target), layer);
   }
 
-  /** Makes a name one of another inode. */
-  relink(node: number, inode: number): void {
+  /** Makes a name one of the inode of `target`. */
+  relink(node: number, target: number): void {
     const former = this.inode(node);
+    const inode = this.inode(target);
     this.#links.set(former, this.#links.get(former) - 1);
     this.#links.set(inode, this.#links.get(inode) + 1);
     this.#inodeOf.set(node, inode);

@@ -117,29 +117,52 @@ export class Overlay {
 
   /** `apply` that yields after every `entries` entries, for callers that share their thread. */
   *applyInSlices(toc: LayerToc, entries: number): Generator<void, void, undefined> {
-    const layer = this.#layers.push(toc) - 1;
-    this.#cleared.clear();
-    this.#whitedOut.clear();
-    this.#trail.clear();
+    this.begin(toc);
     const { picked } = toc;
     const count = picked?.length ?? toc.entryCount;
     for (let place = 0; place < count; place += 1) {
       if (place % entries === entries - 1) yield;
-      const index = picked === undefined ? place : (picked[place] as number);
-      const type = toc.typeOf(index);
-      toc.viewName(index, this.#name);
-      this.#splitName();
-      if (this.#name.start === this.#name.end) {
-        if (type === 'dir') this.#redeclare(ROOT, { kind: KIND.dir, layer, entry: index });
-        continue;
-      }
-      const mark = this.#isMark() ? this.#name.text() : undefined;
-      const parent = this.#directory(layer, { forMark: mark !== undefined });
-      if (parent === NONE) continue;
-      if (mark !== undefined && this.#whiteouts !== 'keep') this.#mark(parent, mark, { index, layer });
-      else if (type === 'hardlink') this.#addLink(parent, { index, layer }, toc.fields(index).linkname);
-      else this.#addEntry(parent, { index, layer }, KINDS[type]);
+      this.applyEntry(picked === undefined ? place : (picked[place] as number));
     }
+    this.end();
+  }
+
+  /** Begins the next layer, whose table of contents need not be complete yet. */
+  begin(toc: LayerToc): void {
+    this.#layers.push(toc);
+    this.#cleared.clear();
+    this.#whitedOut.clear();
+    this.#trail.clear();
+  }
+
+  /**
+   * Applies an entry of the layer under way. They come in the order of the tar.
+   *
+   * @returns false if its path leads nowhere, since links on it loop: the tree is what it was
+   */
+  applyEntry(index: number): boolean {
+    const layer = this.#layers.length - 1;
+    const toc = this.#layers[layer] as LayerToc;
+    const type = toc.typeOf(index);
+    toc.viewName(index, this.#name);
+    this.#splitName();
+    if (this.#name.start === this.#name.end) {
+      if (type === 'dir') this.#redeclare(ROOT, { kind: KIND.dir, layer, entry: index });
+      return true;
+    }
+    const mark = this.#isMark() ? this.#name.text() : undefined;
+    const parent = this.#directory(layer, { forMark: mark !== undefined });
+    // A whiteout below a file has nothing to hide.
+    if (parent === NONE) return mark !== undefined;
+    if (mark !== undefined && this.#whiteouts !== 'keep') this.#mark(parent, mark, { index, layer });
+    else if (type === 'hardlink') this.#addLink(parent, { index, layer }, toc.fields(index).linkname);
+    else this.#addEntry(parent, { index, layer }, KINDS[type]);
+    return true;
+  }
+
+  /** All entries of the layer have been applied. */
+  end(): void {
+    const layer = this.#layers.length - 1;
     for (const node of this.#whitedOut) {
       if (this.tree.isThere(node) && this.tree.declaredIn(node) !== layer) this.#remove(node);
     }
@@ -179,7 +202,8 @@ export class Overlay {
     }
     if (present !== NONE) this.#remove(present);
     const node = tree.add(parent, this.#name, origin, layer);
-    if (kind === KIND.dir) this.#hideLower(node, parent, this.#name);
+    // Unpacked, the directory takes the place of the whiteout, and nothing says of it that it hides anything.
+    if (kind === KIND.dir && this.#semantics === 'spec') this.#hideLower(node, parent, this.#name);
   }
 
   #addLink(parent: number, { index, layer }: NewEntry, linkname: string): void {
@@ -200,7 +224,7 @@ export class Overlay {
     const inode = linkable ? tree.inode(target) : NONE;
     if (present !== NONE) this.#remove(present);
     if (inode !== NONE) {
-      tree.link(parent, this.#name, inode, layer);
+      tree.link(parent, this.#name, target, layer);
       if (own) this.#addHeader(inode, index);
       else this.#note('link to a lower file', layer);
     } else {
@@ -224,7 +248,7 @@ export class Overlay {
         const target = this.#linked(linkname);
         const kind = target === NONE ? KIND.missing : tree.kind(tree.inode(target));
         if (kind === KIND.missing || kind === KIND.dir) return true;
-        tree.relink(node, tree.inode(target));
+        tree.relink(node, target);
         return false;
       });
     }
@@ -308,9 +332,13 @@ export class Overlay {
 
   /** A directory that a layer hides and has: what lower layers have in it must not show through. */
   #hideLower(node: number, parent: number, name: Name): void {
-    if (this.#hidden.size === 0) return;
-    const text = typeof name === 'string' ? name : name.text();
-    if (this.#hidden.has(`${parent}/${text}`)) this.tree.markOpaque(node);
+    if (this.#isHidden(parent, name)) this.tree.markOpaque(node);
+  }
+
+  /** Whether overlayfs was told to hide a name. */
+  #isHidden(parent: number, name: Name): boolean {
+    if (this.#hidden.size === 0) return false;
+    return this.#hidden.has(`${parent}/${typeof name === 'string' ? name : name.text()}`);
   }
 
   /** Removes what lower layers have at and below a node; what this layer brought stays, in directories that it implies. */
@@ -387,7 +415,8 @@ export class Overlay {
     }
     if (kind !== undefined && !lower)
       this.#note(forMark ? 'whiteout below a file' : 'path through a file', layer);
-    if (kind !== undefined && !lower && forMark) return NONE;
+    // A whiteout of this layer is no file of it: what is below it is as new as in a tree that it is applied to.
+    if (kind !== undefined && !lower && forMark && !this.#isHidden(at, name)) return NONE;
     if (kind !== undefined) this.#remove(present);
     const node = tree.add(at, name, { kind: KIND.dir, layer, entry: NONE }, layer);
     this.#hideLower(node, at, name);

@@ -10,7 +10,7 @@ import { CODECS, type Compression, codecNamed } from './codec/codecs.js';
 import type { SpanCodec } from './codec/span-codec.js';
 import { encodeZtoc } from './encode.js';
 import { EntryStore } from './entry-store.js';
-import { indexLayer } from './index-pass.js';
+import { type IndexPassResult, indexLayer } from './index-pass.js';
 import type { LayerInput } from './layer-input.js';
 import { resolveLimits, type ZtocLimits } from './limits.js';
 import { ZTOC_VERSION } from './schema.js';
@@ -84,12 +84,36 @@ export async function buildZtoc(input: LayerInput, options: BuildZtocOptions = {
     limits,
     signal: options.signal,
     onProgress: options.onProgress,
-    onEntry: entry => entries.add(entry.fields),
+    onEntry: ({ entry }) => entries.add(entry.fields),
   });
+  return {
+    ztoc: indexedZtoc(result, entries, {
+      spanSize,
+      limits,
+      buildToolIdentifier: options.buildToolIdentifier,
+    }),
+    layerDigest: sha256(result.layerDigest),
+    layerSize: result.compressedSize,
+    diffId: result.diffId === undefined ? undefined : sha256(result.diffId),
+  };
+}
+
+/** What a layer was indexed with. */
+export interface IndexedWith extends Pick<BuildZtocOptions, 'buildToolIdentifier'> {
+  readonly spanSize: number;
+  readonly limits: ZtocLimits;
+}
+
+/** @internal The ztoc of a layer that was indexed. */
+export function indexedZtoc(
+  result: IndexPassResult,
+  entries: EntryStore,
+  { spanSize, limits, buildToolIdentifier = BUILD_TOOL_IDENTIFIER }: IndexedWith,
+): Ztoc {
   const spanDigests = splitDigests(result.spanDigests);
   const bytes = encodeZtoc({
     version: ZTOC_VERSION,
-    buildToolIdentifier: options.buildToolIdentifier ?? BUILD_TOOL_IDENTIFIER,
+    buildToolIdentifier,
     algorithm: result.codec.algorithm,
     compressedSize: result.compressedSize,
     uncompressedSize: result.tarEnd,
@@ -100,12 +124,7 @@ export async function buildZtoc(input: LayerInput, options: BuildZtocOptions = {
     entryBytes: entries.bytes,
     entryAt: index => entries.at(index),
   });
-  return {
-    ztoc: Ztoc.decode(bytes, { limits }),
-    layerDigest: sha256(result.layerDigest),
-    layerSize: result.compressedSize,
-    diffId: result.diffId === undefined ? undefined : sha256(result.diffId),
-  };
+  return Ztoc.decode(bytes, { limits });
 }
 
 function requireCodec(compression: Compression): SpanCodec {
@@ -120,6 +139,7 @@ export function splitDigests(digests: Uint8Array): readonly string[] {
   return Array.from({ length: digests.length / 32 }, (_, i) => sha256(digests.subarray(32 * i, 32 * i + 32)));
 }
 
-function sha256(digest: Uint8Array): string {
+/** @internal A digest as the indexer returns it, 'sha256:…'. */
+export function sha256(digest: Uint8Array): string {
   return `sha256:${Buffer.from(digest).toString('hex')}`;
 }

@@ -4,6 +4,8 @@
  * times the memory, and their strings hold on to the headers they were cut from:
  * a few hundred kilobytes of gzip can unpack to gigabytes of names.
  */
+import { toByteString } from '../tar/byte-string.js';
+import type { ByteView } from '../tar/byte-view.js';
 import type { EntryFields, EntryType } from '../tar/entry.js';
 import type { WrittenEntry } from './encode.js';
 import { checkLimit, type ZtocLimits } from './limits.js';
@@ -26,6 +28,8 @@ export class EntryStore {
   readonly #places: number[] = [];
   #end = 0;
   #bytes = 0;
+  /** The entry that was added last, which is mostly the one that is asked for. */
+  #last: EntryFields | undefined;
 
   constructor(limits: ZtocLimits) {
     this.#limits = limits;
@@ -33,6 +37,11 @@ export class EntryStore {
 
   get length(): number {
     return this.#places.length / 2;
+  }
+
+  /** A table of contents that grows: the same as `length`. */
+  get entryCount(): number {
+    return this.length;
   }
 
   /** What the entries take here; a ztoc takes somewhat more. */
@@ -49,6 +58,7 @@ export class EntryStore {
     checkLimit(this.#limits, 'maxEntries', this.length + 1, 'entries in the layer');
     // A flatbuffer needs more than this for the same entry.
     checkLimit(this.#limits, 'maxZtocBytes', this.#bytes, 'bytes of entries in the layer');
+    this.#last = fields;
     const chunk = this.#room(size);
     this.#places.push(this.#chunks.length - 1, this.#end);
     let at = this.#end;
@@ -89,6 +99,34 @@ export class EntryStore {
     return { name, type, offset, size, headerOffset, linkname, mode, modTime, ...owner, ...device, pax };
   }
 
+  typeOf(index: number): EntryType {
+    const chunk = this.#chunks[this.#places[2 * index] as number] as Buffer;
+    const at = this.#places[2 * index + 1] as number;
+    return ENTRY_TYPES[chunk.readUInt32LE(at + FIXED_SIZE - 4)] as EntryType;
+  }
+
+  /** Moves a view to the name of an entry. */
+  viewName(index: number, view: ByteView): void {
+    const chunk = this.#chunks[this.#places[2 * index] as number] as Buffer;
+    const at = (this.#places[2 * index + 1] as number) + FIXED_SIZE;
+    view.set(chunk, at + 4, at + 4 + chunk.readUInt32LE(at));
+  }
+
+  /** An entry as it was added. */
+  fields(index: number): EntryFields {
+    if (index === this.length - 1 && this.#last !== undefined) return this.#last;
+    const { name, linkname, uname, gname, modTime, pax, ...numbers } = this.at(index);
+    return {
+      ...numbers,
+      name: textOf(name),
+      linkname: textOf(linkname),
+      uname: textOf(uname),
+      gname: textOf(gname),
+      modTime: textOf(modTime),
+      pax: pax.map(([key, value]) => [textOf(key), textOf(value)]),
+    };
+  }
+
   /** The chunk that has `size` bytes of room from #end on. */
   #room(size: number): Buffer {
     const last = this.#chunks.at(-1);
@@ -103,4 +141,8 @@ export class EntryStore {
 function writeText(chunk: Buffer, text: string, at: number): number {
   const start = chunk.writeUInt32LE(text.length, at);
   return text === '' ? start : start + chunk.write(text, start, 'latin1');
+}
+
+function textOf(text: WrittenEntry['name']): string {
+  return typeof text === 'string' ? text : toByteString(text);
 }

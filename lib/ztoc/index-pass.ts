@@ -3,7 +3,6 @@
  * the way: what building and verifying a ztoc have in common.
  */
 import { availableParallelism } from 'node:os';
-import { setImmediate } from 'node:timers/promises';
 import { addAbortListener, removeAbortListener } from '../async/abort-listeners.js';
 import {
   DEFAULT_ENGINE,
@@ -13,13 +12,14 @@ import {
   type ScanResult,
 } from '../binding.js';
 import { SociError } from '../errors.js';
-import type { TocEntry } from '../tar/entry.js';
-import { TarHeaderParser } from '../tar/header-parser.js';
+import type { ParsedEntry } from '../tar/header-parser.js';
 import { RAW } from './codec/raw.js';
 import type { SpanCodec } from './codec/span-codec.js';
+import { HeaderRecords } from './header-records.js';
 import { isRangeSource, type LayerInput, layerChunks, layerName } from './layer-input.js';
 import type { ZtocLimits } from './limits.js';
 import { sniffCodec } from './sniff-compression.js';
+import type { TarSink } from './tar-sink.js';
 
 export interface IndexPassOptions {
   readonly engine: EngineName | undefined;
@@ -37,7 +37,9 @@ export interface IndexPassOptions {
   readonly signal: AbortSignal | undefined;
   readonly onProgress: ((bytes: number) => void) | undefined;
   /** Called for every entry in the order of the tar; what it throws ends the pass. */
-  readonly onEntry: (entry: TocEntry) => void;
+  readonly onEntry: (entry: ParsedEntry) => void;
+  /** Who takes the tar itself. */
+  readonly sink?: TarSink | undefined;
 }
 
 export interface IndexPassResult extends IndexResult {
@@ -46,16 +48,30 @@ export interface IndexPassResult extends IndexResult {
 
 const DEFAULT_THREADS = Math.min(availableParallelism(), 4);
 
-/** ms of parsing at a time. */
-const PARSE_SLICE = 10;
-
 /** Errors of the layer carry its name. An aborted pass rejects with the signal's reason. */
 export async function indexLayer(input: LayerInput, options: IndexPassOptions): Promise<IndexPassResult> {
+  return await indexChunks(signal => layerChunks(input, signal), input, options);
+}
+
+/**
+ * The same of a layer whose bytes are given otherwise, or decoded: of chunks, each of which need not be valid longer
+ * than until the next one is asked for.
+ *
+ * @param open gives them, until its signal fires
+ * @param input the layer that they are, or are of: its name, and its size if it is one
+ */
+export async function indexChunks(
+  open: (signal: AbortSignal) => AsyncIterable<Uint8Array>,
+  input: LayerInput | string,
+  options: IndexPassOptions,
+): Promise<IndexPassResult> {
   try {
-    return await run(input, options);
+    const result = await run(open, options);
+    if (typeof input !== 'string') checkComplete(input, result.compressedSize);
+    return result;
   } catch (error) {
     options.signal?.throwIfAborted();
-    const name = layerName(input);
+    const name = typeof input === 'string' ? input : layerName(input);
     if (name === undefined || !(error instanceof SociError) || error.message.includes(name)) throw error;
     throw new SociError(error.code, `${name}: ${error.message}`, {
       data: { ...error.data, layer: name },
@@ -64,7 +80,10 @@ export async function indexLayer(input: LayerInput, options: IndexPassOptions): 
   }
 }
 
-async function run(input: LayerInput, options: IndexPassOptions): Promise<IndexPassResult> {
+async function run(
+  open: (signal: AbortSignal) => AsyncIterable<Uint8Array>,
+  options: IndexPassOptions,
+): Promise<IndexPassResult> {
   const { signal } = options;
   let { codec } = options;
   let scan: LayerScan | undefined;
@@ -78,7 +97,7 @@ async function run(input: LayerInput, options: IndexPassOptions): Promise<IndexP
   signal?.throwIfAborted();
   addAbortListener(signal, abort);
   try {
-    for await (const chunk of layerChunks(input, reading.signal)) {
+    for await (const chunk of open(reading.signal)) {
       codec ??= sniffCodec(chunk);
       scan ??= begin(codec);
       await scan.write(chunk);
@@ -87,7 +106,6 @@ async function run(input: LayerInput, options: IndexPassOptions): Promise<IndexP
     scan ??= begin(codec);
     const result = await scan.finish();
     signal?.throwIfAborted();
-    checkComplete(input, result.compressedSize);
     return { ...result, codec };
   } catch (error) {
     // What is wrong with the layer lies before whatever ended the reading, and may be the reason for it.
@@ -115,12 +133,16 @@ function start(codec: SpanCodec, options: IndexPassOptions): NativeIndexer {
     limits,
     checkpointsAt,
     impliedFirstCheckpoint,
+    sink,
   } = options;
   const positions =
     checkpointsAt === undefined
       ? {}
       : { checkpointsAt, impliedFirstCheckpoint: impliedFirstCheckpoint ?? false };
-  return codec.createIndexer({ spanSize, diffId, engine, threads, ...positions }, limits);
+  return codec.createIndexer(
+    { spanSize, diffId, engine, threads, output: sink?.output, ...positions },
+    limits,
+  );
 }
 
 /** Runs under way at once: one that scans, and those that follow it without waiting for us. */
@@ -136,7 +158,8 @@ interface Run {
 /** Keeps the indexer busy, and reads the headers that it found last while it scans on. */
 class LayerScan {
   readonly #indexer: NativeIndexer;
-  readonly #records: RecordReader;
+  readonly #records: HeaderRecords;
+  readonly #sink: TarSink | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #onProgress: ((bytes: number) => void) | undefined;
   readonly #onFailure: () => void;
@@ -151,7 +174,8 @@ class LayerScan {
   /** @param onFailure called as soon as a run has failed: more input is of no use */
   constructor(indexer: NativeIndexer, options: IndexPassOptions, onFailure: () => void) {
     this.#indexer = indexer;
-    this.#records = new RecordReader(options.onEntry);
+    this.#records = new HeaderRecords(options.onEntry, options.sink);
+    this.#sink = options.sink;
     this.#signal = options.signal;
     this.#onProgress = options.onProgress;
     this.#onFailure = onFailure;
@@ -171,7 +195,7 @@ class LayerScan {
   }
 
   async finish(): Promise<IndexResult> {
-    while (this.#runs.length > 0) await this.#step();
+    while (this.#runs.length > 0 || this.#waiting > 0) await this.#step();
     return await this.#indexer.finish().catch(error => {
       throw this.#records.explain(error);
     });
@@ -199,22 +223,33 @@ class LayerScan {
 
   /** A run stops early when its chunk expands far; the next one goes on with it. */
   #keepRunning(): void {
-    while (this.#active < RUNS && this.#runs.length < MAX_RESULTS && this.#waiting > 0) {
-      const run: Run = { result: this.#indexer.run(), settled: false };
-      const settled = ({ consumed }: ScanResult): void => {
-        run.settled = true;
-        this.#active--;
-        this.#waiting -= consumed;
-        this.#keepRunning();
-      };
-      run.result.then(settled, this.#onFailure); // the failure is reported when it is awaited
-      this.#active++;
-      this.#runs.push(run);
+    const hasRoom = (): boolean => this.#sink?.hasRoom() ?? true;
+    while (this.#active < RUNS && this.#runs.length < MAX_RESULTS && this.#waiting > 0 && hasRoom()) {
+      this.#run();
     }
+  }
+
+  #run(): void {
+    const run: Run = { result: this.#indexer.run(), settled: false };
+    const settled = ({ consumed }: ScanResult): void => {
+      run.settled = true;
+      this.#active--;
+      this.#waiting -= consumed;
+      this.#keepRunning();
+    };
+    run.result.then(settled, this.#onFailure); // the failure is reported when it is awaited
+    this.#active++;
+    this.#runs.push(run);
   }
 
   async #step(): Promise<void> {
     try {
+      if (this.#runs.length === 0) {
+        await this.#sink?.whenRoom();
+        this.#keepRunning();
+        // Nobody makes room: what is held is waited for with what comes next.
+        if (this.#runs.length === 0) this.#run();
+      }
       const { consumed, headers, produced } = await (this.#runs.shift() as Run).result;
       this.#signal?.throwIfAborted();
       this.#scanned += consumed;
@@ -225,55 +260,5 @@ class LayerScan {
       this.#failure ??= error;
       throw error;
     }
-  }
-}
-
-/** Unpacks the indexer's header records: { uint64 LE offset, uint32 LE length, bytes } each. */
-class RecordReader {
-  readonly #parser = new TarHeaderParser();
-  #streamEnd = 0;
-  readonly #onEntry: (entry: TocEntry) => void;
-
-  constructor(onEntry: (entry: TocEntry) => void) {
-    this.#onEntry = onEntry;
-  }
-
-  /**
-   * Without holding up the event loop for long: it may be nothing but headers.
-   * @param produced bytes of the tar stream so far
-   */
-  async parse(records: Uint8Array | undefined, produced: number): Promise<void> {
-    this.#streamEnd = produced;
-    if (records === undefined) return;
-    // As a Buffer, of which the parser cuts strings without more ado.
-    const bytes = Buffer.from(records.buffer, records.byteOffset, records.byteLength);
-    let at = 0;
-    let since = performance.now();
-    while (at < records.length) {
-      if (performance.now() - since > PARSE_SLICE) {
-        await setImmediate();
-        since = performance.now();
-      }
-      const offset = bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 2 ** 32;
-      const length = bytes.readUInt32LE(at + 8);
-      const start = at + 12;
-      at = start + length;
-      // An empty extension has no bytes to wait for.
-      if (length === 0) continue;
-      const found = this.#parser.push({ offset, bytes: bytes.subarray(start, at) });
-      if (found !== undefined) this.#onEntry(found.entry);
-    }
-  }
-
-  /** A header error that comes at the stream's end, after every record parsed, is about what is missing. */
-  explain(error: unknown): unknown {
-    if (!(error instanceof SociError) || error.code !== 'ERR_SOCI_TAR_HEADER') return error;
-    const offset = this.#streamEnd;
-    if (error.data['offset'] !== offset) return error;
-    const expected = this.#parser.position;
-    const due =
-      expected > offset ? `the next header was due at ${expected}` : `inside the header at ${expected}`;
-    const message = `the tar stream ends at byte ${offset}, in the middle of an entry: ${due}`;
-    return new SociError('ERR_SOCI_LAYER_TRUNCATED', message, { data: { offset, expected }, cause: error });
   }
 }

@@ -64,7 +64,7 @@ export async function verifyZtoc(
     limits: limitsFor(ztoc),
     signal: options.signal,
     onProgress: options.onProgress,
-    onEntry: entry => {
+    onEntry: ({ entry }) => {
       verifyEntryAt(name, ztoc, index, entry);
       index += 1;
     },

@@ -10,6 +10,10 @@
 #include "addon/guess_job.h"
 #include "addon/scan_job.h"
 
+#if !defined(_WIN32)
+#include "addon/tree_writer.h"
+#endif
+
 namespace soci::addon {
 namespace {
 
@@ -136,12 +140,25 @@ LayerIndexer::Options Indexer::ReadOptions(Napi::Env env, Napi::Value object) {
       read.ReadOffset(get("maxCheckpoints"), "maxCheckpoints");
   options.expected_first_implied =
       read.ReadBool(get("impliedFirstCheckpoint"), "impliedFirstCheckpoint");
+  output_ = ReadOutput(get("output"), &read);
+  options.output = output_.get();
   const Napi::Value rows = get("checkpointsAt");
   if (!read.ok() || rows.IsUndefined()) return options;
   ReadExpected(rows, &read);
   options.expected = expected_.get();
   options.expected_count = expected_count_;
   return options;
+}
+
+std::shared_ptr<TarBlocks> Indexer::ReadOutput(Napi::Value output,
+                                               Arguments* read) {
+  if (!read->ok() || output.IsUndefined()) return nullptr;
+#if !defined(_WIN32)
+  TreeWriterObject* const writer = TreeWriterObject::From(output.Env(), output);
+  if (writer != nullptr) return writer->blocks();
+#endif
+  read->Refuse("expected a TreeWriter for output");
+  return nullptr;
 }
 
 void Indexer::ReadExpected(Napi::Value rows, Arguments* read) {

@@ -15,6 +15,7 @@
 #include "addon/tagged_wrap.h"
 #include "core/layer_indexer.h"
 #include "core/look_ahead.h"
+#include "core/tree/tar_blocks.h"
 
 namespace soci::addon {
 
@@ -52,6 +53,9 @@ class Indexer final : public TaggedWrap<Indexer> {
   // May leave an exception pending.
   LayerIndexer::Options ReadOptions(Napi::Env env, Napi::Value object);
   void ReadExpected(Napi::Value rows, Arguments* read);
+  // The blocks of the TreeWriter that the tar goes into, or nullptr.
+  static std::shared_ptr<TarBlocks> ReadOutput(Napi::Value output,
+                                               Arguments* read);
   bool idle() const { return !scans_.busy() && pushed_ == scanned_; }
   void HoldScans(napi_env env);
   // Nobody needs this chunk any more.
@@ -98,6 +102,7 @@ class Indexer final : public TaggedWrap<Indexer> {
   bool finishing_ = false;
   std::unique_ptr<CheckpointPosition[]> expected_;
   size_t expected_count_ = 0;
+  std::shared_ptr<TarBlocks> output_;    // nullptr if nobody writes files
   std::unique_ptr<LayerIndexer> layer_;  // nullptr once finished
   ExternalMemory memory_;
 };

@@ -58,6 +58,12 @@ void JobResult::Bool(const char* name, bool value) {
   Set(name, boolean);
 }
 
+void JobResult::Text(const char* name, const char* value) {
+  napi_value text = nullptr;
+  napi_create_string_utf8(env_, value, NAPI_AUTO_LENGTH, &text);
+  Set(name, text);
+}
+
 void JobResult::Bytes(const char* name, const uint8_t* data, size_t size) {
   napi_value value = nullptr;
   if (data == nullptr) {

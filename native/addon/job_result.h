@@ -26,6 +26,7 @@ class JobResult {
   // Sizes and offsets of the core stay below 2^53: they count real bytes.
   void Number(const char* name, uint64_t value);
   void Bool(const char* name, bool value);
+  void Text(const char* name, const char* value);
   // A copy; undefined for a `data` of nullptr.
   void Bytes(const char* name, const uint8_t* data, size_t size);
   void Set(const char* name, napi_value value);

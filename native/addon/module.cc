@@ -11,6 +11,10 @@
 #include "addon/posix.h"
 #include "addon/span_decoder.h"
 
+#if !defined(_WIN32)
+#include "addon/tree_writer.h"
+#endif
+
 namespace soci::addon {
 namespace {
 
@@ -27,6 +31,9 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   // Of the zlib that is linked, which is the one compiled with the addon unless
   // another library's has taken its place.
   exports.Set("zlibVersion", zlibVersion());
+#if !defined(_WIN32)
+  exports.Set("TreeWriter", TreeWriterObject::Define(env));
+#endif
 #if defined(__linux__)
   exports.Set("posix", posix::Define(env));
 #endif

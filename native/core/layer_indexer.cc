@@ -54,7 +54,7 @@ Status LayerIndexer::ScanPlain(const uint8_t* in, size_t len, uint64_t max_out,
     const uint8_t* piece = in + *consumed;
     const size_t piece_len = static_cast<size_t>(
         std::min<uint64_t>(std::min(wanted - *consumed, kStepSize), span_left));
-    const Status scanned = scanner_.Write(piece, piece_len);
+    const Status scanned = Write(piece, piece_len);
     if (!scanned.ok()) return scanned;
     *consumed += piece_len;
   }
@@ -62,6 +62,10 @@ Status LayerIndexer::ScanPlain(const uint8_t* in, size_t len, uint64_t max_out,
 }
 
 Status LayerIndexer::Write(const uint8_t* data, size_t len) {
+  if (options_.output != nullptr) {
+    const Status status = options_.output->Write(data, len);
+    if (!status.ok()) return status;
+  }
   return scanner_.Write(data, len);
 }
 

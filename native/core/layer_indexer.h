@@ -29,15 +29,17 @@ class LayerIndexer final : private OutputSink {
  public:
   struct Options : GzipIndexer::Options {
     Compression compression = Compression::kGzip;
+    // If not null, gets the tar stream, too. Must outlive the last Scan.
+    OutputSink* output = nullptr;
   };
 
   // kMisuse for a span size of 0, kNoMemory. For plain tars max_checkpoints
   // caps the number of spans.
   Status Init(const Options& options);
 
-  // As GzipIndexer::Feed. A malformed tar is not reported here but by Finish:
-  // the header records hold the block, and their reader can say what is wrong
-  // with it. Replaces what `cuts` held.
+  // As GzipIndexer::Feed, or what the output returned. A malformed tar is not
+  // reported here but by Finish: the header records hold the block, and their
+  // reader can say what is wrong with it. Replaces what `cuts` held.
   Status Scan(const uint8_t* in, size_t len, uint64_t max_out,
               const std::atomic<bool>* abort, size_t* consumed, SpanCuts* cuts);
 

@@ -11,6 +11,11 @@ namespace {
 
 constexpr size_t kRecordHeaderSize = 12;  // uint64 offset, uint32 length
 
+// GNU tar's sparse files (tar.h, oldgnu_header and sp_header): whether a block
+// of the map follows, in the header and in such a block.
+constexpr size_t kSparseHeaderExtended = 482;
+constexpr size_t kSparseBlockExtended = 504;
+
 // Contents are followed by zeros up to a whole block.
 uint64_t PaddingOf(uint64_t contents) { return (0 - contents) % kTarBlockSize; }
 
@@ -23,6 +28,7 @@ Status TarScanner::Write(const uint8_t* data, size_t len) {
     switch (state_) {
       case State::kHeader:
       case State::kZeroBlock:
+      case State::kSparseMap:
         taken = TakeWhole(data, len, kTarBlockSize, &status);
         break;
       case State::kExtension:
@@ -66,6 +72,7 @@ Status TarScanner::Finish() {
     case State::kEnd:
       return Status::Ok();
     case State::kExtension:
+    case State::kSparseMap:
     case State::kContents:
       break;
   }
@@ -94,6 +101,7 @@ size_t TarScanner::TakeWhole(const uint8_t* data, size_t len, size_t size,
 }
 
 Status TarScanner::HandleBlock(const uint8_t* block) {
+  if (state_ == State::kSparseMap) return HandleSparseMap(block);
   const uint64_t offset = position_ - kTarBlockSize;
   if (IsZeroBlock(block)) {
     if (state_ == State::kZeroBlock) {
@@ -114,6 +122,10 @@ Status TarScanner::HandleBlock(const uint8_t* block) {
   const bool is_header = ParseTarHeader(block, &header);
   if (is_header) {
     HandleHeader(header, offset);
+    if (header.type == 'S' && block[kSparseHeaderExtended] == 1 &&
+        state_ != State::kMalformed) {
+      state_ = State::kSparseMap;
+    }
   } else {
     Malformed(offset);
   }
@@ -157,7 +169,13 @@ void TarScanner::HandleHeader(const TarHeader& header, uint64_t offset) {
     return;
   }
   extensions_ = Extensions();
-  StepOver(header_only ? 0 : static_cast<uint64_t>(size));
+  sparse_contents_ = header_only ? 0 : static_cast<uint64_t>(size);
+  StepOver(sparse_contents_);
+}
+
+Status TarScanner::HandleSparseMap(const uint8_t* block) {
+  if (block[kSparseBlockExtended] != 1) StepOver(sparse_contents_);
+  return Record(position_ - kTarBlockSize, block, kTarBlockSize);
 }
 
 Status TarScanner::HandleExtension(const uint8_t* body, size_t len) {

@@ -1,6 +1,6 @@
 // Walks a tar stream, fed in any chunking, and keeps only what describes
-// entries: the 512-byte header blocks and the bodies of x, g, L and K
-// extensions. File contents are stepped over, so they never enter JavaScript.
+// entries: the 512-byte header blocks, the blocks of GNU's old sparse maps behind
+// them, and the bodies of x, g, L and K extensions. File contents are stepped over, so they never enter JavaScript.
 //
 // It reads headers exactly as far as walking needs: checksum, size (octal,
 // base-256, PAX), type, and whether a name ends in '/'. The rules are those of
@@ -54,6 +54,7 @@ class TarScanner final : public OutputSink {
     kHeader,
     kZeroBlock,  // behind one zero block
     kExtension,
+    kSparseMap,  // before a block that goes on with the map of a sparse file
     kContents,
     kPadding,
     kEnd,
@@ -74,6 +75,7 @@ class TarScanner final : public OutputSink {
                    Status* status);
   Status HandleBlock(const uint8_t* block);
   void HandleHeader(const TarHeader& header, uint64_t offset);
+  Status HandleSparseMap(const uint8_t* block);
   Status HandleExtension(const uint8_t* body, size_t len);
   bool ApplyExtension(const uint8_t* body, size_t len);
   bool ApplyPax(const uint8_t* body, size_t len);
@@ -88,6 +90,7 @@ class TarScanner final : public OutputSink {
   uint64_t malformed_at_ = 0;
   uint64_t left_ = 0;  // of contents or padding
   uint64_t padding_ = 0;
+  uint64_t sparse_contents_ = 0;  // that follow behind the map
   uint8_t extension_type_ = 0;
   size_t extension_size_ = 0;
   Extensions extensions_;

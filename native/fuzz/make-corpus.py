@@ -133,3 +133,36 @@ for name, options in [('dynamic', {}), ('fast', {'level': 1}), ('flushed', {'flu
     trailer = struct.pack('<II', 0, len(data) + 32768)
     for chunks in (b'\x0f\x20\x08', b'\x20\x30\x28'):
         seed('marked_blocks', f'{name}-{chunks[0]}', b'\xff\x40' + chunks + raw(data, **options) + trailer)
+
+
+def operation(kind, path=b'', link=b'', flags=0, mode=0, xattrs=(), **fields):
+    get = lambda name: fields.get(name, 0)
+    body = path + link + b''.join(struct.pack('<II', len(n), len(v)) + n + v for n, v in xattrs)
+    length = 80 + len(body) + -len(body) % 8
+    head = struct.pack('<IBBHIIIIIIqIIIIQQQ', length, kind, flags, len(xattrs), len(path), len(link), mode,
+                       get('uid'), get('gid'), get('ns'), get('time'), get('major'), get('minor'), get('id'), 0,
+                       get('tar'), get('size'), get('at'))
+    return (head + body).ljust(length, b'\0')
+
+
+directory, regular, begin, piece, end, symlink, hard, node, remove, clear, attributes = range(1, 12)
+batches = {
+    'files': [operation(directory, b'd', flags=6, mode=0o755, time=1), operation(regular, b'd/f', flags=7, mode=0o4755, size=40),
+              operation(regular, b'a/b/c/d', tar=9, size=3)],
+    'links': [operation(regular, b'f', size=1), operation(symlink, b'l', b'../../x', flags=4), operation(hard, b'h', b'f'),
+              operation(symlink, b's', b'/'), operation(regular, b's/x'), operation(hard, b'i', b'l')],
+    'pieces': [operation(begin, b'big', id=5), operation(piece, id=5, size=30, at=70000), operation(piece, id=5, tar=3, size=5),
+               operation(end, id=5, at=100000, flags=2, mode=0o600)],
+    'nodes': [operation(node, b'p', mode=0o10644, flags=6), operation(node, b'w', mode=0o20000),
+              operation(node, b'b', mode=0o60660, major=8, minor=1, flags=8)],
+    'replaced': [operation(regular, b'x/y/z', size=2), operation(symlink, b'x/y', b'..', flags=8), operation(directory, b'x/y', flags=8),
+                 operation(regular, b'x', flags=72), operation(regular, b'x', flags=16), operation(remove, b'x')],
+    'removed': [operation(regular, b'/'.join([b'd'] * 40)), operation(clear, b'd/d'), operation(remove, b'd'),
+                operation(attributes, b'', flags=7, mode=0o700), operation(clear)],
+    'xattrs': [operation(regular, b'x', flags=32, xattrs=[(b'user.a', b'v'), (b'user.b', b'')]),
+               operation(attributes, b'x', flags=128, xattrs=[(b'user.c', b'w')])],
+    'parent': [operation(regular, b'a/../../x')],
+}
+for name, operations in batches.items():
+    for choices in (b'\x00\x00', b'\x01\x01'):
+        seed('tree_batch', f'{name}-{choices[0]}', choices + b''.join(operations))

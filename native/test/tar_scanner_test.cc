@@ -67,6 +67,31 @@ bool WalksTo(const TarBuilder& tar, uint64_t next) {
          scan.offsets.back() == next;
 }
 
+// GNU's old sparse files: blocks of the map stand between the header, whose
+// size does not count them, and the data.
+void TestSparseMaps() {
+  for (const size_t blocks : {0u, 1u, 3u}) {
+    TarBuilder tar;
+    Bytes header = TarHeaderBlock('S', "holes", Octal(700));
+    header[482] = blocks > 0;
+    SetChecksum(header.data());
+    Offsets expected = {tar.Block(header)};
+    for (size_t i = 0; i < blocks; i++) {
+      Bytes map(512, 2);
+      map[504] = i + 1 < blocks;
+      expected.push_back(tar.Block(map));
+    }
+    tar.Contents(Bytes(700, 1));
+    expected.push_back(tar.Entry('0', "next", Bytes(1)));
+    tar.End();
+    const Scan scan = ScanAll(tar.bytes);
+    CHECK(scan.status.ok());
+    CHECK(scan.offsets == expected);
+    tar.bytes.resize(512 + blocks * 512 - 1);
+    CHECK(ScanAll(tar.bytes).status.code == Code::kTarHeader);
+  }
+}
+
 void TestWalk() {
   TarBuilder tar;
   Offsets expected;
@@ -274,6 +299,7 @@ void TestExtensions() {
 int main() {
   using namespace soci::test;
   TestWalk();
+  TestSparseMaps();
   TestEnds();
   TestMalformed();
   TestSizes();

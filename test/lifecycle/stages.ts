@@ -28,6 +28,8 @@ import {
 } from '../../lib/binding.js';
 import type { SociError } from '../../lib/errors.js';
 import { AbortedError } from '../../lib/native-failure.js';
+import type { TreeWriter } from '../../lib/native-tree.js';
+import { batchOf, type Operation, openTree } from '../binding/tree-batch.js';
 
 const MIB = 1024 * 1024;
 const gc = globalThis.gc ?? (() => {});
@@ -98,6 +100,31 @@ function scanWithGuesses(): Promise<unknown>[] {
   return [indexer.run(), indexer.run()];
 }
 
+/** In the folder for temporary files, which is the caller's: what is stopped leaves files there. */
+function emptyTree(): TreeWriter {
+  return openTree(mkdtempSync(path.join(tmpdir(), 'seekable-oci-')));
+}
+
+/** Files of a few contents each, some of which are begun and never ended. */
+function writeFiles(tree: TreeWriter): Promise<unknown>[] {
+  tree.add(0, BODY);
+  return [0, 1, 2, 3].map(batch => {
+    const operations: Operation[] = [{ kind: 'BEGIN_FILE', path: `begun-${batch}`, id: batch }];
+    for (let i = 0; i < 40; i++) {
+      operations.push({ kind: 'FILE', path: `${batch}/${i}`, tarOffset: i, length: 10_000 });
+    }
+    operations.push({ kind: 'FILE', path: `${batch}/large`, length: MIB });
+    operations.push({ kind: 'REMOVE', path: `${batch}` });
+    return tree.run(batchOf(...operations));
+  });
+}
+
+/** A scan whose output nobody writes or releases. */
+function scanIntoTree(): Promise<unknown>[] {
+  const tree = emptyTree();
+  return [scan(createIndexer({ ...GZIP, output: tree })), tree.run(batchOf())];
+}
+
 /** One call of every kind, all under way. */
 function startEverything(): Promise<unknown>[] {
   const finishing = createIndexer({ ...GZIP, compression: 'uncompressed' });
@@ -115,6 +142,8 @@ function startEverything(): Promise<unknown>[] {
     scan(createIndexer(GZIP)),
     ...scanAhead(),
     ...scanWithGuesses(),
+    ...writeFiles(emptyTree()),
+    ...scanIntoTree(),
   ];
 }
 
@@ -175,6 +204,7 @@ const stages: Record<string, () => unknown> = {
     for (let i = 0; i < 50; i++) {
       createIndexer(GZIP);
       createSpanDecoder(START);
+      emptyTree();
       gc();
       await nextTurn();
     }
@@ -233,6 +263,15 @@ const stages: Record<string, () => unknown> = {
       await inWorker('worker: read a file for ever', worker => setTimeout(() => worker.terminate(), delay));
     }
     // Of the thread itself a few are closed a little later.
+    for (let turns = 0; openDescriptors() > open && turns < 1000; turns++) await nextTurn();
+    assert.equal(openDescriptors(), open);
+  },
+
+  async 'worker-terminated-while-it-writes-a-tree'() {
+    const open = openDescriptors();
+    for (let delay = 0; delay < 40; delay += 8) {
+      await inWorker('worker: write trees for ever', worker => setTimeout(() => worker.terminate(), delay));
+    }
     for (let turns = 0; openDescriptors() > open && turns < 1000; turns++) await nextTurn();
     assert.equal(openDescriptors(), open);
   },
@@ -399,6 +438,27 @@ const stages: Record<string, () => unknown> = {
     gc();
   },
 
+  async 'trees-dropped-are-collected'() {
+    const open = openDescriptors();
+    // 8 MiB of the tar and two descriptors; script holds next to nothing.
+    const dropTree = async () => {
+      const tree = emptyTree();
+      tree.add(0, BODY);
+      await tree.run(batchOf({ kind: 'BEGIN_FILE', path: 'begun' }));
+    };
+    for (let i = 0; i < 60; i++) {
+      await dropTree();
+      await nextTurn();
+    }
+    for (let turns = 0; openDescriptors() > open && turns < 1000; turns++) {
+      gc();
+      await nextTurn();
+    }
+    assert.equal(openDescriptors(), open);
+    const peak = process.resourceUsage().maxRSS / 1024;
+    assert.ok(peak < 400, `${Math.round(peak)} MiB at the peak`);
+  },
+
   async 'loaded-twice'() {
     type Class = new (options: object) => NativeIndexer;
     const require = createRequire(import.meta.url);
@@ -499,6 +559,15 @@ const stages: Record<string, () => unknown> = {
   async 'worker: read a file for ever'() {
     parentPort?.postMessage('started');
     for (;;) await Promise.all(Array.from({ length: 8 }, () => decodeSpan(fileJob())));
+  },
+
+  async 'worker: write trees for ever'() {
+    parentPort?.postMessage('started');
+    for (;;) {
+      const tree = emptyTree();
+      await Promise.all(writeFiles(tree));
+      tree.abort();
+    }
   },
 
   async 'worker: finish everything'() {

@@ -40,7 +40,8 @@ async function run(stage: string, env: NodeJS.ProcessEnv = {}): Promise<Ending> 
 
 function survives(stage: string, options: { skip?: string } = {}): void {
   t.test(stage, options, async t => {
-    t.strictSame(await run(stage), { code: 0, signal: null, stderr: '' });
+    const ending = await run(stage, { TMPDIR: t.testdir() });
+    t.strictSame(ending, { code: 0, signal: null, stderr: '' });
   });
 }
 
@@ -50,7 +51,7 @@ t.test('a stage that fails is noticed', async t => {
 
 for (const UV_THREADPOOL_SIZE of ['1', '2']) {
   t.test(`${UV_THREADPOOL_SIZE} threads in the pool`, async t => {
-    const ending = await run(`pool-of-${UV_THREADPOOL_SIZE}`, { UV_THREADPOOL_SIZE });
+    const ending = await run(`pool-of-${UV_THREADPOOL_SIZE}`, { UV_THREADPOOL_SIZE, TMPDIR: t.testdir() });
     t.strictSame(ending, { code: 0, signal: null, stderr: '' });
   });
 }
@@ -67,6 +68,7 @@ survives('worker-terminated-mid-work');
 survives('worker-terminated-with-async-hooks');
 survives('worker-terminated-in-a-loop-of-work');
 survives('worker-terminated-while-it-reads-a-file');
+survives('worker-terminated-while-it-writes-a-tree');
 survives('worker-exits-mid-work');
 survives('worker-throws-mid-work');
 survives('parent-exits-while-workers-work');
@@ -82,4 +84,5 @@ survives('output-resized-during-work');
 survives('collected-during-work');
 survives('loaded-twice');
 survives('dropped-indexers-are-collected', sanitized);
+survives('trees-dropped-are-collected', sanitized);
 survives('no-leak', sanitized);

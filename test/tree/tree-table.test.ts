@@ -22,7 +22,7 @@ import { layerOf, type SampleEntry } from './sample-toc.js';
 
 function treeOf(layers: readonly (readonly SampleEntry[])[], whiteouts: Whiteouts = 'apply'): TreeTable {
   const tree = new InodeTree(1e6);
-  const overlay = new Overlay(tree, whiteouts);
+  const overlay = new Overlay(tree, whiteouts, 'spec');
   const frozen = layers.map(layerOf);
   for (const { ztoc } of frozen) overlay.apply(ztoc);
   const steps = new Freezer(tree, frozen).run(Number.POSITIVE_INFINITY);

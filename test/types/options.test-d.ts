@@ -21,6 +21,7 @@ import {
   ReadContext,
   RegistryTransport,
   Store,
+  unpackImage,
   Ztoc,
 } from 'seekable-oci';
 import { MemoryStorage, TestRegistry } from 'seekable-oci/testing';
@@ -186,6 +187,29 @@ export async function layers(): Promise<void> {
     tempDirectory: '/tmp',
     engine: 'fast',
   });
+}
+
+export async function unpacking(): Promise<void> {
+  const map = [{ container: 0, host: 100_000, size: 65_536 }];
+  const { layers, notes, skipped, lowerdir } = await unpackImage({
+    layers: [{ content: bytes, ztoc: Ztoc.decode(bytes), digest: text, diffId: text }, { content: [bytes] }],
+    target: 'overlay',
+    directory: '/srv/rootfs',
+    semantics: 'spec',
+    owners: yes,
+    uidMap: map,
+    gidMap: undefined,
+    ztocs: { spanSize: 1, buildToolIdentifier: text },
+    limits: { maxEntries: 1, maxPathBytes: 1, maxDepth: 1, maxUnpackedBytes: 1 },
+    sync: yes,
+    concurrency: count,
+    heldBytes: count,
+    context: undefined,
+    onProgress: ({ layer, bytes, unpackedBytes }) => void [layer, bytes, unpackedBytes],
+    signal,
+  });
+  void [layers[0]?.ztoc, notes, skipped.owners + skipped.xattrs + skipped.devices, lowerdir];
+  await unpackImage({ layers: [], target: 'merged', directory: '/srv', ztocs: false });
 }
 
 export async function testing(): Promise<void> {

@@ -188,7 +188,7 @@ async function summed(): Promise<{ tar: Buffer; layer: Uint8Array; bytes: Uint8A
     limits: DEFAULT_ZTOC_LIMITS,
     signal: undefined,
     onProgress: undefined,
-    onEntry: entry => entries.add(entry.fields),
+    onEntry: ({ entry }) => entries.add(entry.fields),
   });
   const digests = Array.from({ length: result.spanDigests.length / 32 }, (_, i) =>
     Buffer.from(result.spanDigests.subarray(32 * i, 32 * i + 32)).toString('hex'),
