@@ -108,7 +108,7 @@ export { type CollectedMetrics, collectMetrics, type MetricsSnapshot } from './o
 export { attachMetrics, type Metrics } from './observe/metrics.js';
 export type { PullContent, PulledImage } from './pull/pull-content.js';
 export { type PullOptions, pullImage } from './pull/pull-image.js';
-export { DEFAULT_PULL_LIMITS, type PullLimitOptions, type PullLimits } from './pull/pull-limits.js';
+export { DEFAULT_PULL_LIMITS, type PullLimitOptions } from './pull/pull-limits.js';
 export type { PulledBlobReport, PullOutcome, PullProgress, PullResult } from './pull/pull-report.js';
 export type {
   PresentContent,

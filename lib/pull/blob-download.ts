@@ -4,7 +4,9 @@
  * know that it is the blob. Where the source keeps what it fetches, what is kept
  * is not fetched, and what comes is there for whoever comes later.
  */
+
 import { AbortScope } from '../async/abort-scope.js';
+import type { PullLimits } from '../configuration/pull-presets.js';
 import { SociError } from '../errors.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import { digestAlgorithm, hashFor } from '../registry/digest.js';
@@ -13,7 +15,6 @@ import { BOUNDARY_BYTES } from '../source/request-pieces.js';
 import { BLOCK_BYTES } from '../store/block-journal.js';
 import type { DownloadTurns } from './download-turns.js';
 import type { HeldBytes } from './held-bytes.js';
-import type { PullLimits } from './pull-limits.js';
 
 /**
  * A pull is waited for, but by nobody who reads a file: it gives way to those of its process who do, and has all of the

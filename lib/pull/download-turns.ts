@@ -3,8 +3,8 @@
  * together with those of all other images of the context. Who waits for the
  * second holds the first, and gives it back however his wait ends.
  */
+import type { PullLimits } from '../configuration/pull-presets.js';
 import { LaneGate } from '../source/lanes.js';
-import type { PullLimits } from './pull-limits.js';
 
 /** Places that are given out in the order in which they were asked for. The wish is how many there are. */
 export class DownloadPlaces extends LaneGate<number> {
@@ -29,6 +29,9 @@ export class DownloadPlaces extends LaneGate<number> {
     this.#taken++;
   }
 }
+
+/** The same, of layers that are unpacked. */
+export class UnpackPlaces extends DownloadPlaces {}
 
 export class DownloadTurns {
   readonly #limits: PullLimits;

@@ -36,7 +36,8 @@ export class OpenedTargets {
   get outcomes(): PullResult['targets'] {
     return this.#targets.flatMap(target => {
       const outcome = this.#outcomes.get(target);
-      return outcome === undefined ? [] : [{ target: target.name, outcome }];
+      const { tree } = this.#opened.find(({ target: opened }) => opened === target)?.destination ?? {};
+      return outcome === undefined ? [] : [{ target: target.name, outcome, tree }];
     });
   }
 

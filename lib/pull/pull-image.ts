@@ -11,10 +11,12 @@ import { type ImageLocation, parseImageLocation } from '../registry/image-locati
 import { type Platform, parsePlatform } from '../registry/platform.js';
 import { formatReference } from '../registry/reference.js';
 import { REGISTRY_NAMES, type RegistryOptions, type RegistryTransport } from '../registry/transport.js';
+import { StoreZtocCache } from '../soci/store-ztoc-cache.js';
 import { ABORTABLE_NAMES, type AbortableOptions } from '../source/range-source.js';
 import { defaultContext, type ReadContext } from '../span/read-context.js';
 import type { Pin, Store } from '../store/store.js';
 import { KeptDocuments } from './kept-documents.js';
+import { LayerZtocs } from './layer-ztocs.js';
 import { OpenedTargets } from './opened-targets.js';
 import { type PullContent, pullContent } from './pull-content.js';
 import { type PullLimitOptions, pullLimits } from './pull-limits.js';
@@ -22,9 +24,13 @@ import { type PulledBlobReport, type PullProgress, type PullResult, rateOf } fro
 import { PullRun } from './pull-run.js';
 import type { PullTarget } from './pull-target.js';
 import { parsePullTarget } from './target-location.js';
+import type { TreeOptions } from './tree-target.js';
 
 export interface PullOptions extends AbortableOptions, RegistryOptions {
-  /** `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:NAME[:TAG]]`, or targets of one's own. */
+  /**
+   * `rootfs:DIR`, `overlay:DIR`, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:NAME[:TAG]]`, or
+   * targets of one's own.
+   */
   readonly targets: readonly (string | PullTarget)[];
   /** E.g. 'linux/arm64'; 'all': the image index with all that it lists. Default: the host's, else the only one. */
   readonly platform?: Platform | string | undefined;
@@ -38,6 +44,8 @@ export interface PullOptions extends AbortableOptions, RegistryOptions {
   /** Take what the store has and send no request; what is missing is ERR_SOCI_OFFLINE. Default false. */
   readonly offline?: boolean | undefined;
   readonly limits?: PullLimitOptions | undefined;
+  /** How `rootfs:` and `overlay:` write files. */
+  readonly unpack?: TreeOptions | undefined;
   /** Have all of it on the disk before it has its name, so that a power cut costs nothing. Default false. */
   readonly sync?: boolean | undefined;
   /** Whose downloads `limits.maxConcurrentDownloads` bounds together. Default: the default context. */
@@ -58,6 +66,7 @@ const PULL_NAMES: OptionNames<PullOptions> = {
   store: true,
   offline: true,
   limits: true,
+  unpack: true,
   sync: true,
   context: true,
   onProgress: true,
@@ -75,7 +84,7 @@ export async function pullImage(
 ): Promise<PullResult> {
   checkOptions('pullImage', options, PULL_NAMES);
   const limits = pullLimits(options.limits);
-  const targets = targetsOf(options.targets);
+  const targets = targetsOf(options.targets, options.unpack);
   const { platform, context = defaultContext, transport, offline } = options;
   const wanted = typeof platform === 'string' && platform !== 'all' ? parsePlatform(platform) : platform;
   const signal = options.signal ?? new AbortController().signal;
@@ -84,7 +93,7 @@ export async function pullImage(
   const { traffic = context.traffic, store = context.store } = options;
   const registry = { ...chosenOptions<RegistryOptions>(options, REGISTRY_NAMES), traffic };
   const origin = new ImageOrigin(image, { ...registry, transport, context, store, offline });
-  const opened = new OpenedTargets(targets, { sync: options.sync === true, signal });
+  const opened = new OpenedTargets(targets, { sync: options.sync === true, limits, context, signal });
   try {
     await opened.check();
     const asked = await origin.repository.getManifest(origin.reference, { signal });
@@ -102,10 +111,14 @@ export async function pullImage(
     try {
       const { staging, destinations } = opened;
       const { isRemote } = origin;
+      const { store: keeping } = origin;
+      const cache = keeping && new StoreZtocCache(keeping);
+      const ztocs = new LayerZtocs(repository, content.images[0], cache);
       const { onProgress } = options;
-      const parts = { repository, isRemote, store: origin.store, staging, documents, destinations };
+      const parts = { repository, isRemote, store: origin.store, staging, documents, destinations, ztocs };
       blobs = await new PullRun(content, { ...parts, limits, context, onProgress }).run(signal);
       await opened.commit();
+      await ztocs.kept();
     } finally {
       await pin?.release();
     }
@@ -116,10 +129,13 @@ export async function pullImage(
   }
 }
 
-function targetsOf(given: readonly (string | PullTarget)[]): readonly PullTarget[] {
+function targetsOf(
+  given: readonly (string | PullTarget)[],
+  tree: TreeOptions | undefined,
+): readonly PullTarget[] {
   if (!Array.isArray(given) || given.length === 0)
     throw invalidArgument('targets', 'a target at least', given);
-  const targets = given.map(target => (typeof target === 'string' ? parsePullTarget(target) : target));
+  const targets = given.map(target => (typeof target === 'string' ? parsePullTarget(target, tree) : target));
   const paths = targets.map(({ path }) => path);
   if (new Set(paths).size < paths.length)
     throw invalidArgument('targets', 'as many places as targets', given);

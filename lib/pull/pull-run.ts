@@ -3,8 +3,10 @@
  * that lack it, into the store or the staging folder, and handed to them as it
  * comes. The first failure ends all of it.
  */
+
 import { abortable } from '../async/abortable.js';
 import { runBounded } from '../async/bounded-tasks.js';
+import type { PullLimits } from '../configuration/pull-presets.js';
 import { SociError } from '../errors.js';
 import { publish } from '../observe/channels.js';
 import type { Descriptor } from '../registry/descriptor.js';
@@ -20,8 +22,8 @@ import { BlobDownload, type Downloaded, PULL_LANE } from './blob-download.js';
 import { DownloadPlaces, DownloadTurns } from './download-turns.js';
 import { HeldBytes } from './held-bytes.js';
 import type { KeptDocuments } from './kept-documents.js';
+import type { LayerZtocs } from './layer-ztocs.js';
 import type { PullContent } from './pull-content.js';
-import type { PullLimits } from './pull-limits.js';
 import {
   type PulledBlobReport,
   type PullOutcome,
@@ -46,6 +48,7 @@ export interface PullRunParts {
   readonly staging: Staging;
   readonly documents: KeptDocuments;
   readonly destinations: readonly PullDestination[];
+  readonly ztocs: LayerZtocs;
   readonly limits: PullLimits;
   readonly context: ReadContext;
   readonly onProgress: ((progress: PullProgress) => void) | undefined;
@@ -90,6 +93,7 @@ export class PullRun {
       await destination.begin(
         this.#content,
         lacking.map(({ descriptor }) => descriptor),
+        { ztocs: this.#parts.ztocs, onUnpacking: (...unpacked) => this.#unpacking(...unpacked) },
       );
     }
     const missing = wanted.filter(({ lacking }) => lacking.length > 0);
@@ -113,8 +117,9 @@ export class PullRun {
       const lacking: PullDestination[] = [];
       let having: PullDestination | undefined;
       for (const destination of destinations) {
-        if ((await destination.present?.has(descriptor, abort)) === true) having ??= destination;
-        else lacking.push(destination);
+        const { present } = destination;
+        if ((await present?.has(descriptor, abort)) !== true) lacking.push(destination);
+        else if (present?.open !== undefined) having ??= destination;
       }
       const { layer, diffId } = layers.get(descriptor.digest) ?? { layer: undefined, diffId: undefined };
       return { descriptor, layer, diffId, lacking, having };
@@ -254,8 +259,8 @@ export class PullRun {
       const name = `${repository.name}@${descriptor.digest}`;
       return { source: new VerifiedSource(new BufferSource(read, name), descriptor), keptIn: undefined };
     }
-    if (having?.present !== undefined)
-      return { source: await having.present.open(descriptor, signal), keptIn: undefined };
+    const present = await having?.present?.open?.(descriptor, signal);
+    if (present !== undefined) return { source: present, keptIn: undefined };
     const source = await repository.openBlob(descriptor, { signal });
     if (!isRemote) return { source, keptIn: undefined };
     if (source.keeping?.willKeep() === true && store !== undefined) return { source, keptIn: store };
@@ -280,11 +285,19 @@ export class PullRun {
     );
   }
 
+  #unpacking(layer: number, bytes: number, size: number): void {
+    const { onProgress } = this.#parts;
+    const digest = this.#content.images[0]?.manifest.layers[layer]?.digest ?? '';
+    const total = { totalBytes: this.#totalBytes, totalSize: this.#totalSize };
+    onProgress?.({ phase: 'unpack', layer, digest, bytes, size, ...total });
+  }
+
   #told({ descriptor, layer }: WantedBlob, bytes: number, before: number): void {
     const { digest, size } = descriptor;
     this.#totalBytes += bytes - before;
     publish('seekable-oci:progress', () => ({ phase: 'pull', digest, bytes, size }));
     const { onProgress } = this.#parts;
-    onProgress?.({ layer, digest, bytes, size, totalBytes: this.#totalBytes, totalSize: this.#totalSize });
+    const total = { totalBytes: this.#totalBytes, totalSize: this.#totalSize };
+    onProgress?.({ phase: 'download', layer, digest, bytes, size, ...total });
   }
 }

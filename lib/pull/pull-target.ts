@@ -5,9 +5,13 @@
  * is complete and proved, and not before. Any number of targets live on one
  * download.
  */
+import type { PullLimits } from '../configuration/pull-presets.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import type { AbortableOptions, RangeSource } from '../source/range-source.js';
+import type { ReadContext } from '../span/read-context.js';
+import type { LayerZtocs } from './layer-ztocs.js';
 import type { PullContent } from './pull-content.js';
+import type { PulledTree } from './pull-report.js';
 
 /** A blob on its way to the targets. */
 export interface PulledBlob {
@@ -39,8 +43,16 @@ export interface PresentContent {
   has(descriptor: Descriptor, signal: AbortSignal): Promise<boolean>;
   /** Undefined unless it is there, of at most `limit` bytes. */
   read(digest: string, limit: number, signal: AbortSignal | undefined): Promise<Uint8Array | undefined>;
-  /** One that is there. To be closed. */
-  open(descriptor: Descriptor, signal: AbortSignal): Promise<RangeSource>;
+  /** One that is there. To be closed. Absent where blobs are only there as what was made of them. */
+  open?(descriptor: Descriptor, signal: AbortSignal): Promise<RangeSource>;
+}
+
+/** What a target begins with, beside what is to come. */
+export interface PullBeginning {
+  /** By which layers are decoded on all cores, and which may be made on the way. */
+  readonly ztocs: LayerZtocs;
+  /** How far a layer has been unpacked: so many bytes of `size`, as it is stored or of its tar. */
+  readonly onUnpacking: (layer: number, bytes: number, size: number) => void;
 }
 
 /** What a target is opened with. */
@@ -49,6 +61,8 @@ export interface PullDestinationOptions {
   readonly temporary: string;
   /** Have what is written on the disk before it has its name. */
   readonly sync: boolean;
+  readonly limits: PullLimits;
+  readonly context: ReadContext;
   readonly signal: AbortSignal;
 }
 
@@ -75,13 +89,15 @@ export interface PullDestination {
    * @param lacking those of the content's blobs that `present` has not, or not as they should be
    * @throws SociError ERR_SOCI_OUTPUT for an image that cannot be there
    */
-  begin(content: PullContent, lacking: readonly Descriptor[]): Promise<void>;
+  begin(content: PullContent, lacking: readonly Descriptor[], beginning: PullBeginning): Promise<void>;
   /** Takes one of the blobs that are lacking. The pull fails with it. */
   write(blob: PulledBlob, signal: AbortSignal): Promise<void>;
   /** One of them will not come: a layer that is to be had elsewhere, by its URLs, and is not there. */
   leaveOut(descriptor: Descriptor): void;
   /** Gives all of it its final name. */
   commit(signal: AbortSignal): Promise<'written' | 'unchanged'>;
+  /** Of one that unpacks, what came of that, once it is committed. */
+  readonly tree?: PulledTree | undefined;
   /** Frees what is held, and removes what is in the making. Twice is no error. */
   close(): Promise<void>;
 }

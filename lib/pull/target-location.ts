@@ -1,4 +1,4 @@
-/** Targets as people write them: `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:NAME[:TAG]]`. */
+/** Targets as people write them: `rootfs:DIR`, `overlay:DIR`, and where blobs are copied to. */
 import { SociError } from '../errors.js';
 import { isDigest } from '../registry/digest.js';
 import { parseImageLocation } from '../registry/image-location.js';
@@ -6,11 +6,18 @@ import { DockerArchiveTarget } from './docker-archive-target.js';
 import { LayoutTarget } from './layout-target.js';
 import { OciArchiveTarget } from './oci-archive-target.js';
 import type { PullTarget } from './pull-target.js';
+import { type TreeOptions, TreeTarget } from './tree-target.js';
 
-const FORMS = 'oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME[:TAG]]';
+const FORMS =
+  'rootfs:DIR, overlay:DIR, oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME[:TAG]]';
 
-/** @throws SociError ERR_SOCI_REFERENCE */
-export function parsePullTarget(text: string): PullTarget {
+/** @param tree how files are written, where they are. @throws SociError ERR_SOCI_REFERENCE */
+export function parsePullTarget(text: string, tree: TreeOptions = {}): PullTarget {
+  const [, kind, directory = ''] = /^(rootfs|overlay):(.*)$/s.exec(text) ?? [];
+  if (kind !== undefined) {
+    if (directory === '') throw refused(text, 'no directory');
+    return new TreeTarget(kind === 'rootfs' ? 'merged' : 'overlay', directory, tree);
+  }
   // What names no scheme is a reference in a registry, or a path.
   const location = /^(?:oci|oci-archive|docker-archive):/.test(text) ? parseImageLocation(text) : undefined;
   if (location === undefined || location.kind === 'registry') throw refused(text, 'something else');

@@ -37,6 +37,9 @@ export interface LayerToUnpack extends StatedDigests {
   readonly ztoc?: Ztoc | undefined;
 }
 
+/** A layer that is only asked for when it is its turn. */
+export type LazyLayer = (signal: AbortSignal) => Promise<LayerToUnpack>;
+
 /** How a ztoc is made on the way. */
 export interface ZtocWanted {
   /** Uncompressed bytes between checkpoints. */
@@ -189,7 +192,7 @@ export class LayerPass {
     const noZtoc = this.#noZtoc;
     return {
       entries: this.#entries,
-      digest,
+      digest: this.#layer.digest ?? digest,
       diffId,
       unpackedSize: result.uncompressedSize,
       ztoc:

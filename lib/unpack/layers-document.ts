@@ -2,11 +2,9 @@
  * How the directories of layers become one file system again: the option that mount(8)
  * wants, and a document beside them that says which layer each is.
  */
-import type { LayerToUnpack } from './layer-pass.js';
 import type { UnpackedLayerSummary } from './unpack-result.js';
 
 interface Documented {
-  readonly layers: readonly LayerToUnpack[];
   readonly summaries: readonly UnpackedLayerSummary[];
   readonly lowerdir: string;
   /** Whether opaque directories are marked for a mount without privileges. */
@@ -23,11 +21,7 @@ export function lowerDirectories(directories: readonly string[]): string {
 }
 
 /** In the order of the image's manifest, the lowest layer first. */
-export function layersDocument({ layers, summaries, lowerdir, userxattr }: Documented): string {
-  const described = summaries.map(({ digest, diffId, directory }, i) => ({
-    directory,
-    digest: layers[i]?.digest ?? digest,
-    diffId,
-  }));
+export function layersDocument({ summaries, lowerdir, userxattr }: Documented): string {
+  const described = summaries.map(({ digest, diffId, directory }) => ({ directory, digest, diffId }));
   return `${JSON.stringify({ layers: described, lowerdir, userxattr }, undefined, 2)}\n`;
 }

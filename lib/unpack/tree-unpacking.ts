@@ -10,7 +10,7 @@ import type { EntryFields } from '../tar/entry.js';
 import { Overlay, type Whiteouts } from '../tree/overlay.js';
 import { setDirectoryAttributes } from './directory-attributes.js';
 import type { OpenExecutor } from './executors.js';
-import { LayerPass, type LayerToUnpack, type PassedLayer } from './layer-pass.js';
+import { LayerPass, type LayerToUnpack, type LazyLayer, type PassedLayer } from './layer-pass.js';
 import type { PartialDirectory } from './partial-directory.js';
 import { TarContents } from './tar-contents.js';
 import { type SkippedAttributes, TreeWriting } from './tree-writing.js';
@@ -84,7 +84,9 @@ export class TreeUnpacking {
   }
 
   /** Puts the next layer on top. Its files may still be on their way to the disk when it settles. */
-  async add(layer: LayerToUnpack, position: number): Promise<PassedLayer> {
+  async add(given: LayerToUnpack | LazyLayer, position: number): Promise<PassedLayer> {
+    const { signal } = this.#operation;
+    const layer = typeof given === 'function' ? await given(signal) : given;
     const { ztoc, bounds, context, onProgress } = this.#settings;
     const contents = this.#begin();
     const pass = new LayerPass(layer, {
@@ -98,7 +100,7 @@ export class TreeUnpacking {
       context,
       onProgress: progress => onProgress({ layer: position, ...progress }),
     });
-    return await pass.run(this.#operation.signal);
+    return await pass.run(signal);
   }
 
   /**

@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { runBounded } from '../async/bounded-tasks.js';
 import { type OpenExecutor, openTreeWriter } from './executors.js';
-import type { LayerToUnpack, PassedLayer } from './layer-pass.js';
+import type { LayerToUnpack, LazyLayer, PassedLayer } from './layer-pass.js';
 import { layersDocument, lowerDirectories } from './layers-document.js';
 import { LowerDirectories } from './lower-directories.js';
 import { PartialDirectory } from './partial-directory.js';
@@ -36,6 +36,7 @@ export async function unpackWith(
   try {
     const unpack = target === 'merged' ? unpackMerged : unpackOverlay;
     const result = await unpack(layers, partial, settings, openExecutor, signal);
+    await settings.beforeCommit();
     signal?.throwIfAborted();
     await partial.commit({ sync: settings.sync });
     return result;
@@ -47,7 +48,7 @@ export async function unpackWith(
 }
 
 type Unpack = (
-  layers: readonly LayerToUnpack[],
+  layers: readonly (LayerToUnpack | LazyLayer)[],
   partial: PartialDirectory,
   settings: UnpackSettings,
   openExecutor: OpenExecutor,
@@ -59,7 +60,11 @@ const unpackMerged: Unpack = async (layers, partial, settings, openExecutor, sig
   const tree = await TreeUnpacking.open(place, settings, openExecutor, signal);
   const passed: PassedLayer[] = [];
   try {
-    for (const [position, layer] of layers.entries()) passed.push(await tree.add(layer, position));
+    for (const [position, layer] of layers.entries()) {
+      const found = await tree.add(layer, position);
+      passed.push(found);
+      settings.onUnpacked(position, summaryOf(found, undefined));
+    }
     await tree.finish(() => undefined);
     await tree.close();
   } catch (error) {
@@ -89,6 +94,7 @@ const unpackOverlay: Unpack = async (layers, partial, settings, openExecutor, si
       await tree.finish(path => lower.headers(path, position));
       await tree.close();
       for (const what of ['owners', 'xattrs', 'devices'] as const) skipped[what] += tree.skipped[what];
+      settings.onUnpacked(position, summaryOf(found, join(partial.path, String(position))));
       return found;
     } catch (error) {
       await tree.close(error);
@@ -97,7 +103,7 @@ const unpackOverlay: Unpack = async (layers, partial, settings, openExecutor, si
   });
   const summaries = passed.map((layer, position) => summaryOf(layer, join(partial.path, String(position))));
   const lowerdir = lowerDirectories(summaries.map(({ directory }) => directory ?? ''));
-  await partial.write('layers.json', layersDocument({ layers, summaries, lowerdir, userxattr: !privileged }));
+  await partial.write('layers.json', layersDocument({ summaries, lowerdir, userxattr: !privileged }));
   return { layers: summaries, notes: [], skipped, lowerdir };
 };
 

@@ -9,15 +9,16 @@ import { DEFAULT_SPAN_SIZE } from '../ztoc/build.js';
 import { isPrivileged } from './executors.js';
 import { IdMap, type IdRange } from './id-map.js';
 import type { Owners } from './inode-attributes.js';
-import type { LayerProgress, LayerToUnpack, ZtocWanted } from './layer-pass.js';
+import type { LayerProgress, LayerToUnpack, LazyLayer, ZtocWanted } from './layer-pass.js';
 import { resolveUnpackLimits, UnpackBounds, type UnpackLimits } from './unpack-limits.js';
+import type { UnpackedLayerSummary } from './unpack-result.js';
 
 /** 'merged': one file system. 'overlay': a directory for each layer, to be put on top of each other by overlayfs. */
 export type UnpackTarget = 'merged' | 'overlay';
 
 export interface UnpackImageOptions extends AbortableOptions {
-  /** The lowest first. */
-  readonly layers: readonly LayerToUnpack[];
+  /** The lowest first; a function gives one when it is its turn. */
+  readonly layers: readonly (LayerToUnpack | LazyLayer)[];
   readonly target: UnpackTarget;
   /** Nothing, or an empty directory. It is there when all is done, and not before. */
   readonly directory: string;
@@ -39,6 +40,10 @@ export interface UnpackImageOptions extends AbortableOptions {
   readonly heldBytes?: number | undefined;
   readonly context?: ReadContext | undefined;
   readonly onProgress?: ((progress: UnpackProgress) => void) | undefined;
+  /** A layer has been worked through, and its source is not needed any more. */
+  readonly onUnpacked?: ((layer: number, summary: UnpackedLayerSummary) => void) | undefined;
+  /** Called when all is written and proved, before it takes its place: a failure keeps it from that. */
+  readonly beforeCommit?: (() => Promise<void>) | undefined;
 }
 
 export interface UnpackProgress extends LayerProgress {
@@ -61,6 +66,8 @@ const OPTION_NAMES: OptionNames<UnpackImageOptions> = {
   heldBytes: true,
   context: true,
   onProgress: true,
+  onUnpacked: true,
+  beforeCommit: true,
   signal: true,
 };
 const LAYER_NAMES: OptionNames<LayerToUnpack> = { content: true, ztoc: true, digest: true, diffId: true };
@@ -82,6 +89,8 @@ export interface UnpackSettings {
   readonly heldBytes: number | undefined;
   readonly context: ReadContext;
   readonly onProgress: (progress: UnpackProgress) => void;
+  readonly onUnpacked: (layer: number, summary: UnpackedLayerSummary) => void;
+  readonly beforeCommit: () => Promise<void>;
 }
 
 /** @throws SociError ERR_SOCI_INVALID_ARGUMENT */
@@ -92,7 +101,9 @@ export function resolveUnpackOptions(options: UnpackImageOptions): UnpackSetting
   if (!Array.isArray(layers)) throw invalidArgument('layers', 'a list of layers', layers);
   if (layers.length > MAX_LAYERS)
     throw invalidArgument('layers', `at most ${MAX_LAYERS} layers`, layers.length);
-  for (const layer of layers) checkOptions('a layer of unpackImage', layer, LAYER_NAMES);
+  for (const layer of layers) {
+    if (typeof layer !== 'function') checkOptions('a layer of unpackImage', layer, LAYER_NAMES);
+  }
   checkChoice('target', target, ['merged', 'overlay']);
   if (typeof directory !== 'string' || directory === '')
     throw invalidArgument('directory', 'a path', directory);
@@ -112,6 +123,8 @@ export function resolveUnpackOptions(options: UnpackImageOptions): UnpackSetting
     heldBytes,
     context: options.context ?? defaultContext,
     onProgress: options.onProgress ?? (() => {}),
+    onUnpacked: options.onUnpacked ?? (() => {}),
+    beforeCommit: options.beforeCommit ?? (async () => {}),
   };
 }
 
