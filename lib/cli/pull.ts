@@ -33,34 +33,6 @@ async function run(invocation: Invocation): Promise<void> {
   });
 }
 
-/** @throws UsageError */
-function limitsOf(invocation: Invocation) {
-  return {
-    maxConcurrentDownloads: optionNumber(invocation, 'max-concurrent-downloads', /^-?\d{1,9}$/),
-    maxConcurrentDownloadsPerImage: optionNumber(
-      invocation,
-      'max-concurrent-downloads-per-image',
-      /^-?\d{1,9}$/,
-    ),
-    concurrentDownloadChunkSize: chunkSize(optionText(invocation, 'concurrent-download-chunk-size')),
-  };
-}
-
-/** Powers of 1024, as the configuration file has them: `8mb` there is 8 MiB here. */
-const UNITS: Readonly<Record<string, number>> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
-
-/** An empty one is all of the layer. @throws UsageError */
-function chunkSize(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  if (text === '') return 0;
-  const [, digits, unit = ''] = /^(\d{1,15}(?:\.\d{1,9})?) *([kmg]?)i?b?$/i.exec(text) ?? [];
-  const bytes = Math.floor(Number(digits) * (UNITS[unit.toLowerCase()] ?? Number.NaN));
-  if (Number.isSafeInteger(bytes)) return bytes;
-  throw new UsageError(
-    `expected a size (8mb, 512kb, 0 for all of a layer) for --concurrent-download-chunk-size, received '${text}'`,
-  );
-}
-
 function progressOf(reporter: Reporter): (progress: PullProgress) => void {
   return ({ layer, digest, bytes, size, totalBytes, totalSize }) => {
     const label = layer === undefined ? shortDigest(digest) : `layer ${layer} ${shortDigest(digest)}`;
@@ -125,21 +97,11 @@ export const pull: Command = {
       type: 'boolean',
       help: 'have all of it on the disk in the end, so that a power cut costs nothing',
     },
-    'max-concurrent-downloads': {
-      type: 'string',
-      value: 'N',
-      help: 'requests for blobs under way; 0 and less: no limit (default)',
+    'publish-index': {
+      type: 'boolean',
+      help: 'push the SOCI index of the ztocs that were made on the way, beside the image; needs --store',
     },
-    'max-concurrent-downloads-per-image': {
-      type: 'string',
-      value: 'N',
-      help: 'the same, of one image (default 3)',
-    },
-    'concurrent-download-chunk-size': {
-      type: 'string',
-      value: 'SIZE',
-      help: 'ask for layers in pieces of SIZE (e.g. 8mb); default 0: in one',
-    },
+    ...PULL_SETTINGS,
     ...IMAGE_OPTIONS,
     platform: {
       type: 'string',
@@ -149,8 +111,8 @@ export const pull: Command = {
     },
   },
   notes: [
-    'DEST is oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME[:TAG]]. Layouts and OCI archives that',
-    'are there get the image added. What is interrupted goes on where it was: what is not complete waits in --store,',
+    'DEST is rootfs:DIR (one file system), overlay:DIR (a directory for each layer, and layers.json), oci:DIR[:TAG],',
+    'oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME[:TAG]]. Layouts and OCI archives that are there get the image added. What is interrupted goes on where it was: what is not complete waits in --store,',
     'or beside the first DEST. Nothing half is under its own name at any time.',
   ],
   run,

@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { SociError } from '../errors.js';
 import { worded } from '../files/atomic-file.js';
 import { makeFolders } from '../files/folders.js';
 import { BlobUse } from '../store/blob-use.js';
@@ -62,11 +63,16 @@ export class Staging {
     }
   }
 
-  /** Where blobs are kept until they are complete: without a bound, since none of them is to spare. */
+  /**
+   * Where blobs are kept until they are complete: without a bound, since none of them is to spare.
+   *
+   * @throws SociError ERR_SOCI_OUTPUT
+   */
   store(): Promise<Store> {
-    this.#store ??= Store.open(join(this.folder, 'store'), {
-      maxBytes: Number.MAX_SAFE_INTEGER,
-      sync: this.#options.sync,
+    const { sync } = this.#options;
+    const options = { maxBytes: Number.MAX_SAFE_INTEGER, sync };
+    this.#store ??= Store.open(join(this.folder, 'store'), options).catch((cause: SociError) => {
+      throw new SociError('ERR_SOCI_OUTPUT', cause.message, { data: cause.data, cause });
     });
     return this.#store;
   }

@@ -14,8 +14,12 @@ import {
   openImage,
   openImageLocation,
   type Platform,
+  type PullResult,
+  type PullTarget,
   parsePlatform,
+  pullImage,
   pushIndex,
+  type ReadContext,
   RegistryTransport,
   type Repository,
 } from 'seekable-oci';
@@ -59,6 +63,27 @@ export async function reading(): Promise<void> {
   await image.readFile('/etc/passwd', 'utf-9');
   // @ts-expect-error: what an image is does not change
   image.manifest = undefined;
+}
+
+export async function pulling(context: ReadContext, target: PullTarget): Promise<void> {
+  const result = await pullImage('registry.example/app:1', {
+    targets: ['oci:layout:1', target],
+    platform: 'all',
+    referrers: true,
+    limits: { maxConcurrentDownloads: undefined, concurrentDownloadChunkSize: 8 * 2 ** 20 },
+    context,
+    signal,
+    onProgress: ({ layer, totalBytes }) => {
+      expectType<number | undefined>()(layer);
+      expectType<number>()(totalBytes);
+    },
+  });
+  expectType<PullResult>()(result);
+  expectType<'written' | 'unchanged' | undefined>()(result.targets[0]?.outcome);
+  // @ts-expect-error: somewhere it has to go
+  await pullImage('registry.example/app:1', {});
+  // @ts-expect-error: a limit that there is not
+  await pullImage('registry.example/app:1', { targets: [target], limits: { maxDownloads: 1 } });
 }
 
 export async function indexes(): Promise<void> {
