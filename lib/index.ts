@@ -106,17 +106,28 @@ export {
 } from './observe/channels.js';
 export { type CollectedMetrics, collectMetrics, type MetricsSnapshot } from './observe/collected-metrics.js';
 export { attachMetrics, type Metrics } from './observe/metrics.js';
+export type { LayerWay } from './pull/layer-ztocs.js';
 export type { PullContent, PulledImage } from './pull/pull-content.js';
 export { type PullOptions, pullImage } from './pull/pull-image.js';
 export { DEFAULT_PULL_LIMITS, type PullLimitOptions } from './pull/pull-limits.js';
-export type { PulledBlobReport, PullOutcome, PullProgress, PullResult } from './pull/pull-report.js';
+export type {
+  PulledBlobReport,
+  PulledTarget,
+  PulledTree,
+  PulledTreeLayer,
+  PullOutcome,
+  PullProgress,
+  PullResult,
+} from './pull/pull-report.js';
 export type {
   PresentContent,
+  PullBeginning,
   PullDestination,
   PullDestinationOptions,
   PulledBlob,
   PullTarget,
 } from './pull/pull-target.js';
+export type { TreeOptions } from './pull/tree-target.js';
 export type { CredentialProvider, CredentialRequest, Credentials } from './registry/credentials.js';
 export type { Descriptor } from './registry/descriptor.js';
 export type { HostCapability, HostOptions, MirrorOptions, TlsOptions } from './registry/endpoint.js';

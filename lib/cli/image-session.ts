@@ -191,7 +191,7 @@ export class ImageSession {
       onlyLayer,
       index: index === 'none' ? false : index,
       ztocs: 'at-once',
-      semantics: this.#semantics,
+      semantics: this.semantics,
       cacheDirectory: this.cacheDirectory,
       store: this.store,
       offline: this.#offline,
@@ -243,8 +243,8 @@ export class ImageSession {
     return platforms[0];
   }
 
-  /** @throws UsageError */
-  get #semantics(): Semantics | undefined {
+  /** Of `--semantics`. @throws UsageError */
+  get semantics(): Semantics | undefined {
     const semantics = optionText(this.invocation, 'semantics');
     if (semantics === undefined || semantics === 'overlay' || semantics === 'spec') return semantics;
     throw new UsageError(`--semantics: expected 'overlay' or 'spec', received '${semantics}'`);

@@ -4,12 +4,19 @@
  * names of its keys and go before both.
  */
 import { availableParallelism, totalmem } from 'node:os';
-import type { IdRange, PullLimitOptions, TreeOptions } from '../index.js';
 import { readConfiguration } from '../configuration/configuration.js';
 import { PULL_PRESETS } from '../configuration/pull-presets.js';
 import { parseSize } from '../configuration/size-text.js';
+import type { IdRange, PullLimitOptions, TreeOptions } from '../index.js';
 import { checkDecompressor } from '../plain/decompressor-check.js';
-import { type Invocation, type OptionTable, optionList, optionNumber, optionText, UsageError } from './command.js';
+import {
+  type Invocation,
+  type OptionTable,
+  optionList,
+  optionNumber,
+  optionText,
+  UsageError,
+} from './command.js';
 
 export interface PullSettings {
   readonly limits: PullLimitOptions;
@@ -26,7 +33,7 @@ export const PULL_SETTINGS: OptionTable = {
   config: {
     type: 'string',
     value: 'FILE',
-    help: "a configuration file: its parallel_pull_unpack says what the options below do not",
+    help: 'a configuration file: its parallel_pull_unpack says what the options below do not',
   },
   preset: {
     type: 'string',
@@ -100,7 +107,8 @@ function limitsOf(invocation: Invocation, basis: PullLimitOptions | undefined): 
   const both = (all: string, one: string, ofAll: number | undefined, ofOne: number | undefined) => {
     const chosen = number(all) ?? ofAll;
     const own = number(one);
-    const bounded = ofOne !== undefined && chosen !== undefined && chosen > 0 && (ofOne <= 0 || ofOne > chosen);
+    const bounded =
+      ofOne !== undefined && chosen !== undefined && chosen > 0 && (ofOne <= 0 || ofOne > chosen);
     return { all: chosen, one: own ?? (bounded ? chosen : ofOne) };
   };
   const downloads = both(
@@ -140,7 +148,8 @@ function idMap(invocation: Invocation, name: string): readonly IdRange[] | undef
   if (texts.length === 0) return undefined;
   return texts.map(text => {
     const [, container, host, size] = /^(\d{1,10}):(\d{1,10}):(\d{1,10})$/.exec(text) ?? [];
-    if (size === undefined) throw new UsageError(`--${name}: expected CONTAINER:HOST:SIZE, received '${text}'`);
+    if (size === undefined)
+      throw new UsageError(`--${name}: expected CONTAINER:HOST:SIZE, received '${text}'`);
     return { container: Number(container), host: Number(host), size: Number(size) };
   });
 }

@@ -1,20 +1,25 @@
-/** `seekable-oci pull`: all of an image, to layouts and archives on this machine. */
-import type { PulledBlobReport, PullProgress, PullResult } from '../index.js';
+/** `seekable-oci pull`: all of an image, to trees of files, layouts and archives on this machine. */
+import type { PulledBlobReport, PulledTarget, PullProgress, PullResult } from '../index.js';
 import { pullImage } from '../pull/pull-image.js';
 import { byteText } from './byte-text.js';
-import { type Command, type Invocation, optionNumber, optionText, UsageError } from './command.js';
+import { type Command, type Invocation, UsageError } from './command.js';
 import { counted } from './counted.js';
 import { IMAGE_OPTIONS } from './image-option-table.js';
 import { ImageSession, shortDigest } from './image-session.js';
+import { PULL_SETTINGS, pullSettings } from './pull-settings.js';
 import type { Reporter } from './reporter.js';
 
 const TOTAL = 'total';
 
 async function run(invocation: Invocation): Promise<void> {
   const [operand = '', ...targets] = invocation.operands;
-  const limits = limitsOf(invocation);
+  const { limits, unpack, discard, warnings } = await pullSettings(invocation);
   const { referrers, sync, offline } = invocation.options;
+  const publish = invocation.options['publish-index'] === true;
   await ImageSession.run(invocation, [operand], async session => {
+    if (publish && session.store === undefined)
+      throw new UsageError('--publish-index: expected --store DIR too');
+    for (const warning of warnings) session.reporter.line(warning);
     const result = await pullImage(operand, {
       targets,
       platform: session.onePlatform,
@@ -23,19 +28,55 @@ async function run(invocation: Invocation): Promise<void> {
       store: session.store,
       offline: offline === true,
       limits,
+      unpack: { ...unpack, semantics: session.semantics },
       transport: session.transport,
       signal: session.signal,
       onProgress: progressOf(session.reporter),
     });
-    if (session.json) await session.output.writeJson(result);
+    if (publish) await publishIndexOf(session, operand);
+    if (discard) await discardLayers(session, result);
+    if (session.json) await session.output.writeJson(asJson(result));
     else await session.output.write(resultText(result));
     await session.store?.collect({ signal: session.signal });
   });
 }
 
+/** Of what was made on the way, so that no layer is read again; one that is there already stays alone. */
+async function publishIndexOf(session: ImageSession, operand: string): Promise<void> {
+  const { publishIndex } = await import('../soci/publish-index.js');
+  const { signal, reporter } = session;
+  const cache = session.cacheForBuilding();
+  const { indexes, skipped } = await publishIndex(session.openKept(operand), {
+    cache,
+    existing: 'skip',
+    signal,
+  });
+  for (const { descriptor, outcome } of indexes) reporter.line(`SOCI index ${descriptor.digest}: ${outcome}`);
+  for (const { existing } of skipped) reporter.line(`SOCI index ${existing[0]?.digest}: is there already`);
+}
+
+/** What was unpacked; whatever another process has pinned stays. */
+async function discardLayers({ store, signal }: ImageSession, { targets, blobs }: PullResult): Promise<void> {
+  const unpacked = targets.every(({ target }) => /^(?:rootfs|overlay):/.test(target));
+  if (store === undefined || !unpacked) return;
+  for (const { layer, digest } of blobs) if (layer !== undefined) await store.remove(digest, { signal });
+}
+
+function asJson({ targets, ...result }: PullResult) {
+  const notesOf = ({ tree, ...target }: PulledTarget) => {
+    return { ...target, ...(tree === undefined ? {} : { tree }) };
+  };
+  return { ...result, targets: targets.map(notesOf) };
+}
+
 function progressOf(reporter: Reporter): (progress: PullProgress) => void {
-  return ({ layer, digest, bytes, size, totalBytes, totalSize }) => {
+  return ({ phase, layer, digest, bytes, size, totalBytes, totalSize }) => {
     const label = layer === undefined ? shortDigest(digest) : `layer ${layer} ${shortDigest(digest)}`;
+    if (phase === 'unpack') {
+      if (bytes < size) reporter.progress(`unpack ${digest}`, `${label} unpacked`, bytes, size);
+      else reporter.endBar(`unpack ${digest}`);
+      return;
+    }
     reporter.progress(TOTAL, TOTAL, totalBytes, totalSize);
     if (bytes < size) {
       reporter.progress(digest, label, bytes, size);
@@ -66,10 +107,24 @@ function resultText({
     ...layers.map(layerText),
     ...missing,
     `${total}: ${counts}\n`,
-    ...targets.map(
-      ({ target, outcome }) => `${digest}  ${target}${outcome === 'unchanged' ? ', as it was' : ''}\n`,
-    ),
+    ...targets.flatMap(target => targetTexts(digest, target)),
   ].join('');
+}
+
+function targetTexts(digest: string, { target, outcome, tree }: PulledTarget): string[] {
+  const line = `${digest}  ${target}${outcome === 'unchanged' ? ', as it was' : ''}\n`;
+  if (tree === undefined) return [line];
+  const { layers, skipped, lowerdir } = tree;
+  const left = Object.entries(skipped).filter(([, count]) => count > 0);
+  return [
+    ...layers.map(
+      ({ layer, entries, unpackedSize, why }) =>
+        `layer ${layer}: ${counted(entries, 'entry')}, ${byteText(unpackedSize)} of tar, ${why}\n`,
+    ),
+    ...left.map(([what, count]) => `${count} ${what} were left out: only root may set them\n`),
+    ...(lowerdir === undefined ? [] : [`${lowerdir}\n`]),
+    line,
+  ];
 }
 
 function layerText({ layer, digest, size, outcome, why, ms, bytesPerSecond }: PulledBlobReport): string {
