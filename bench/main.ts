@@ -15,6 +15,7 @@ import { firstByte } from './benchmarks/first-byte.js';
 import { giantBlock } from './benchmarks/giant-block.js';
 import { lanes } from './benchmarks/lanes.js';
 import { memory } from './benchmarks/memory.js';
+import { mirrors } from './benchmarks/mirrors.js';
 import { planning } from './benchmarks/planning.js';
 import { remoteImage } from './benchmarks/remote-image.js';
 import { scaling } from './benchmarks/scaling.js';
@@ -36,6 +37,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Report>>> = {
   'giant-block': giantBlock,
   planning,
   'remote-image': remoteImage,
+  mirrors,
   'first-byte': () => firstByte(values.baseline),
   lanes,
   'second-start': secondStart,

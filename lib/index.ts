@@ -80,6 +80,7 @@ export {
   type HttpRequestEvent,
   type IndexStepEvent,
   type ProgressEvent,
+  type RegistryEndpointEvent,
   type SpanCacheHitEvent,
   type SpanDecodeEvent,
   type SpanFetchEvent,
@@ -123,7 +124,12 @@ export type {
   ReferrersOptions,
   Repository,
 } from './registry/repository.js';
-export { type RegistryOptions, type RegistryTimeouts, RegistryTransport } from './registry/transport.js';
+export {
+  type HostOrder,
+  type RegistryOptions,
+  type RegistryTimeouts,
+  RegistryTransport,
+} from './registry/transport.js';
 export type {
   BuildIndexOptions,
   BuiltIndexes,

@@ -65,9 +65,11 @@ export class HostGate extends LaneGate<HostTurn> {
     });
     const { signal, urgency } = turn;
     try {
+      request.departure?.waits();
       this.#waiting.add(turn);
       if (isWaitedFor(turn)) this.#makeRoom();
       await this.enter(turn, { signal, urgency });
+      request.departure?.leaves();
       if (!turn.staying) this.#leave(turn);
       return await next({ ...request, signal, watcher: turn });
     } catch (error) {
