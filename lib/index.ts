@@ -81,6 +81,7 @@ export {
   type IndexStepEvent,
   type ProgressEvent,
   type RegistryEndpointEvent,
+  type RegistryHedgeEvent,
   type SpanCacheHitEvent,
   type SpanDecodeEvent,
   type SpanFetchEvent,
@@ -95,6 +96,7 @@ export { attachMetrics, type Metrics } from './observe/metrics.js';
 export type { CredentialProvider, CredentialRequest, Credentials } from './registry/credentials.js';
 export type { Descriptor } from './registry/descriptor.js';
 export type { HostCapability, HostOptions, MirrorOptions, TlsOptions } from './registry/endpoint.js';
+export type { HedgeOptions } from './registry/hedging.js';
 export type { PlatformManifest } from './registry/image-entry.js';
 export {
   type ImageLocation,

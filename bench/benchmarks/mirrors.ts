@@ -1,12 +1,13 @@
 /**
- * Which host a span is read of: two mirrors of which the first is slow, in the measured order and in the configured
- * one. All hosts are registries in this process, each behind a relay of its own.
+ * Which host a span is read of, and whether a second one is asked: two mirrors of which the first is slow, in the
+ * measured order and in the configured one; a host of which some requests take very long, with hedging and without.
+ * All hosts are registries in this process, each behind a relay of its own.
  */
 import { createWriteStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
-import { LayoutStorage, TestRegistry } from '../../lib/testing/testing.js';
+import { LayoutStorage, type RegistryRequest, TestRegistry } from '../../lib/testing/testing.js';
 import { openRelay, type Relay } from '../delayed-relay.js';
 import { INDEXED, layoutImage } from '../layout-image.js';
 import { trial } from '../process.js';
@@ -24,9 +25,18 @@ const MEGABITS = 200;
 const FAST_MS = 10;
 const SLOW_MS = 60;
 const READS = 60;
+/** Of the host that is hedged. */
+const UNEVEN_MS = 20;
+const HANG_MS = 20 * UNEVEN_MS;
+const HANG_RATE = 0.05;
+const HEDGE = { percentile: 90, budget: 0.1 };
+const KNOWN_AFTER = 40;
+const HEDGED_READS = 300;
 
 const MEASURED = 'slow mirror first, measured order';
 const CONFIGURED = 'slow mirror first, configured order';
+const HEDGED = 'one in twenty hangs, hedged';
+const UNHEDGED = 'one in twenty hangs, not hedged';
 
 export async function mirrors(): Promise<Report> {
   const hosts = await startHosts();
@@ -39,9 +49,19 @@ export async function mirrors(): Promise<Report> {
       before: 0,
       reads: READS,
     };
+    const uneven = {
+      ...common,
+      reference: `${hosts.uneven.host}/bench:${INDEXED}`,
+      mirrors: [],
+      hostOrder: 'measured',
+      before: KNOWN_AFTER,
+      reads: HEDGED_READS,
+    } as const;
     const trials: Readonly<Record<string, MirrorsParameters>> = {
       [MEASURED]: { ...choice, hostOrder: 'measured' },
       [CONFIGURED]: { ...choice, hostOrder: 'configured' },
+      [HEDGED]: { ...uneven, hedge: HEDGE },
+      [UNHEDGED]: uneven,
     };
     const variants = Object.entries(trials).map(([name, parameters]) => ({
       name,
@@ -53,8 +73,10 @@ export async function mirrors(): Promise<Report> {
       conditions:
         `one byte of single spans of ${SPAN_SIZE / 1024} KiB at random places, one after the other, nothing cached; ` +
         `relays of ${MEGABITS} Mbit/s; ${READS} reads from the first one on, mirrors at ${SLOW_MS} and ${FAST_MS} ms; ` +
+        `${HEDGED_READS} reads of a host at ${UNEVEN_MS} ms, of whose replies ${HANG_RATE * 100} % take ${HANG_MS} ms, ` +
+        `hedged after its ${HEDGE.percentile}th percentile within ${HEDGE.budget * 100} % of bytes; ` +
         `fresh processes; medians of ${ROUNDS}`,
-      rows: choiceRows(results),
+      rows: [...choiceRows(results), ...hedgeRows(results)],
       raw: results.raw,
     };
   } finally {
@@ -73,27 +95,62 @@ function choiceRows(results: Results): Row[] {
   return [row(MEASURED, ''), row(CONFIGURED, `; takes ${slower} as long (aim ≥ 1.30×)`)];
 }
 
+function hedgeRows(results: Results): Row[] {
+  const off = results.of(UNHEDGED);
+  return [HEDGED, UNHEDGED].map((name): Row => {
+    const got = results.of(name);
+    const part = (key: string): string => `${value(got, key).toFixed(0)} ms`;
+    const latencies = `median ${part('median')}, p95 ${part('p95')}, p99 ${part('p99')}`;
+    const slower = (key: string): string => times(value(off, key) / value(results.of(HEDGED), key));
+    const extra = ((value(got, 'hedgeBytes') / value(got, 'fetchedBytes')) * 100).toFixed(1);
+    const ratio =
+      name === UNHEDGED
+        ? `p95 ${slower('p95')}, p99 ${slower('p99')} as long (aim ≥ 1.30×)`
+        : `${value(got, 'hedges')} hedges, ${extra} % of the bytes asked for twice`;
+    return { name, value: latencies, ratio };
+  });
+}
+
 interface Hosts {
   readonly registry: Relay;
   readonly slow: Relay;
   readonly fast: Relay;
+  readonly uneven: Relay;
   close(): Promise<void>;
 }
 
 async function startHosts(): Promise<Hosts> {
   const storage = new LayoutStorage({ bench: await sampleImage() });
-  const server = await TestRegistry.start({ storage });
-  const port = Number(new URL(server.url).port);
-  const relay = (roundTripMs: number): Promise<Relay> => openRelay(port, { roundTripMs, megabits: MEGABITS });
-  const [registry, slow, fast] = await Promise.all([relay(FAST_MS), relay(SLOW_MS), relay(FAST_MS)]);
+  const even = await TestRegistry.start({ storage });
+  const hanging = await TestRegistry.start({ storage });
+  hanging.inject({ match: oneInTwenty(), delay: HANG_MS });
+  const relay = ({ url }: TestRegistry, roundTripMs: number): Promise<Relay> =>
+    openRelay(Number(new URL(url).port), { roundTripMs, megabits: MEGABITS });
+  const [registry, slow, fast, uneven] = await Promise.all([
+    relay(even, FAST_MS),
+    relay(even, SLOW_MS),
+    relay(even, FAST_MS),
+    relay(hanging, UNEVEN_MS),
+  ]);
   return {
     registry,
     slow,
     fast,
+    uneven,
     async close() {
-      await Promise.all([registry, slow, fast].map(each => each.close()));
-      await server.close();
+      await Promise.all([registry, slow, fast, uneven].map(each => each.close()));
+      await Promise.all([even.close(), hanging.close()]);
     },
+  };
+}
+
+/** Of ranges of blobs, at random places that are the same in every run. */
+function oneInTwenty(): (request: RegistryRequest) => boolean {
+  let state = 1;
+  return ({ headers }) => {
+    if (headers['range'] === undefined) return false;
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32 < HANG_RATE;
   };
 }
 

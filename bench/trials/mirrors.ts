@@ -1,5 +1,11 @@
 /** Single spans of one file of an image, one after the other, at places that only the seed decides. */
-import { type HostOrder, openImage, ReadContext, RegistryTransport } from '../../lib/index.js';
+import {
+  type HedgeOptions,
+  type HostOrder,
+  openImage,
+  ReadContext,
+  RegistryTransport,
+} from '../../lib/index.js';
 
 export interface MirrorsParameters {
   /** `host:port/repository:tag` */
@@ -7,6 +13,7 @@ export interface MirrorsParameters {
   /** URLs, in their configured order. */
   readonly mirrors: readonly string[];
   readonly hostOrder: HostOrder;
+  readonly hedge?: HedgeOptions;
   readonly path: string;
   readonly spanSize: number;
   /** Reads that are not measured, and then those that are. */
@@ -16,10 +23,10 @@ export interface MirrorsParameters {
 }
 
 export async function mirrors(parameters: MirrorsParameters): Promise<Record<string, number>> {
-  const { reference, hostOrder, path, spanSize, before, reads } = parameters;
+  const { reference, hostOrder, hedge, path, spanSize, before, reads } = parameters;
   const registry = reference.slice(0, reference.indexOf('/'));
   const hosts = { [registry]: { mirrors: parameters.mirrors.map(url => ({ url })) } };
-  const transport = new RegistryTransport({ credentials: null, env: {}, hosts, hostOrder });
+  const transport = new RegistryTransport({ credentials: null, env: {}, hosts, hostOrder, hedge });
   // Nothing decoded is kept: every read fetches its span.
   const context = new ReadContext({ cacheBytes: 0 });
   const image = await openImage(reference, { transport, context });
@@ -39,7 +46,7 @@ export async function mirrors(parameters: MirrorsParameters): Promise<Record<str
   const all: number[] = [];
   for (let i = 0; i < reads; i++) all.push(await read());
   const { user, system } = process.cpuUsage(cpu);
-  const { fetchedBytes } = image.stats;
+  const { fetchedBytes, hedges, hedgeBytes } = image.stats;
   await file.close();
   await image.close();
   await transport.close();
@@ -52,5 +59,7 @@ export async function mirrors(parameters: MirrorsParameters): Promise<Record<str
     p95: percentile(95),
     p99: percentile(99),
     fetchedBytes,
+    hedges,
+    hedgeBytes,
   };
 }

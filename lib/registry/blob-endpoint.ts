@@ -6,6 +6,7 @@ import { SociError } from '../errors.js';
 import { closedError } from '../source/byte-range.js';
 import type { WantedRange } from '../source/continued-read.js';
 import { HttpSource } from '../source/http/http-source.js';
+import { NoRoom } from '../source/http/no-room.js';
 import { urgencyOf } from '../source/lanes.js';
 import type { LinkEstimate } from '../source/link-estimate.js';
 import { type Endpoint, endpointUrl } from './endpoint.js';
@@ -13,6 +14,7 @@ import type { Standing } from './endpoint-choice.js';
 import type { EndpointHealth } from './endpoint-health.js';
 import type { Behind } from './endpoint-patience.js';
 import { ErrorScore } from './error-score.js';
+import type { RequestProgress } from './hedged-read.js';
 import { registryCode } from './registry-error.js';
 import { repositoryScope } from './scope.js';
 import type { RegistryTransport } from './transport.js';
@@ -33,7 +35,8 @@ export interface Turn {
 
 /** A mirror that has not the blob may have it later: so many half-lives of an ErrorScore, two and a half minutes. */
 const LACKING = 32;
-const ASIDE: Turn = { behind: 'asked', spent: 0 };
+/** Beside another request, so that a failure costs nothing; and only where its host has room for it. */
+export const ASIDE: Turn = { behind: 'asked', spent: 0 };
 
 export class BlobEndpoint {
   readonly endpoint: Endpoint;
@@ -74,11 +77,17 @@ export class BlobEndpoint {
     return this.#reached?.link;
   }
 
-  async readInto({ target, offset, options }: WantedRange, turn: Turn): Promise<void> {
-    const watcher = this.health.watch(urgencyOf(options).lane === 'demand' ? 'time' : 'no time');
+  async readInto(
+    { target, offset, options }: WantedRange,
+    turn: Turn,
+    progress?: RequestProgress,
+  ): Promise<void> {
+    const isAside = turn.behind === 'asked';
+    const isTimed = isAside || urgencyOf(options).lane === 'demand';
+    const watcher = this.health.watch(isTimed ? 'time' : 'no time', progress);
     const { source, done } = await this.#open(turn);
     try {
-      await source.readInto(target, offset, { ...options, watcher });
+      await source.readInto(target, offset, { ...options, watcher, ifFull: isAside ? 'fail' : 'wait' });
     } finally {
       await done();
     }
@@ -103,9 +112,11 @@ export class BlobEndpoint {
   async probe(offset: number): Promise<void> {
     await this.health.probe(async () => {
       try {
-        await this.readInto({ target: new Uint8Array(1), offset, options: {} }, ASIDE);
+        const range = { target: new Uint8Array(1), offset, options: { lane: 'prefetch' } } as const;
+        await this.readInto(range, ASIDE);
         return 'measured';
       } catch (error) {
+        if (error instanceof NoRoom) return 'not sent';
         if (!isClosed(error)) this.failed(error);
         return 'failed';
       }

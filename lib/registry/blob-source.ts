@@ -6,13 +6,16 @@
  */
 import { SociError } from '../errors.js';
 import { closedError } from '../source/byte-range.js';
-import { ContinuedRead } from '../source/continued-read.js';
+import { ContinuedRead, type WantedRange } from '../source/continued-read.js';
 import type { HttpSource } from '../source/http/http-source.js';
 import type { LinkEstimate } from '../source/link-estimate.js';
 import { FilledSource, type ReadOptions } from '../source/range-source.js';
 import { BlobEndpoint, isClosed, type RegistryBlob } from './blob-endpoint.js';
+import { type Asked, isWorthHedging, readHedged } from './blob-hedge.js';
 import type { Endpoint } from './endpoint.js';
+import { goesBefore } from './endpoint-choice.js';
 import type { Behind } from './endpoint-patience.js';
+import type { Hedging } from './hedging.js';
 import { ServedRanges } from './served-ranges.js';
 import type { RegistryTransport } from './transport.js';
 import { type KeepWholeOptions, WholeBlob } from './whole-blob.js';
@@ -112,24 +115,29 @@ export class RegistryBlobSource extends FilledSource {
   async readInto(target: Uint8Array, offset: number, options: ReadOptions = {}): Promise<void> {
     const patience = this.#transport.patience(this.#spent);
     const read = new ContinuedRead(target, offset, options);
+    let hedging = isWorthHedging(read.rest) ? this.#transport.hedging : undefined;
+    hedging?.earn(target.length);
     if (options.fresh === true) this.#accuse(offset, offset + target.length);
+    const waiting = this.#choose(offset);
     let failure: Failure | undefined;
-    for (const { place, behind } of this.#choose(offset)) {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       if (this.#whole?.begun) break;
-      if (this.#whole !== undefined && place.rangeless) continue;
-      if (failure !== undefined && !patience.isWorthAsking(place.endpoint)) continue;
+      if (this.#whole !== undefined && next.place.rangeless) continue;
+      if (failure !== undefined && !patience.isWorthAsking(next.place.endpoint)) continue;
       this.#checkOpen();
-      try {
-        this.#reached = place;
-        const { rest } = read;
-        await place.readInto(rest, { behind, spent: patience.spent });
+      const { rest } = read;
+      const asked = await this.#ask(next, rest, patience.spent, hedging);
+      const { place } = asked;
+      if (asked.failure === undefined) {
         // Of a range that another place began, a digest blames nobody.
         this.#served.note(offset, offset + target.length, rest.offset === offset ? place : undefined);
         return;
-      } catch (error) {
-        failure = this.#giveUpOn({ place, error }, failure, options.signal);
-        patience.note(error);
       }
+      failure = this.#giveUpOn({ place, error: asked.failure.error }, failure, options.signal);
+      patience.note(asked.failure.error);
+      // Whoever was ended for the sake of one that then failed has not failed himself.
+      if (asked.by === 'second') waiting.unshift(next);
+      hedging = undefined;
     }
     this.#checkOpen();
     const takesWhole = this.#whole?.begun || this.#places.some(({ rangeless }) => rangeless);
@@ -150,7 +158,10 @@ export class RegistryBlobSource extends FilledSource {
     const patience = this.#transport.patience(this.#spent);
     const chosen = this.#choose(0);
     // Who has all of the blob and no ranges of it has been asked before.
-    const order = [...chosen.filter(({ place }) => place.rangeless), ...chosen.filter(({ place }) => !place.rangeless)];
+    const order = [
+      ...chosen.filter(({ place }) => place.rangeless),
+      ...chosen.filter(({ place }) => !place.rangeless),
+    ];
     let failure: Failure | undefined;
     for (const { place, behind } of order) {
       if (failure !== undefined && !patience.isWorthAsking(place.endpoint)) continue;
@@ -194,6 +205,35 @@ export class RegistryBlobSource extends FilledSource {
       // Who can only be asked as a last resort is no reason for haste.
       return { place, behind: place.endpoint.mirror || position + 1 < sound ? 'others' : 'nobody' };
     });
+  }
+
+  /** Asks one place for all of `range`. */
+  async #ask(
+    { place, behind }: Candidate,
+    range: WantedRange,
+    spent: number,
+    hedging?: Hedging,
+  ): Promise<Asked> {
+    this.#reached = place;
+    const turn = { behind, spent };
+    const wait = hedging?.wait(place.health);
+    if (hedging !== undefined && wait !== undefined)
+      return await readHedged(hedging, range, { place, turn, wait, rival: () => this.#rivalOf(place) });
+    try {
+      await place.readInto(range, turn);
+      return { place, by: 'first', failure: undefined };
+    } catch (error) {
+      return { place, by: 'first', failure: { error } };
+    }
+  }
+
+  /** Whom a second request goes to: another host that is not clearly slower, or the same on another connection. */
+  #rivalOf(first: BlobEndpoint): BlobEndpoint {
+    const { order } = this.#transport.choose(this.#places.map(({ standing }) => standing));
+    const other = order
+      .map(index => this.#places[index]!)
+      .find(place => place !== first && !place.rangeless && place.standing.trust === 'sound');
+    return other === undefined || goesBefore(first.standing, other.standing) ? first : other;
   }
 
   /** Bytes are asked for anew since their digest was wrong: whoever served them is left for a while. */

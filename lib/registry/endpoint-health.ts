@@ -4,15 +4,14 @@
  */
 import { SociError } from '../errors.js';
 import { publish, type RegistryEndpointEvent } from '../observe/channels.js';
+import type { Clock } from '../source/http/clock.js';
 import type { RangeWatcher } from '../source/http/range-watcher.js';
 import { isTemporary, isUnreachable } from '../source/http/temporary.js';
 import type { Endpoint } from './endpoint.js';
 import type { Standing } from './endpoint-choice.js';
 import { ErrorScore, type Trust } from './error-score.js';
+import { OVERTAKEN, type RequestProgress } from './hedged-read.js';
 import { ReplyTimes } from './reply-times.js';
-
-/** ms of a clock that never goes back. */
-export type Clock = () => number;
 
 /** 'lacking': has not what it was asked for, or gives it to nobody; says nothing of anything else. */
 export type FailureKind = Exclude<RegistryEndpointEvent['reason'], 'working'> | 'lacking';
@@ -32,6 +31,8 @@ const LIES: ReadonlySet<string> = new Set([
   'ERR_SOCI_SOURCE_CHANGED',
 ]);
 
+export type ProbeOutcome = 'measured' | 'failed' | 'not sent';
+
 export function failureKind(error: unknown): FailureKind {
   if (isUnreachable(error)) return 'unreachable';
   if (error instanceof SociError && LIES.has(error.code)) return 'lying';
@@ -40,7 +41,7 @@ export function failureKind(error: unknown): FailureKind {
 
 export class EndpointHealth {
   readonly #endpoint: Endpoint;
-  readonly #now: Clock;
+  readonly #now: Clock['now'];
   readonly #errors = new ErrorScore();
   readonly #times = new ReplyTimes();
   #measuredAt = Number.NEGATIVE_INFINITY;
@@ -48,20 +49,19 @@ export class EndpointHealth {
   #probing = false;
   #unreachable = false;
 
-  constructor(endpoint: Endpoint, now: Clock) {
+  constructor(endpoint: Endpoint, now: Clock['now']) {
     this.#endpoint = endpoint;
     this.#now = now;
   }
 
   standing(): Standing {
     const latency = this.#times.smoothed;
-    const since = (time: number): boolean => this.#now() - time > MEASURED_MS;
-    const old = since(this.#probeFailedAt) && (latency === undefined || since(this.#measuredAt));
+    const unmeasured = latency === undefined || this.#isOld(this.#measuredAt);
     return {
       mirror: this.#endpoint.mirror,
       trust: this.#trust,
       latency,
-      unmeasured: old && !this.#probing,
+      unmeasured: unmeasured && this.#isOld(this.#probeFailedAt) && !this.#probing,
     };
   }
 
@@ -76,13 +76,13 @@ export class EndpointHealth {
   }
 
   /** Watches the requests of one read. What waits behind others by design ('no time') says only how they fail. */
-  watch(what: 'time' | 'no time', onFirstByte?: () => void): ReadTimer {
-    return new ReadTimer(this, what === 'time' ? this.#now : undefined, onFirstByte);
+  watch(what: 'time' | 'no time', progress?: RequestProgress): ReadTimer {
+    return new ReadTimer(this, what === 'time' ? this.#now : undefined, progress);
   }
 
   /** It took `ms` to a first byte, or that long at least. */
   measured(ms: number): void {
-    this.#times.add(ms);
+    this.#times.add(ms, this.#isOld(this.#measuredAt) ? 'old' : 'recent');
     this.#measuredAt = this.#now();
   }
 
@@ -122,14 +122,18 @@ export class EndpointHealth {
     this.#tell('returned', 'working');
   }
 
-  /** Runs `measure`, which tells whether it came to an end, unless that is being done already. */
-  async probe(measure: () => Promise<'measured' | 'failed'>): Promise<void> {
+  /** Runs `measure`, which tells what came of it, unless that is being done already. */
+  async probe(measure: () => Promise<ProbeOutcome>): Promise<void> {
     if (this.#probing) return;
     this.#probing = true;
     const outcome = await measure().finally(() => {
       this.#probing = false;
     });
     if (outcome === 'failed') this.#probeFailedAt = this.#now();
+  }
+
+  #isOld(time: number): boolean {
+    return this.#now() - time > MEASURED_MS;
   }
 
   get #trust(): Trust {
@@ -151,42 +155,46 @@ export class EndpointHealth {
 /** One read's requests, one after the other. */
 export class ReadTimer implements RangeWatcher {
   readonly #health: EndpointHealth;
-  readonly #now: Clock | undefined;
-  readonly #onFirstByte: (() => void) | undefined;
-  #silent = false;
+  readonly #now: Clock['now'] | undefined;
+  readonly #progress: RequestProgress | undefined;
+  #isSilent = false;
   #leftAt = 0;
 
-  constructor(health: EndpointHealth, now: Clock | undefined, onFirstByte: (() => void) | undefined) {
+  constructor(health: EndpointHealth, now: Clock['now'] | undefined, progress: RequestProgress | undefined) {
     this.#health = health;
     this.#now = now;
-    this.#onFirstByte = onFirstByte;
+    this.#progress = progress;
   }
 
+  /** For its turn, which says nothing of the host. */
   waits(): void {
-    this.#silent = false;
+    this.#isSilent = false;
+    this.#progress?.waits();
   }
 
   leaves(): void {
-    this.#silent = true;
+    this.#isSilent = true;
     this.#leftAt = this.#now?.() ?? 0;
+    this.#progress?.leaves();
   }
 
   arrived(): void {
-    if (!this.#silent) return;
-    this.heard();
-    this.#onFirstByte?.();
+    if (!this.#isSilent) return;
+    this.#measure();
+    this.#progress?.answered();
   }
 
   failed(error: unknown): void {
-    // A refused connection fails in no time; only what was waited for is a time.
-    if (error instanceof SociError && error.code === 'ERR_SOCI_HTTP_TIMEOUT') this.heard();
-    this.#silent = false;
+    // A refused connection fails in no time. What was waited for in vain would have taken that long at least: without
+    // it a percentile would be of quick replies alone, and of ever quicker ones.
+    const isTime = error instanceof SociError && error.code === 'ERR_SOCI_HTTP_TIMEOUT';
+    if (isTime || error === OVERTAKEN) this.#measure();
+    this.#isSilent = false;
     this.#health.attemptFailed(error);
   }
 
-  /** There is a first byte, or nobody waits for it any longer: so long it would have taken at least. */
-  heard(): void {
-    if (this.#silent && this.#now !== undefined) this.#health.measured(this.#now() - this.#leftAt);
-    this.#silent = false;
+  #measure(): void {
+    if (this.#isSilent && this.#now !== undefined) this.#health.measured(this.#now() - this.#leftAt);
+    this.#isSilent = false;
   }
 }

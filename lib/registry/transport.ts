@@ -5,6 +5,7 @@
  */
 import { checkChoice, checkOptions, type OptionNames } from '../arguments.js';
 import { invalidValues, SociError } from '../errors.js';
+import { type Clock, systemClock } from '../source/http/clock.js';
 import { HostTraffic } from '../source/http/host-traffic.js';
 import { HttpTransport } from '../source/http/http-transport.js';
 import {
@@ -30,10 +31,11 @@ import {
   type HostOptions,
 } from './endpoint.js';
 import { chooseEndpoints, type EndpointChoice, type Standing } from './endpoint-choice.js';
-import { type Clock, EndpointHealth, failureKind } from './endpoint-health.js';
+import { EndpointHealth, failureKind } from './endpoint-health.js';
 import { type Behind, behind, EndpointPatience, policyAt } from './endpoint-patience.js';
 import { explainedFailure } from './explained-failure.js';
 import type { ForeignAccess } from './foreign-source.js';
+import { type HedgeOptions, Hedging } from './hedging.js';
 import { readHostsDirectory } from './hosts-toml.js';
 import { keychain } from './keychain.js';
 import type { Environment } from './proxy.js';
@@ -60,6 +62,11 @@ export interface RegistryOptions {
    * slower than another. 'configured': in that order however slow they are. One that fails is left for a while.
    */
   readonly hostOrder?: HostOrder | undefined;
+  /**
+   * A second request for a range that somebody waits for longer than its host usually takes, to another connection or
+   * another host; whoever answers first is used. Default: none.
+   */
+  readonly hedge?: HedgeOptions | undefined;
   readonly retry?: Partial<RetryPolicy> | undefined;
   readonly timeouts?: RegistryTimeouts | undefined;
   /** For HTTP_PROXY, HTTPS_PROXY, NO_PROXY. Default `process.env`. */
@@ -76,6 +83,7 @@ export const REGISTRY_NAMES: OptionNames<RegistryOptions> = {
   hosts: true,
   hostsDirectories: true,
   hostOrder: true,
+  hedge: true,
   retry: true,
   timeouts: true,
   env: true,
@@ -126,20 +134,23 @@ export class RegistryTransport {
   readonly #health = new Map<Endpoint, EndpointHealth>();
   readonly #order: HostOrder;
   /** @internal */
-  readonly now: Clock;
+  readonly now: Clock['now'];
+  /** @internal Undefined: no request is sent twice. */
+  readonly hedging: Hedging | undefined;
   #local: HttpTransport | undefined;
   #closed = false;
 
   /** @throws SociError ERR_SOCI_INVALID_ARGUMENT */
   constructor(options?: RegistryOptions);
   /** @internal By another clock. */
-  constructor(options: RegistryOptions, now: Clock);
-  constructor(options: RegistryOptions = {}, now: Clock = () => performance.now()) {
+  constructor(options: RegistryOptions, now: Clock['now']);
+  constructor(options: RegistryOptions = {}, now: Clock['now'] = systemClock.now) {
     checkOptions('RegistryTransport', options, REGISTRY_NAMES);
     const { hostOrder = 'measured' } = options;
     checkChoice('hostOrder', hostOrder, ['measured', 'configured']);
     this.#options = options;
     this.#order = hostOrder;
+    this.hedging = options.hedge === undefined ? undefined : new Hedging(options.hedge);
     this.now = now;
     this.#provider = options.credentials === null ? () => undefined : (options.credentials ?? keychain());
     const { body: bodyIdle, ...timeouts } = options.timeouts ?? {};

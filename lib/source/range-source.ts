@@ -35,6 +35,8 @@ export interface ReadOptions extends AbortableOptions {
   readonly onBytes?: ((arrived: Uint8Array) => void) | undefined;
   /** Called by sources that keep what they fetch with the bytes that they had already; it must not throw. */
   readonly onKept?: ((bytes: number) => void) | undefined;
+  /** @internal Told how many bytes are asked for a second time, since the first request is silent. */
+  readonly onHedge?: ((bytes: number) => void) | undefined;
 }
 
 /** What a source that keeps what it fetches says of that. */

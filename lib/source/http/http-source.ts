@@ -70,7 +70,8 @@ interface Part {
   readonly end: number;
 }
 
-interface Limits extends Pick<HttpRequest, 'signal' | 'limitTotalTime' | 'expected' | 'departure'> {
+interface Limits
+  extends Pick<HttpRequest, 'signal' | 'limitTotalTime' | 'expected' | 'departure' | 'ifFull'> {
   readonly urgency: Urgency;
 }
 
@@ -155,7 +156,7 @@ export class HttpSource extends FilledSource {
   }
 
   readInto(target: Uint8Array, offset: number, options: WatchedReadOptions = {}): Promise<void> {
-    const { watcher } = options;
+    const { watcher, ifFull } = options;
     return this.#scope.run(options.signal, async signal => {
       const urgency = urgencyOf(options);
       const { length } = target;
@@ -171,6 +172,8 @@ export class HttpSource extends FilledSource {
             signal,
             urgency,
             departure: watcher,
+            // What has bytes is waited for.
+            ifFull: filled > 0 ? 'wait' : ifFull,
             resumed: filled > 0,
             limitTotalTime: true,
           });

@@ -88,6 +88,8 @@ export interface HttpRequest {
   readonly expected?: number | undefined;
   /** ms that whoever sends it would wait when told to (Retry-After). Default: that of the default policy. */
   readonly maxRetryAfter?: number | undefined;
+  /** What becomes of it when its host has no room for it now: 'fail' with `NoRoom`. Default 'wait'. */
+  readonly ifFull?: 'wait' | 'fail' | undefined;
   readonly departure?: Departure | undefined;
   readonly signal: AbortSignal;
   readonly stats?: HttpStats | undefined;

@@ -3,7 +3,7 @@
  * ended, and what a host is like shows in its single requests, not in the read as a whole.
  */
 import type { ReadOptions } from '../range-source.js';
-import type { Departure } from './message.js';
+import type { Departure, HttpRequest } from './message.js';
 
 export interface RangeWatcher extends Departure {
   /** Bytes of its reply are where the reader wants them. */
@@ -14,4 +14,6 @@ export interface RangeWatcher extends Departure {
 
 export interface WatchedReadOptions extends ReadOptions {
   readonly watcher?: RangeWatcher | undefined;
+  /** Of each request; see HttpRequest. */
+  readonly ifFull?: HttpRequest['ifFull'];
 }
