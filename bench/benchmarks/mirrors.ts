@@ -17,21 +17,21 @@ import { tarFile, tarTrailer } from '../tar-bytes.js';
 import type { MirrorsParameters } from '../trials/mirrors.js';
 import { cached } from '../workspace.js';
 
-const ROUNDS = 5;
+const ROUNDS = 3;
 const FILE = 'data';
 const FILE_BYTES = 48 * 1024 * 1024;
 const SPAN_SIZE = 256 * 1024;
 const MEGABITS = 200;
 const FAST_MS = 10;
 const SLOW_MS = 60;
-const READS = 60;
+const READS = 40;
 /** Of the host that is hedged. */
 const UNEVEN_MS = 20;
 const HANG_MS = 20 * UNEVEN_MS;
 const HANG_RATE = 0.05;
 const HEDGE = { percentile: 90, budget: 0.1 };
-const KNOWN_AFTER = 40;
-const HEDGED_READS = 300;
+const KNOWN_AFTER = 20;
+const HEDGED_READS = 200;
 
 const MEASURED = 'slow mirror first, measured order';
 const CONFIGURED = 'slow mirror first, configured order';
