@@ -101,7 +101,13 @@ class Hedge {
     const { length: bytes } = this.#range.target;
     const { registry, root } = this.#place!.endpoint;
     if (this.#hasLeft)
-      publish('seekable-oci:registry:hedge', () => ({ registry, host: root.host, bytes, ms: silence, outcome }));
+      publish('seekable-oci:registry:hedge', () => ({
+        registry,
+        host: root.host,
+        bytes,
+        ms: silence,
+        outcome,
+      }));
     else this.#hedging.giveBack(bytes);
   }
 

@@ -1,6 +1,12 @@
 /** Two requests for the same bytes: who decides at every stage, and that nothing goes on behind the end. */
 import t from 'tap';
-import { type HedgeOutcome, hedgedRead } from '../../lib/registry/hedged-read.js';
+import {
+  type Contender,
+  type HedgeOutcome,
+  hedgedRead,
+  type RequestProgress,
+} from '../../lib/registry/hedged-read.js';
+import { Silence } from '../../lib/registry/silence.js';
 import fc from '../property.js';
 
 /** What a request does, in turns of the event loop. */
@@ -35,8 +41,9 @@ class Actor {
     this.#script = script;
   }
 
-  readonly read = async (signal: AbortSignal, onFirstByte: () => void): Promise<void> => {
+  readonly read: Contender = async (signal, progress) => {
     this.running = true;
+    progress.leaves();
     const { answers, ends, fails } = this.#script;
     const aborted = new Promise<never>((_, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason), { once: true });
@@ -50,7 +57,8 @@ class Actor {
       await pass(answers);
       if (signal.aborted) return;
       this.answered = true;
-      onFirstByte();
+      progress.answered();
+      if (signal.aborted) throw new Error('whoever answers first is not ended');
       if (ends === undefined) return await new Promise<never>(() => {});
       await pass(ends[0]);
       if (ends[1] === 'badly') throw new Error(`${this.name} broke off`);
@@ -101,14 +109,21 @@ t.test('whatever two requests do', async t => {
   );
 });
 
-const well = async (_: AbortSignal, heard: () => void): Promise<void> => heard();
-const never = (signal: AbortSignal): Promise<void> =>
-  new Promise((_, reject) => {
+const well: Contender = async (_, { leaves, answered }) => {
+  leaves();
+  answered();
+};
+const never: Contender = (signal, { leaves }) => {
+  leaves();
+  return new Promise((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });
-const badly = (message: string) => async (): Promise<void> => {
-  throw new Error(message);
 };
+const badly =
+  (message: string): Contender =>
+  async () => {
+    throw new Error(message);
+  };
 
 t.test('no second is sent when the first answers or fails in time', async t => {
   for (const first of [well, badly('no')]) {
@@ -129,13 +144,14 @@ t.test('a second that cannot be afforded is not sent', async t => {
 });
 
 t.test('stages', async t => {
-  const race = (first: typeof well, second: typeof well): Promise<HedgeOutcome> =>
+  const race = (first: Contender, second: Contender): Promise<HedgeOutcome> =>
     hedgedRead({ first, wait: 1, second: () => second, signal: undefined });
   t.same(await race(never, well), { by: 'second', first: 'overtaken', second: 'done' });
-  const late = (wait: number, then: typeof well): typeof well => {
-    return async (signal, heard) => {
+  const late = (wait: number, then: Contender): Contender => {
+    return async (signal, progress) => {
+      progress.leaves();
       await new Promise(resolve => setTimeout(resolve, wait));
-      await then(signal, heard);
+      await then(signal, { ...progress, leaves() {} });
     };
   };
   t.match(await race(late(10, well), badly('lost')), {
@@ -145,8 +161,8 @@ t.test('stages', async t => {
   });
   t.match(await race(late(10, badly('one')), late(20, well)), { by: 'second', first: { error: /one/ } });
   t.match(await race(late(10, badly('one')), badly('two')), { by: 'first', first: { error: /one/ } });
-  const answersThenFails: typeof well = async (_, heard) => {
-    heard();
+  const answersThenFails: Contender = async (_, { answered }) => {
+    answered();
     throw new Error('broke off');
   };
   t.match(await race(never, answersThenFails), { by: 'second', second: { error: /broke off/ } });
@@ -158,4 +174,81 @@ t.test('a signal that was aborted before', async t => {
     hedgedRead({ first: well, wait: 1, second: () => well, signal: AbortSignal.abort(reason) }),
     reason,
   );
+});
+
+t.test('the loser is ended before the winner goes on', async t => {
+  const ended: string[] = [];
+  let firstAnswers = (): void => {};
+  const first: Contender = async (signal, progress) => {
+    progress.leaves();
+    await new Promise<void>(resolve => {
+      firstAnswers = resolve;
+      signal.addEventListener('abort', () => ended.push('first'), { once: true });
+    });
+    progress.answered();
+    t.ok(signal.aborted, 'too late');
+    throw signal.reason;
+  };
+  const second: Contender = async (_, { answered }) => {
+    answered();
+    t.same(ended, ['first']);
+    firstAnswers();
+  };
+  const outcome = await hedgedRead({ first, wait: 1, second: () => second, signal: undefined });
+  t.same(outcome, { by: 'second', first: 'overtaken', second: 'done' });
+});
+
+t.test('the second is told when the first writes nothing more', async t => {
+  const order: string[] = [];
+  const first: Contender = async (signal, { leaves }) => {
+    leaves();
+    await new Promise(resolve => signal.addEventListener('abort', resolve, { once: true }));
+    await pass(3);
+    order.push('written');
+    throw signal.reason;
+  };
+  const second = (firstEnded: Promise<unknown>): Contender => {
+    const told = firstEnded.then(() => order.push('told'));
+    return async (_, { answered }) => {
+      answered();
+      await told;
+    };
+  };
+  await hedgedRead({ first, wait: 1, second, signal: undefined });
+  t.same(order, ['written', 'told']);
+});
+
+t.test('silence begins when a request leaves, and not while it waits for its turn', async t => {
+  const order: string[] = [];
+  let progress: RequestProgress | undefined;
+  const first: Contender = (signal, given) => {
+    progress = given;
+    return never(signal, { ...given, leaves() {} });
+  };
+  const second = (): Contender => {
+    order.push('second');
+    return well;
+  };
+  const reading = hedgedRead({ first, wait: 1, second, signal: undefined });
+  const longer = (): Promise<void> => new Promise(resolve => setTimeout(resolve, 20));
+  progress?.waits();
+  await longer();
+  progress?.leaves();
+  progress?.waits();
+  await longer();
+  t.same(order, []);
+  progress?.leaves();
+  await reading;
+  t.same(order, ['second']);
+});
+
+t.test('silence that nobody asks for any more leaves no timer', async t => {
+  for (const end of ['before', 'behind'] as const) {
+    const silence = new Silence(60_000);
+    if (end === 'before') silence.begin();
+    silence.end();
+    silence.begin();
+    t.equal(await silence.isLong, false);
+  }
+  t.notOk(process.getActiveResourcesInfo().includes('Timeout'));
 });

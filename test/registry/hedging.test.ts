@@ -1,9 +1,11 @@
 /** Second requests for ranges that are waited for too long: when they are sent, to whom, and what comes of them. */
+import { setImmediate as turn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { openImage } from '../../lib/image/open-image.js';
 import { type ChannelEvents, subscribe } from '../../lib/observe/channels.js';
 import { type HedgeOptions, Hedging } from '../../lib/registry/hedging.js';
 import { RegistryTransport } from '../../lib/registry/transport.js';
+import { HostTraffic } from '../../lib/source/http/host-traffic.js';
 import type { RangeSource, ReadOptions } from '../../lib/source/range-source.js';
 import { ReadContext } from '../../lib/span/read-context.js';
 import type { Fault, TestRegistry } from '../../lib/testing/testing.js';
@@ -27,6 +29,12 @@ const BLOBS = { method: 'GET', path: '/blobs/' };
 const KNOWN = 16;
 const SILENT: Fault = { match: BLOBS, times: 1, reply: () => new Promise<never>(() => {}) };
 
+/** As many requests to one host at a time. */
+function trafficOf(places: number): HostTraffic {
+  const limit = { places, epoch: 0, allow() {}, succeeded() {}, failed() {}, answered() {} };
+  return new HostTraffic(() => 0, { limit: () => limit });
+}
+
 interface Hedged {
   readonly origin: TestRegistry;
   readonly mirrors: readonly TestRegistry[];
@@ -34,12 +42,14 @@ interface Hedged {
   readonly events: ChannelEvents['seekable-oci:registry:hedge'][];
   /** Bytes that were asked for twice, as the reader is told. */
   readonly twice: number[];
+  /** Of the transport. */
+  readonly traffic: HostTraffic;
   read(offset?: number, options?: ReadOptions): Promise<void>;
   counts(): number[];
 }
 
 /** A blob of which every host is known to take 100 ms by a clock of the test, so that longer silence is hedged. */
-async function hedged(t: Test, mirrorCount: number, known = KNOWN): Promise<Hedged> {
+async function hedged(t: Test, mirrorCount: number, known = KNOWN, places = 16): Promise<Hedged> {
   const origin = await startRegistry(t);
   const mirrors: TestRegistry[] = [];
   for (let i = 0; i < mirrorCount; i++) mirrors.push(await startRegistry(t, { storage: origin.storage }));
@@ -52,7 +62,8 @@ async function hedged(t: Test, mirrorCount: number, known = KNOWN): Promise<Hedg
   };
   for (const place of [...mirrors, origin]) place.inject({ match: tick });
   // In the configured order nobody is probed.
-  const options = { hosts, hostOrder: 'configured', hedge: {}, retry: { retries: 0 } } as const;
+  const traffic = trafficOf(places);
+  const options = { hosts, hostOrder: 'configured', hedge: {}, retry: { retries: 0 }, traffic } as const;
   const transport = new RegistryTransport({ credentials: null, env: {}, ...options }, () => now);
   t.teardown(() => transport.close());
   const source = await openRepository(transport, origin).openBlob(BLOB);
@@ -70,7 +81,7 @@ async function hedged(t: Test, mirrorCount: number, known = KNOWN): Promise<Hedg
   counts();
   events.length = 0;
   twice.length = 0;
-  return { origin, mirrors, source, events, twice, read, counts };
+  return { origin, mirrors, source, events, twice, traffic, read, counts };
 }
 
 t.test('the other connection of one host', async t => {
@@ -106,6 +117,96 @@ t.test('the first may answer after all', async t => {
   await read();
   t.same(counts(), [2]);
   t.match(events, [{ outcome: 'lost' }]);
+});
+
+/** Takes a place at `place` until what is returned is called. */
+async function occupy(t: Test, place: TestRegistry, traffic: HostTraffic): Promise<() => Promise<void>> {
+  const source = await openRepository(startTransport(t, { traffic }), place).openBlob(BLOB);
+  let free = (): void => {};
+  const freed = new Promise<void>(resolve => {
+    free = resolve;
+  });
+  place.inject({ match: BLOBS, times: 1, until: () => freed });
+  const reading = source.read(0, 10);
+  while (place.requests.length === 0) await turn();
+  place.requests.length = 0;
+  return async () => {
+    free();
+    await reading;
+    await source.close();
+  };
+}
+
+t.test('waiting for one’s turn is no silence', async t => {
+  const { mirrors, traffic, read, events, counts } = await hedged(t, 2, KNOWN, 1);
+  const leave = await occupy(t, mirrors[0]!, traffic);
+  const waiting = [read(), read()];
+  await new Promise(resolve => setTimeout(resolve, 300));
+  await leave();
+  await Promise.all(waiting);
+  t.same([counts(), events], [[2, 0, 0], []]);
+});
+
+t.test('a second request waits for nobody', async t => {
+  const { origin, mirrors, traffic, read, events, twice, counts } = await hedged(t, 1, KNOWN, 1);
+  const leave = await occupy(t, origin, traffic);
+  mirrors[0]!.inject({ match: BLOBS, times: 1, delay: 300 });
+  await read();
+  t.same([counts(), events, twice], [[1, 0], [], []]);
+  await leave();
+  mirrors[0]!.inject({ match: BLOBS, times: 1, delay: 300 });
+  await read();
+  t.same([counts(), events.length, twice], [[1, 1], 1, [1000]]);
+});
+
+t.test('whoever is overtaken has neither failed nor to try again', async t => {
+  const { origin, mirrors, read, counts } = await hedged(t, 1);
+  const left: unknown[] = [];
+  t.teardown(subscribe('seekable-oci:registry:endpoint', event => left.push(event)));
+  for (let i = 0; i < 5; i++) {
+    mirrors[0]!.inject(SILENT);
+    await read();
+  }
+  t.same([counts(), left], [[5, 5], []]);
+  await read();
+  t.same(counts(), [1, 0], 'it is still the first to be asked');
+  t.equal(origin.requests.length, 0);
+});
+
+/** Reads, and compares whatever is told to be there with what it has to be, then and in the end. */
+async function readTold(source: RangeSource): Promise<number[]> {
+  const told: Uint8Array[] = [];
+  const onBytes = (arrived: Uint8Array): void => {
+    told.push(arrived);
+    if (Buffer.compare(arrived, LAYER.subarray(0, arrived.length)) !== 0) throw new Error('not final');
+  };
+  const bytes = await source.read(0, 1000, { onBytes });
+  t.same(Buffer.from(bytes), Buffer.from(LAYER.subarray(0, 1000)));
+  const isTheReaders = told.every(
+    arrived => Buffer.compare(arrived, LAYER.subarray(0, arrived.length)) === 0,
+  );
+  t.ok(isTheReaders, 'what was told stays');
+  return told.map(({ length }) => length);
+}
+
+t.test('bytes are told when they are final, whoever sent them', async t => {
+  const { origin, source, events, counts } = await hedged(t, 0);
+  origin.inject(SILENT);
+  t.equal((await readTold(source)).at(-1), 1000);
+  origin.inject({ match: BLOBS, times: 1, delay: 300 });
+  origin.inject(SILENT);
+  t.equal((await readTold(source)).at(-1), 1000);
+  t.match(events, [{ outcome: 'won' }, { outcome: 'lost' }]);
+  t.same(counts(), [4]);
+
+  t.test('and stand when the second breaks off behind them', async t => {
+    origin.inject(SILENT);
+    const headers = { 'content-range': 'bytes 0-999/100000' };
+    origin.inject({ match: BLOBS, times: 1, reply: { status: 206, headers, body: breakingOff() } });
+    const told = await readTold(source);
+    t.same([told[0], told.at(-1)], [10, 1000]);
+    t.equal(origin.requests.at(-1)?.headers['range'], 'bytes=10-999', 'the rest alone is asked for again');
+  });
 });
 
 t.test('when one fails, the other decides', async t => {
@@ -164,7 +265,7 @@ t.test('aborting and closing end both', async t => {
     origin.inject({ ...SILENT, times: 2 });
   };
   const bothAsked = async (): Promise<void> => {
-    while (origin.requests.length < 2) await new Promise(resolve => setImmediate(resolve));
+    while (origin.requests.length < 2) await turn();
   };
   await bothSilent();
   const controller = new AbortController();
@@ -251,10 +352,12 @@ t.test('options', async t => {
     context: new ReadContext({ cacheBytes: 0, maxRequestBytes: 1 }),
   });
   t.teardown(() => image.close());
-  t.match(image.stats, { hedges: 0, hedgeBytes: 0 });
+  t.match(image.stats, { hedges: 0, hedgeBytes: 0, lanes: { demand: { hedges: 0, hedgeBytes: 0 } } });
   while (image.stats.requests < KNOWN + 1) await image.readFile('/a');
   registry.inject({ match: { path: layers[0]!.descriptor.digest }, times: 1, delay: 1000 });
   t.strictSame(await image.readFile('/a'), body);
   t.ok(image.stats.hedges >= 1);
   t.ok(image.stats.hedgeBytes > 0);
+  const { hedges, hedgeBytes, lanes } = image.stats;
+  t.match(lanes.demand, { hedges, hedgeBytes });
 });

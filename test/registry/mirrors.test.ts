@@ -5,6 +5,7 @@ import { openImage } from '../../lib/image/open-image.js';
 import { subscribe } from '../../lib/observe/channels.js';
 import type { RegistryOptions } from '../../lib/registry/transport.js';
 import { RegistryTransport } from '../../lib/registry/transport.js';
+import { HostTraffic } from '../../lib/source/http/host-traffic.js';
 import type { RangeSource } from '../../lib/source/range-source.js';
 import { ReadContext } from '../../lib/span/read-context.js';
 import type { Fault, TestRegistry } from '../../lib/testing/testing.js';
@@ -142,6 +143,51 @@ t.test('a slow mirror is left for a faster one, which was measured beside the re
     await read(t, source, 5);
     t.match(all.counts().slice(0, 2), [5, 0]);
   });
+});
+
+/** One request to a host at a time. */
+function oneByOne(): HostTraffic {
+  const limit = { places: 1, epoch: 0, allow() {}, succeeded() {}, failed() {}, answered() {} };
+  return new HostTraffic(() => 0, { limit: () => limit });
+}
+
+t.test('what is measured begins when a request leaves', async t => {
+  const all = await places(t, 0);
+  const { origin } = all;
+  const transport = all.transport({ traffic: oneByOne() });
+  const source = await open(t, transport, all);
+  const passing = (): boolean => {
+    all.pass(50);
+    return false;
+  };
+  origin.inject({ match: passing });
+  await Promise.all(Array.from({ length: 8 }, (_, i) => source.read(100 * i, 50)));
+  const [endpoint] = await transport.configuredEndpoints(origin.host, 'pull');
+  t.equal(transport.health(endpoint!).standing().latency, 50, 'the last one has waited for 350 ms');
+});
+
+t.test('nobody is probed where others wait', async t => {
+  const all = await places(t, 2);
+  const [, fast] = all.mirrors as [TestRegistry, TestRegistry];
+  const traffic = oneByOne();
+  const transport = all.transport({ traffic });
+  await all.measured(transport, 1e6);
+  const other = await openRepository(all.transport({ traffic, hosts: {} }), fast).openBlob(BLOB);
+  let free = (): void => {};
+  const freed = new Promise<void>(resolve => {
+    free = resolve;
+  });
+  fast.inject({ match: BLOBS, times: 1, until: () => freed });
+  const reading = other.read(0, 10);
+  await until(t, () => fast.requests.length > 0);
+  const source = await open(t, transport, all);
+  await read(t, source, 3);
+  for (let i = 0; i < 20; i++) await turn();
+  t.equal(fast.requests.length, 1);
+  free();
+  await reading;
+  await readUntil(t, source, () => fast.requests.length > 1);
+  await other.close();
 });
 
 t.test('the registry is used before a mirror only where that is much slower', async t => {
