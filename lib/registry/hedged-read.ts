@@ -48,7 +48,7 @@ export async function hedgedRead({ first, wait, second, signal }: HedgedRead): P
   const race = new Race();
   const silence = new Silence(wait);
   const endOfOne = race.run(first, scope.begin(signal), silence);
-  const isSilent = await silence.isLong;
+  const isSilent = (await silence.outcome) === 'too long';
   const rival = isSilent && !race.isDecided && signal?.aborted !== true ? second(endOfOne) : undefined;
   if (rival === undefined) return { by: 'first', first: await endOfOne, second: undefined };
   const two = scope.begin(signal);
@@ -72,7 +72,7 @@ class Race {
   /** Runs `read` to its end; never rejects. @param silence is listened to meanwhile */
   async run(read: Contender, operation: Operation, silence?: Silence): Promise<Ending> {
     const answered = (): void => {
-      silence?.end();
+      silence?.break();
       this.#answeredBy(operation);
     };
     this.#running.push(operation);
@@ -87,7 +87,7 @@ class Race {
     } catch (error) {
       return error === OVERTAKEN ? 'overtaken' : { error };
     } finally {
-      silence?.end();
+      silence?.break();
       operation.end();
     }
   }

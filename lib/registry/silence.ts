@@ -2,17 +2,20 @@
  * For how long a request that has left was not answered. While it waits for its turn, which says nothing of the host,
  * nothing is counted; when it leaves once more, redirected or tried again, all is counted anew.
  */
+
+/** 'broken': something was heard in time, or nobody listens any more. */
+export type SilenceOutcome = 'too long' | 'broken';
+
 export class Silence {
-  /** Whether it lasted too long; false once that is not asked any more. */
-  readonly isLong: Promise<boolean>;
+  readonly outcome: Promise<SilenceOutcome>;
   readonly #ms: number;
-  #decide: ((isLong: boolean) => void) | undefined;
+  #decide: ((outcome: SilenceOutcome) => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   /** @param ms that are not too long yet */
   constructor(ms: number) {
     this.#ms = ms;
-    this.isLong = new Promise(resolve => {
+    this.outcome = new Promise(resolve => {
       this.#decide = resolve;
     });
   }
@@ -20,7 +23,7 @@ export class Silence {
   /** A request leaves. */
   begin(): void {
     this.pause();
-    if (this.#decide !== undefined) this.#timer = setTimeout(() => this.#over(true), this.#ms);
+    if (this.#decide !== undefined) this.#timer = setTimeout(() => this.#end('too long'), this.#ms);
   }
 
   /** A request waits for its turn. */
@@ -28,14 +31,13 @@ export class Silence {
     clearTimeout(this.#timer);
   }
 
-  /** Something was heard, or nobody listens any more. */
-  end(): void {
-    this.#over(false);
+  break(): void {
+    this.#end('broken');
   }
 
-  #over(isLong: boolean): void {
-    clearTimeout(this.#timer);
-    this.#decide?.(isLong);
+  #end(outcome: SilenceOutcome): void {
+    this.pause();
+    this.#decide?.(outcome);
     this.#decide = undefined;
   }
 }

@@ -184,7 +184,7 @@ t.test('--timeout and --retries', async t => {
 t.test('--hedge', async t => {
   const { stdout, status, stderr } = await command(['ls', image, '/', '--hedge', '99.5']);
   t.equal(status, 0, stderr);
-  t.equal(stdout, (await command(['ls', image, '/'])).stdout);
+  t.same(stdout, (await command(['ls', image, '/'])).stdout);
 });
 
 t.test('--ca and --hosts-dir', async t => {
