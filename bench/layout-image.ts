@@ -2,6 +2,7 @@
 import { mkdirSync, statSync } from 'node:fs';
 import { createGunzip } from 'node:zlib';
 import {
+  type CreateIndexOptions,
   convertImage,
   FileSource,
   openImageLocation,
@@ -15,7 +16,11 @@ import { cached } from './workspace.js';
 export const INDEXED = 'indexed';
 
 /** @returns the folder of the layout */
-export async function layoutImage(name: string, layers: readonly string[]): Promise<string> {
+export async function layoutImage(
+  name: string,
+  layers: readonly string[],
+  options: Pick<CreateIndexOptions, 'spanSize'> = {},
+): Promise<string> {
   return cached(name, async folder => {
     mkdirSync(folder);
     const transport = new RegistryTransport({ credentials: null, env: {} });
@@ -24,7 +29,7 @@ export async function layoutImage(name: string, layers: readonly string[]): Prom
     const pushed: PushedLayer[] = [];
     for (const path of layers) pushed.push(await pushLayer(source.repository, path));
     await pushImageManifest(source.repository, pushed, 'plain');
-    await convertImage(source, target, { minLayerSize: 0 });
+    await convertImage(source, target, { ...options, minLayerSize: 0 });
     await source.repository.close();
     await target.repository.close();
     await transport.close();

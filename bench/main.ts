@@ -16,6 +16,7 @@ import { giantBlock } from './benchmarks/giant-block.js';
 import { lanes } from './benchmarks/lanes.js';
 import { loadOrder } from './benchmarks/load-order.js';
 import { memory } from './benchmarks/memory.js';
+import { mirrors } from './benchmarks/mirrors.js';
 import { planning } from './benchmarks/planning.js';
 import { pull } from './benchmarks/pull.js';
 import { remoteImage } from './benchmarks/remote-image.js';
@@ -39,6 +40,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Report>>> = {
   'giant-block': giantBlock,
   planning,
   'remote-image': remoteImage,
+  mirrors,
   'first-byte': () => firstByte(values.baseline),
   lanes,
   'load-order': () => loadOrder(values.baseline),

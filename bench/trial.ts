@@ -15,6 +15,7 @@ const TRIALS: Readonly<Record<string, () => Promise<Trial>>> = {
   giantBlock: async () => (await import('./trials/giant-block.js')).giantBlock,
   indexGenerated: async () => (await import('./trials/build.js')).indexGenerated,
   loadOrder: async () => (await import('./trials/load-order.js')).loadOrder,
+  mirrors: async () => (await import('./trials/mirrors.js')).mirrors,
   nodeZlib: async () => (await import('./trials/node-zlib.js')).nodeZlib,
   planning: async () => (await import('./trials/planning.js')).planning,
   remoteImage: async () => (await import('./trials/remote-image.js')).remoteImage,

@@ -95,6 +95,8 @@ export {
   type HttpRequestEvent,
   type IndexStepEvent,
   type ProgressEvent,
+  type RegistryEndpointEvent,
+  type RegistryHedgeEvent,
   type SpanCacheHitEvent,
   type SpanDecodeEvent,
   type SpanFetchEvent,
@@ -131,6 +133,7 @@ export type { TreeOptions } from './pull/tree-target.js';
 export type { CredentialProvider, CredentialRequest, Credentials } from './registry/credentials.js';
 export type { Descriptor } from './registry/descriptor.js';
 export type { HostCapability, HostOptions, MirrorOptions, TlsOptions } from './registry/endpoint.js';
+export type { HedgeOptions } from './registry/hedging.js';
 export type { PlatformManifest } from './registry/image-entry.js';
 export {
   type ImageLocation,
@@ -160,7 +163,12 @@ export type {
   ReferrersOptions,
   Repository,
 } from './registry/repository.js';
-export { type RegistryOptions, type RegistryTimeouts, RegistryTransport } from './registry/transport.js';
+export {
+  type HostOrder,
+  type RegistryOptions,
+  type RegistryTimeouts,
+  RegistryTransport,
+} from './registry/transport.js';
 export type {
   BuildIndexOptions,
   BuiltIndexes,

@@ -45,6 +45,11 @@ export const IMAGE_OPTIONS: OptionTable = {
     value: 'N',
     help: 'further attempts after a failure that may pass (default 5, within a minute of silence)',
   },
+  hedge: {
+    type: 'string',
+    value: 'PERCENTILE',
+    help: 'ask again for what takes longer than so many percent of replies (50 to 99.9; default: never)',
+  },
   json: { type: 'boolean', help: 'print the result as JSON' },
   quiet: { type: 'boolean', help: 'say nothing on standard error but errors' },
   debug: { type: 'boolean', help: 'tell every request and what it cost on standard error' },

@@ -47,6 +47,7 @@ export async function registryOptions(
   }
   return {
     ...patience(invocation),
+    hedge: hedge(invocation),
     env: invocation.env,
     hostsDirectories,
     hosts: Object.keys(host).length === 0 ? {} : Object.fromEntries(registries.map(name => [name, host])),
@@ -80,6 +81,14 @@ function patience(invocation: Invocation): Pick<RegistryOptions, 'timeouts' | 'r
     ...(ms === undefined ? {} : { timeouts: { connect: ms, headers: ms, bodyIdle: ms } }),
     ...(retries === undefined ? {} : { retry: { retries, maxSilence } }),
   };
+}
+
+/** @throws UsageError */
+function hedge(invocation: Invocation): RegistryOptions['hedge'] {
+  const percentile = optionNumber(invocation, 'hedge', /^\d{2}(\.\d{1,3})?$/);
+  if (percentile === undefined) return undefined;
+  if (percentile >= 50 && percentile <= 99.9) return { percentile };
+  throw new UsageError(`--hedge: expected a percentile of 50 to 99.9, received '${percentile}'`);
 }
 
 /** The user's name and password go to one registry only; for all others docker's and podman's files hold. */

@@ -123,6 +123,37 @@ export interface StoreFailureEvent {
   readonly reason: string;
 }
 
+/**
+ * A host that serves a registry's content, the registry itself or a mirror, is left for a while, or used again. One that
+ * is alone is asked all the same.
+ */
+export interface RegistryEndpointEvent {
+  /** Whose content it serves. */
+  readonly registry: string;
+  /** With its port, where it has one of its own. */
+  readonly host: string;
+  readonly outcome: 'left' | 'returned';
+  /**
+   * 'unreachable': no connection, or no reply in time. 'failing': errors that may pass, or replies that broke off.
+   * 'lying': replies that are not what was asked for, or bytes with another digest. 'working': it is returned to.
+   */
+  readonly reason: 'unreachable' | 'failing' | 'lying' | 'working';
+}
+
+/** A range that was asked for twice, since the first request was silent for too long. */
+export interface RegistryHedgeEvent {
+  /** Whose content it is. */
+  readonly registry: string;
+  /** To which the second request went; it may be that of the first. */
+  readonly host: string;
+  /** Asked for a second time; fewer arrived of the request that was ended. */
+  readonly bytes: number;
+  /** For which the first request was silent. */
+  readonly ms: number;
+  /** 'won': the second's bytes were used. 'lost': the first's. 'failed': nobody's. */
+  readonly outcome: 'won' | 'lost' | 'failed';
+}
+
 /** The channels by their names. */
 export interface ChannelEvents {
   readonly 'seekable-oci:http:request': HttpRequestEvent;
@@ -131,6 +162,8 @@ export interface ChannelEvents {
   readonly 'seekable-oci:span:decode': SpanDecodeEvent;
   readonly 'seekable-oci:span:cache-hit': SpanCacheHitEvent;
   readonly 'seekable-oci:soci:index': IndexStepEvent;
+  readonly 'seekable-oci:registry:endpoint': RegistryEndpointEvent;
+  readonly 'seekable-oci:registry:hedge': RegistryHedgeEvent;
   readonly 'seekable-oci:store:read': StoreReadEvent;
   readonly 'seekable-oci:store:damage': StoreDamageEvent;
   readonly 'seekable-oci:store:blob': StoreBlobEvent;
@@ -148,6 +181,8 @@ const CHANNELS: { readonly [Name in ChannelName]: Channel } = {
   'seekable-oci:span:decode': channel('seekable-oci:span:decode'),
   'seekable-oci:span:cache-hit': channel('seekable-oci:span:cache-hit'),
   'seekable-oci:soci:index': channel('seekable-oci:soci:index'),
+  'seekable-oci:registry:endpoint': channel('seekable-oci:registry:endpoint'),
+  'seekable-oci:registry:hedge': channel('seekable-oci:registry:hedge'),
   'seekable-oci:store:read': channel('seekable-oci:store:read'),
   'seekable-oci:store:damage': channel('seekable-oci:store:damage'),
   'seekable-oci:store:blob': channel('seekable-oci:store:blob'),

@@ -2,6 +2,7 @@
 import type {
   HttpRequestEvent,
   IndexStepEvent,
+  RegistryHedgeEvent,
   SpanCacheHitEvent,
   SpanDecodeEvent,
   SpanFetchEvent,
@@ -29,6 +30,8 @@ export interface MetricsSnapshot {
   };
   readonly decodes: { readonly count: number; readonly bytes: number; readonly ms: number };
   readonly cacheHits: { readonly count: number; readonly bytes: number };
+  /** Ranges that were asked for twice, and their bytes. */
+  readonly hedges: { readonly count: number; readonly won: number; readonly bytes: number };
   readonly store: {
     readonly reads: number;
     /** Of those, bytes that were there. */
@@ -53,6 +56,7 @@ class Sums implements Metrics {
   readonly fetches: Mutable<MetricsSnapshot['fetches']> = { count: 0, failures: 0, bytes: 0, ms: 0 };
   readonly decodes: Mutable<MetricsSnapshot['decodes']> = { count: 0, bytes: 0, ms: 0 };
   readonly cacheHits: Mutable<MetricsSnapshot['cacheHits']> = { count: 0, bytes: 0 };
+  readonly hedges: Mutable<MetricsSnapshot['hedges']> = { count: 0, won: 0, bytes: 0 };
   readonly store: Mutable<MetricsSnapshot['store']> = {
     reads: 0,
     keptBytes: 0,
@@ -94,6 +98,12 @@ class Sums implements Metrics {
     this.indexSteps.set(type, (this.indexSteps.get(type) ?? 0) + 1);
   }
 
+  registryHedge({ bytes, outcome }: RegistryHedgeEvent): void {
+    this.hedges.count += 1;
+    if (outcome === 'won') this.hedges.won += 1;
+    this.hedges.bytes += bytes;
+  }
+
   storeRead({ kept, fetched }: StoreReadEvent): void {
     this.store.reads += 1;
     this.store.keptBytes += kept;
@@ -131,6 +141,7 @@ export function collectMetrics(): CollectedMetrics {
       fetches: { ...sums.fetches },
       decodes: { ...sums.decodes },
       cacheHits: { ...sums.cacheHits },
+      hedges: { ...sums.hedges },
       store: { ...sums.store },
       indexSteps: Object.fromEntries(sums.indexSteps),
     }),

@@ -12,6 +12,8 @@ export interface Metrics {
   spanDecode?(event: ChannelEvents['seekable-oci:span:decode']): void;
   spanCacheHit?(event: ChannelEvents['seekable-oci:span:cache-hit']): void;
   indexStep?(event: ChannelEvents['seekable-oci:soci:index']): void;
+  registryEndpoint?(event: ChannelEvents['seekable-oci:registry:endpoint']): void;
+  registryHedge?(event: ChannelEvents['seekable-oci:registry:hedge']): void;
   storeRead?(event: ChannelEvents['seekable-oci:store:read']): void;
   storeDamage?(event: ChannelEvents['seekable-oci:store:damage']): void;
   storeBlob?(event: ChannelEvents['seekable-oci:store:blob']): void;
@@ -39,6 +41,8 @@ export function attachMetrics(metrics: Metrics): () => void {
   attach('seekable-oci:span:decode', metrics.spanDecode);
   attach('seekable-oci:span:cache-hit', metrics.spanCacheHit);
   attach('seekable-oci:soci:index', metrics.indexStep);
+  attach('seekable-oci:registry:endpoint', metrics.registryEndpoint);
+  attach('seekable-oci:registry:hedge', metrics.registryHedge);
   attach('seekable-oci:store:read', metrics.storeRead);
   attach('seekable-oci:store:damage', metrics.storeDamage);
   attach('seekable-oci:store:blob', metrics.storeBlob);

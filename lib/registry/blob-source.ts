@@ -1,28 +1,24 @@
 /**
  * A blob of a registry as a RangeSource: HttpSource with the registry's
- * credentials, over the first endpoint that has the blob. Mirrors are tried in
- * order and left for good when they fail, or when they serve no ranges: if no
- * other endpoint does either, the blob is taken whole from the first of them.
+ * credentials, over the endpoint that is best to ask (endpoint-choice.ts), and
+ * over the others when that fails. One that fails is left for a while; if
+ * nobody serves ranges, the blob is taken whole from the first that has it.
  */
 import { SociError } from '../errors.js';
 import { closedError } from '../source/byte-range.js';
-import { ContinuedRead } from '../source/continued-read.js';
-import { HttpSource } from '../source/http/http-source.js';
+import { ContinuedRead, type WantedRange } from '../source/continued-read.js';
+import type { HttpSource } from '../source/http/http-source.js';
 import type { LinkEstimate } from '../source/link-estimate.js';
 import { FilledSource, type ReadOptions } from '../source/range-source.js';
-import { type Endpoint, endpointUrl } from './endpoint.js';
-import type { EndpointPatience } from './endpoint-patience.js';
-import { registryCode } from './registry-error.js';
-import { repositoryScope } from './scope.js';
+import { BlobEndpoint, isClosed, type RegistryBlob } from './blob-endpoint.js';
+import { type Asked, isWorthHedging, readHedged } from './blob-hedge.js';
+import type { Endpoint } from './endpoint.js';
+import { goesBefore } from './endpoint-choice.js';
+import type { Behind } from './endpoint-patience.js';
+import type { Hedging } from './hedging.js';
+import { ServedRanges } from './served-ranges.js';
 import type { RegistryTransport } from './transport.js';
 import { type KeepWholeOptions, WholeBlob } from './whole-blob.js';
-
-export interface RegistryBlob {
-  readonly registry: string;
-  readonly repository: string;
-  readonly digest: string;
-  readonly size: number;
-}
 
 type HowToStream = (source: HttpSource, options?: ReadOptions) => AsyncIterable<Uint8Array>;
 
@@ -55,16 +51,6 @@ async function* withFirst(
   }
 }
 
-function wordedAsRegistry(error: unknown): unknown {
-  if (!(error instanceof SociError) || error.code !== 'ERR_SOCI_HTTP_STATUS') {
-    return error;
-  }
-  const code = registryCode(Number(error.data['status']));
-  return code === error.code
-    ? error
-    : new SociError(code, error.message, { data: error.data, cause: error.cause });
-}
-
 export interface RegistryBlobOptions {
   /** Where the blob is kept if nobody serves ranges; without it such reads fail. */
   readonly keepWhole?: KeepWholeOptions | undefined;
@@ -72,26 +58,36 @@ export interface RegistryBlobOptions {
   readonly spent?: number | undefined;
 }
 
+/** A place in its turn. */
+interface Candidate {
+  readonly place: BlobEndpoint;
+  readonly behind: Behind;
+}
+
+/** A place that was asked, and what came of it. */
+interface Failure {
+  readonly place: BlobEndpoint;
+  readonly error: unknown;
+}
+
 export class RegistryBlobSource extends FilledSource {
   readonly size: number;
   readonly name: string;
   readonly #transport: RegistryTransport;
-  readonly #blob: RegistryBlob;
-  readonly #endpoints: readonly Endpoint[];
-  readonly #sources = new Map<Endpoint, Promise<HttpSource>>();
-  /** Those of reads that had waited for other endpoints before. */
-  readonly #hasty: Promise<HttpSource>[] = [];
+  /** In the configured order. */
+  readonly #places: readonly BlobEndpoint[];
   readonly #whole: WholeBlob | undefined;
   readonly #spent: number;
+  readonly #served = new ServedRanges<BlobEndpoint>();
+  /** Who served what had a wrong digest. */
+  readonly #accused = new ServedRanges<BlobEndpoint>();
+  /** Two places served the same wrong bytes: what is wrong is the digest. */
+  #digestsAreWrong = false;
   /** The one that is read, or was last. */
-  #reached: HttpSource | undefined;
-  /** Index of the first endpoint that has the blob but serves no ranges. */
-  #rangeless: number | undefined;
-  /** Index of the first endpoint that has not failed. */
-  #first = 0;
+  #reached: BlobEndpoint | undefined;
   #closed = false;
 
-  /** @param endpoints At least one. */
+  /** @param endpoints At least one, in the configured order. */
   constructor(
     transport: RegistryTransport,
     blob: RegistryBlob,
@@ -100,8 +96,7 @@ export class RegistryBlobSource extends FilledSource {
   ) {
     super();
     this.#transport = transport;
-    this.#blob = blob;
-    this.#endpoints = endpoints;
+    this.#places = endpoints.map(endpoint => new BlobEndpoint(transport, endpoint, blob));
     const { keepWhole, spent = 0 } = options;
     this.#spent = spent;
     this.size = blob.size;
@@ -109,7 +104,7 @@ export class RegistryBlobSource extends FilledSource {
     this.#whole =
       keepWhole &&
       new WholeBlob({ name: this.name, ...blob }, keepWhole, signal =>
-        this.#streamFrom(this.#rangeless ?? 0, plainStream, { signal }),
+        this.#streamFrom(plainStream, { signal }),
       );
   }
 
@@ -117,98 +112,142 @@ export class RegistryBlobSource extends FilledSource {
     return this.#reached?.link;
   }
 
-  async readInto(target: Uint8Array, offset: number, options?: ReadOptions): Promise<void> {
-    const patience = this.#patience();
+  async readInto(target: Uint8Array, offset: number, options: ReadOptions = {}): Promise<void> {
+    const patience = this.#transport.patience(this.#spent);
     const read = new ContinuedRead(target, offset, options);
-    for (let index = this.#first; index < this.#endpoints.length; index++) {
+    let hedging = isWorthHedging(read.rest) ? this.#transport.hedging : undefined;
+    hedging?.earn(target.length);
+    if (options.fresh === true) this.#accuse(offset, offset + target.length);
+    const waiting = this.#choose(offset);
+    let failure: Failure | undefined;
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       if (this.#whole?.begun) break;
-      if (this.#isPassedOver(index, patience)) continue;
-      try {
-        const source = await this.#open(index, patience);
-        this.#reached = source;
-        return await read.from(source);
-      } catch (error) {
-        this.#giveUpOn(index, error, options?.signal);
-        patience.note(error);
+      if (this.#whole !== undefined && next.place.rangeless) continue;
+      if (failure !== undefined && !patience.isWorthAsking(next.place.endpoint)) continue;
+      this.#checkOpen();
+      const { rest } = read;
+      const asked = await this.#ask(next, rest, patience.spent, hedging);
+      const { place } = asked;
+      if (asked.failure === undefined) {
+        // Of a range that another place began, a digest blames nobody.
+        this.#served.note(offset, offset + target.length, rest.offset === offset ? place : undefined);
+        return;
       }
+      failure = this.#giveUpOn({ place, error: asked.failure.error }, failure, options.signal);
+      patience.note(asked.failure.error);
+      // Whoever was ended for the sake of one that then failed has not failed himself.
+      if (asked.by === 'second') waiting.unshift(next);
+      hedging = undefined;
     }
     this.#checkOpen();
-    const file = await this.#whole!.open(options?.signal);
-    await read.from(file);
+    const takesWhole = this.#whole?.begun || this.#places.some(({ rangeless }) => rangeless);
+    if (this.#whole === undefined || !takesWhole) throw worded(failure);
+    await read.from(await this.#whole.open(options.signal));
   }
 
   override stream(options?: ReadOptions): AsyncGenerator<Uint8Array, void, undefined> {
     const whole = this.#whole;
     if (whole?.present !== undefined) return whole.present.stream(options);
-    const from = this.#rangeless ?? this.#first;
-    return this.#streamFrom(from, whole === undefined ? plainStream : streamKeptBy(whole), options);
+    return this.#streamFrom(whole === undefined ? plainStream : streamKeptBy(whole), options);
   }
 
   async *#streamFrom(
-    from: number,
     how: HowToStream,
-    options?: ReadOptions,
+    options: ReadOptions = {},
   ): AsyncGenerator<Uint8Array, void, undefined> {
-    const patience = this.#patience();
-    for (let index = from; ; index++) {
-      if (this.#isPassedOver(index, patience)) continue;
+    const patience = this.#transport.patience(this.#spent);
+    const chosen = this.#choose(0);
+    // Who has all of the blob and no ranges of it has been asked before.
+    const order = [
+      ...chosen.filter(({ place }) => place.rangeless),
+      ...chosen.filter(({ place }) => !place.rangeless),
+    ];
+    let failure: Failure | undefined;
+    for (const { place, behind } of order) {
+      if (failure !== undefined && !patience.isWorthAsking(place.endpoint)) continue;
+      this.#checkOpen();
       let started = false;
       try {
-        const source = await this.#open(index, patience);
-        this.#reached = source;
-        for await (const chunk of how(source, options)) {
+        this.#reached = place;
+        const turn = { behind, spent: patience.spent };
+        for await (const chunk of place.stream(source => how(source, options), turn)) {
           started = true;
           yield chunk;
         }
         return;
       } catch (error) {
         // Bytes of one host are not continued with those of another: their digest would blame nobody.
-        if (started || index + 1 >= this.#endpoints.length) {
-          options?.signal?.throwIfAborted();
-          throw this.#worded(index, error);
+        if (started) {
+          options.signal?.throwIfAborted();
+          throw place.worded(error);
         }
-        this.#giveUpOn(index, error, options?.signal);
+        failure = this.#giveUpOn({ place, error }, failure, options.signal);
         patience.note(error);
       }
     }
+    throw worded(failure);
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    const sources = [...this.#sources.values(), ...this.#hasty];
-    await Promise.all(sources.map(async source => (await source).close()));
+    await Promise.all(this.#places.map(place => place.close()));
     await this.#whole?.close();
   }
 
-  #patience(): EndpointPatience {
-    return this.#transport.patience(this.#spent);
-  }
-
-  #isPassedOver(index: number, patience: EndpointPatience): boolean {
-    return index + 1 < this.#endpoints.length && !patience.isWorthAsking(this.#endpoints[index]!);
-  }
-
-  /** What this read has waited for in vain, the endpoint does not get again; later reads begin anew. */
-  #open(index: number, { spent }: EndpointPatience): Promise<HttpSource> {
-    const endpoint = this.#endpoints[index]!;
-    this.#checkOpen();
-    const known = spent === 0 ? this.#sources.get(endpoint) : undefined;
-    if (known !== undefined) return known;
-    const { repository, digest, size } = this.#blob;
-    const { transport, headers } = this.#transport.reach(endpoint, {
-      repository,
-      scopes: [repositoryScope(repository, 'pull')],
+  /** All places, whom to ask first before the others. Another one is probed meanwhile, if that is worth it. */
+  #choose(offset: number): Candidate[] {
+    const standings = this.#places.map(({ standing }) => standing);
+    const { order, probe } = this.#transport.choose(standings);
+    if (probe !== undefined && offset < this.size) void this.#places[probe]!.probe(offset);
+    const sound = standings.filter(({ trust }) => trust === 'sound').length;
+    return order.map((index, position): Candidate => {
+      const place = this.#places[index]!;
+      // Who can only be asked as a last resort is no reason for haste.
+      return { place, behind: place.endpoint.mirror || position + 1 < sound ? 'others' : 'nobody' };
     });
-    const url = endpointUrl(endpoint, `${repository}/blobs/${digest}`);
-    const retry = this.#transport.retryPolicy(endpoint, spent);
-    const source = HttpSource.open(url, { size, headers, validators: 'ignore', transport, retry });
-    if (spent === 0) this.#sources.set(endpoint, source);
-    else this.#hasty.push(source);
-    return source;
   }
 
-  #worded(index: number, error: unknown): unknown {
-    return this.#transport.explained(this.#endpoints[index]!, this.#blob.repository, wordedAsRegistry(error));
+  /** Asks one place for all of `range`. */
+  async #ask(
+    { place, behind }: Candidate,
+    range: WantedRange,
+    spent: number,
+    hedging?: Hedging,
+  ): Promise<Asked> {
+    this.#reached = place;
+    const turn = { behind, spent };
+    const wait = hedging?.wait(place.health);
+    if (hedging !== undefined && wait !== undefined)
+      return await readHedged(hedging, range, { place, turn, wait, rival: () => this.#rivalOf(place) });
+    try {
+      await place.readInto(range, turn);
+      return { place, by: 'first', failure: undefined };
+    } catch (error) {
+      return { place, by: 'first', failure: { error } };
+    }
+  }
+
+  /** Whom a second request goes to: another host that is not clearly slower, or the same on another connection. */
+  #rivalOf(first: BlobEndpoint): BlobEndpoint {
+    const { order } = this.#transport.choose(this.#places.map(({ standing }) => standing));
+    const other = order
+      .map(index => this.#places[index]!)
+      .find(place => place !== first && !place.rangeless && place.standing.trust === 'sound');
+    return other === undefined || goesBefore(first.standing, other.standing) ? first : other;
+  }
+
+  /** Bytes are asked for anew since their digest was wrong: whoever served them is left for a while. */
+  #accuse(start: number, end: number): void {
+    const suspect = this.#served.lastOf(start, end);
+    if (suspect === undefined || this.#places.length === 1 || this.#digestsAreWrong) return;
+    const accused = this.#accused.lastOf(start, end);
+    if (accused === undefined || accused === suspect) {
+      this.#accused.note(start, end, suspect);
+      suspect.health.lied();
+      return;
+    }
+    this.#digestsAreWrong = true;
+    accused.health.forgive();
   }
 
   #checkOpen(): void {
@@ -216,18 +255,19 @@ export class RegistryBlobSource extends FilledSource {
   }
 
   /**
-   * Returns when there is another endpoint to try, or the blob to be had whole; range errors are the caller's and no
-   * endpoint's.
+   * Returns whose failure counts if nobody else can help, the registry's own before a mirror's; range errors are the
+   * caller's and no endpoint's.
    */
-  #giveUpOn(index: number, error: unknown, signal: AbortSignal | undefined): void {
+  #giveUpOn(failed: Failure, before: Failure | undefined, signal: AbortSignal | undefined): Failure {
     signal?.throwIfAborted();
-    const code = error instanceof SociError ? error.code : undefined;
-    const rangeless = code === 'ERR_SOCI_HTTP_NO_RANGES' && this.#whole !== undefined;
-    if (rangeless) this.#rangeless ??= index;
-    const last = index + 1 >= this.#endpoints.length;
-    const final = code === 'ERR_SOCI_SOURCE_RANGE' || code === 'ERR_SOCI_CLOSED';
-    if (final || (last && this.#rangeless === undefined)) throw this.#worded(index, error);
-    if (!rangeless) this.#transport.failed(this.#endpoints[index]!, error);
-    this.#first = Math.max(this.#first, index + 1);
+    const { place, error } = failed;
+    const isCallers = error instanceof SociError && error.code === 'ERR_SOCI_SOURCE_RANGE';
+    if (isCallers || isClosed(error)) throw place.worded(error);
+    place.failed(error);
+    return before?.place.endpoint.mirror === false ? before : failed;
   }
+}
+
+function worded(failure: Failure | undefined): unknown {
+  return failure?.place.worded(failure.error);
 }

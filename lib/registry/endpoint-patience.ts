@@ -42,11 +42,30 @@ export interface AskedEndpoint {
 }
 
 /**
- * How `endpoint` is asked when `spent` ms of silence lie behind: a mirror once again at most, and not when it was
- * silent, since behind it there is somebody else to ask.
+ * Who is behind an endpoint: 'others', who can be asked in its place; 'nobody'; or somebody who is being asked already,
+ * so that a failure costs nothing ('asked').
  */
-export function policyAt(policy: RetryPolicy, endpoint: Endpoint, spent: number): RetryPolicy {
-  const { retries, maxSilence } = policy;
-  if (!endpoint.mirror) return { ...policy, maxSilence: Math.max(0, maxSilence - spent) };
-  return { ...policy, retries: Math.min(1, retries), maxSilence: Math.max(0, maxSilence / 2 - spent) };
+export type Behind = 'others' | 'nobody' | 'asked';
+
+/** What a server may ask to wait for where somebody else can be asked. */
+const SHORT_WAIT_MS = 1000;
+
+/** Who is behind an endpoint where the configured order stands. */
+export function behind({ mirror }: Endpoint): Behind {
+  return mirror ? 'others' : 'nobody';
+}
+
+/**
+ * How an endpoint is asked when `spent` ms of silence lie behind: with others to ask, once again at most, and not when
+ * it was silent or wants to be left alone.
+ */
+export function policyAt(policy: RetryPolicy, who: Behind, spent: number): RetryPolicy {
+  const { retries, maxSilence, maxRetryAfter } = policy;
+  if (who === 'nobody') return { ...policy, maxSilence: Math.max(0, maxSilence - spent) };
+  return {
+    ...policy,
+    retries: who === 'asked' ? 0 : Math.min(1, retries),
+    maxSilence: Math.max(0, maxSilence / 2 - spent),
+    maxRetryAfter: Math.min(SHORT_WAIT_MS, maxRetryAfter),
+  };
 }

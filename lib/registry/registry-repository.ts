@@ -146,7 +146,7 @@ export class RegistryRepository implements Repository {
 
   async openBlob(descriptor: Descriptor, options: OpenBlobOptions = {}): Promise<RangeSource> {
     options.signal?.throwIfAborted();
-    const endpoints = await this.#transport.endpoints(this.registry, 'pull');
+    const endpoints = await this.#transport.configuredEndpoints(this.registry, 'pull');
     const { keepWhole } = options;
     const own = new RegistryBlobSource(this.#transport, this.#blob(descriptor), endpoints, { keepWhole });
     const source = namesUrls(descriptor)
@@ -441,20 +441,20 @@ export class RegistryRepository implements Repository {
   ): Promise<T> {
     signal?.throwIfAborted();
     const endpoints = await this.#transport.endpoints(this.registry, capability);
-    const last = endpoints.length - 1;
     const patience = this.#transport.patience();
-    for (let index = 0; ; index++) {
-      const endpoint = endpoints[index]!;
-      if (index < last && !patience.isWorthAsking(endpoint)) continue;
+    let failure: { readonly of: Endpoint; readonly error: unknown } | undefined;
+    for (const endpoint of endpoints) {
+      if (failure !== undefined && !patience.isWorthAsking(endpoint)) continue;
       try {
         return await ask({ endpoint, spent: patience.spent });
       } catch (error) {
         signal?.throwIfAborted();
         this.#transport.failed(endpoint, error);
-        if (index === last) throw error;
+        if (failure?.of.mirror !== false) failure = { of: endpoint, error };
         patience.note(error);
       }
     }
+    throw failure?.error;
   }
 }
 

@@ -3,8 +3,9 @@
  * HTTP client with its credentials. Manifests, blobs, tags, referrers and
  * uploads all go through here.
  */
-import { checkOptions, type OptionNames } from '../arguments.js';
+import { checkChoice, checkOptions, type OptionNames } from '../arguments.js';
 import { invalidValues, SociError } from '../errors.js';
+import { type Clock, systemClock } from '../source/http/clock.js';
 import { HostTraffic } from '../source/http/host-traffic.js';
 import { HttpTransport } from '../source/http/http-transport.js';
 import {
@@ -17,7 +18,7 @@ import {
 } from '../source/http/message.js';
 import { retry } from '../source/http/retry.js';
 import { type RetryPolicy, retryPolicy } from '../source/http/retry-policy.js';
-import { isTemporaryStatus, isUnreachable } from '../source/http/temporary.js';
+import { isTemporaryStatus } from '../source/http/temporary.js';
 import { type HttpTimeouts, httpTimeouts } from '../source/http/timeouts.js';
 import { Authorizer } from './authorizer.js';
 import { EndpointConnections } from './connections.js';
@@ -29,9 +30,12 @@ import {
   type HostCapability,
   type HostOptions,
 } from './endpoint.js';
-import { EndpointPatience, policyAt } from './endpoint-patience.js';
+import { chooseEndpoints, type EndpointChoice, type Standing } from './endpoint-choice.js';
+import { EndpointHealth, failureKind } from './endpoint-health.js';
+import { type Behind, behind, EndpointPatience, policyAt } from './endpoint-patience.js';
 import { explainedFailure } from './explained-failure.js';
 import type { ForeignAccess } from './foreign-source.js';
+import { type HedgeOptions, Hedging } from './hedging.js';
 import { readHostsDirectory } from './hosts-toml.js';
 import { keychain } from './keychain.js';
 import type { Environment } from './proxy.js';
@@ -44,6 +48,8 @@ export interface RegistryTimeouts extends Partial<HttpTimeouts> {
   readonly body?: number | undefined;
 }
 
+export type HostOrder = 'measured' | 'configured';
+
 export interface RegistryOptions {
   /** Default: docker's and podman's files. `null`: nobody's. */
   readonly credentials?: CredentialProvider | null | undefined;
@@ -51,6 +57,16 @@ export interface RegistryOptions {
   readonly hosts?: Readonly<Record<string, HostOptions>> | undefined;
   /** Directories in containerd's form, e.g. `/etc/containerd/certs.d`. What `hosts` names is not looked up. */
   readonly hostsDirectories?: readonly string[] | undefined;
+  /**
+   * Which of a registry's hosts is asked first. 'measured' (default): in the configured order, until one is clearly
+   * slower than another. 'configured': in that order however slow they are. One that fails is left for a while.
+   */
+  readonly hostOrder?: HostOrder | undefined;
+  /**
+   * A second request for a range that somebody waits for longer than its host usually takes, to another connection or
+   * another host; whoever answers first is used. Default: none.
+   */
+  readonly hedge?: HedgeOptions | undefined;
   readonly retry?: Partial<RetryPolicy> | undefined;
   readonly timeouts?: RegistryTimeouts | undefined;
   /** For HTTP_PROXY, HTTPS_PROXY, NO_PROXY. Default `process.env`. */
@@ -66,6 +82,8 @@ export const REGISTRY_NAMES: OptionNames<RegistryOptions> = {
   credentials: true,
   hosts: true,
   hostsDirectories: true,
+  hostOrder: true,
+  hedge: true,
   retry: true,
   timeouts: true,
   env: true,
@@ -104,8 +122,6 @@ interface Connected {
 
 /** On whose behalf a layout's URLs are followed. */
 const THIS_MACHINE = 'http://localhost/';
-/** A mirror that is down costs a connect timeout, but not for every blob. */
-const REST_MS = 60_000;
 
 export class RegistryTransport {
   readonly #options: RegistryOptions;
@@ -115,14 +131,27 @@ export class RegistryTransport {
   readonly #traffic: HostTraffic;
   readonly #endpoints = new Map<string, Promise<readonly Endpoint[]>>();
   readonly #connected = new Map<Endpoint, Connected>();
-  readonly #restingUntil = new Map<Endpoint, number>();
+  readonly #health = new Map<Endpoint, EndpointHealth>();
+  readonly #order: HostOrder;
+  /** @internal */
+  readonly now: Clock['now'];
+  /** @internal Undefined: no request is sent twice. */
+  readonly hedging: Hedging | undefined;
   #local: HttpTransport | undefined;
   #closed = false;
 
   /** @throws SociError ERR_SOCI_INVALID_ARGUMENT */
-  constructor(options: RegistryOptions = {}) {
+  constructor(options?: RegistryOptions);
+  /** @internal By another clock. */
+  constructor(options: RegistryOptions, now: Clock['now']);
+  constructor(options: RegistryOptions = {}, now: Clock['now'] = systemClock.now) {
     checkOptions('RegistryTransport', options, REGISTRY_NAMES);
+    const { hostOrder = 'measured' } = options;
+    checkChoice('hostOrder', hostOrder, ['measured', 'configured']);
     this.#options = options;
+    this.#order = hostOrder;
+    this.hedging = options.hedge === undefined ? undefined : new Hedging(options.hedge);
+    this.now = now;
     this.#provider = options.credentials === null ? () => undefined : (options.credentials ?? keychain());
     const { body: bodyIdle, ...timeouts } = options.timeouts ?? {};
     const given = bodyIdle === undefined ? timeouts : { bodyIdle, ...timeouts };
@@ -132,8 +161,8 @@ export class RegistryTransport {
   }
 
   /** @param spent ms of silence of the endpoints that were asked before */
-  retryPolicy(endpoint: Endpoint, spent = 0): RetryPolicy {
-    return policyAt(this.#retry, endpoint, spent);
+  retryPolicy(who: Behind, spent: number): RetryPolicy {
+    return policyAt(this.#retry, who, spent);
   }
 
   /** For one operation, whatever number of endpoints it asks. */
@@ -141,19 +170,50 @@ export class RegistryTransport {
     return new EndpointPatience(this.#retry, spent);
   }
 
-  /** Notes a failure of `endpoint`: a mirror that cannot be reached is left alone for a while. */
-  failed(endpoint: Endpoint, error: unknown): void {
-    if (endpoint.mirror && isUnreachable(error)) {
-      this.#restingUntil.set(endpoint, Date.now() + REST_MS);
+  /** What is known of `endpoint`, over all that is read of it. */
+  health(endpoint: Endpoint): EndpointHealth {
+    let health = this.#health.get(endpoint);
+    if (health === undefined) {
+      health = new EndpointHealth(endpoint, this.now);
+      this.#health.set(endpoint, health);
     }
+    return health;
+  }
+
+  /** Notes a failed call to `endpoint`. A status is an answer, which says nothing of ranges of blobs. */
+  failed(endpoint: Endpoint, error: unknown): void {
+    const kind = failureKind(error);
+    if (kind === 'unreachable' || kind === 'lying') this.health(endpoint).failed(error);
+  }
+
+  /** Whom to ask first. @param standings in the configured order */
+  choose(standings: readonly Standing[]): EndpointChoice {
+    if (this.#order === 'measured') return chooseEndpoints(standings);
+    return chooseEndpoints(standings.map(standing => ({ ...standing, latency: undefined })));
   }
 
   /**
-   * Where `registry` can be asked for something, best first.
+   * Where `registry` can be asked for something, best first, without mirrors that could not be reached a short while
+   * ago: one that is down costs a connect timeout, but not for every manifest.
    *
    * @throws SociError ERR_SOCI_HOSTS_CONFIG, ERR_SOCI_INVALID_ARGUMENT when nobody can.
    */
   async endpoints(registry: string, capability: HostCapability): Promise<Endpoint[]> {
+    const able = await this.configuredEndpoints(registry, capability);
+    const awake = able.filter(endpoint => !endpoint.mirror || !this.health(endpoint).isAway);
+    const asked = awake.length === 0 ? able : awake;
+    // Only content that its digest names is the same wherever it is from: of tags the configured order decides.
+    if (capability !== 'pull') return asked;
+    const { order } = this.choose(asked.map(endpoint => this.health(endpoint).standing()));
+    return order.map(place => asked[place]!);
+  }
+
+  /**
+   * All that may do it, in the configured order: mirrors, then the registry itself.
+   *
+   * @throws SociError as `endpoints`
+   */
+  async configuredEndpoints(registry: string, capability: HostCapability): Promise<Endpoint[]> {
     let known = this.#endpoints.get(registry);
     if (known === undefined) {
       known = this.#configure(registry);
@@ -161,11 +221,8 @@ export class RegistryTransport {
       known.catch(() => this.#endpoints.delete(registry));
     }
     const able = (await known).filter(({ capabilities }) => capabilities.has(capability));
-    if (able.length === 0) {
-      throw invalidValues('hosts', `one that may ${capability}`, { registry, capability });
-    }
-    const awake = able.filter(endpoint => (this.#restingUntil.get(endpoint) ?? 0) <= Date.now());
-    return awake.length === 0 ? able : awake;
+    if (able.length > 0) return able;
+    throw invalidValues('hosts', `one that may ${capability}`, { registry, capability });
   }
 
   /** Sends one call to one endpoint. The answer's status is one of `call.expect`. */
@@ -178,7 +235,9 @@ export class RegistryTransport {
       answersOnly(status => call.expect.includes(status)),
     );
     const send =
-      call.repeatable === false ? once : compose(once, retry(this.retryPolicy(endpoint, call.spent)));
+      call.repeatable === false
+        ? once
+        : compose(once, retry(this.retryPolicy(behind(endpoint), call.spent ?? 0)));
     const reply = send({
       method: call.method,
       // Where an upload goes on may be elsewhere: our credentials do not.
@@ -284,7 +343,7 @@ export class RegistryTransport {
   /** The way to the token servers that `endpoint` names: over its connections, with other credentials. */
   #toTokenServer(endpoint: Endpoint, transport: Send): SendToTokenServer {
     const answers = answersOnly(status => !isTemporaryStatus(status));
-    const send = compose(transport, answers, retry(this.retryPolicy(endpoint)));
+    const send = compose(transport, answers, retry(this.retryPolicy(behind(endpoint), 0)));
     return ({ url, headers, ...message }) =>
       send({
         ...message,

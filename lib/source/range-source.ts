@@ -37,6 +37,8 @@ export interface ReadOptions extends AbortableOptions {
   readonly provedByReader?: boolean | undefined;
   /** Called by sources that keep what they fetch with the bytes that they had already; it must not throw. */
   readonly onKept?: ((bytes: number) => void) | undefined;
+  /** @internal Told how many bytes are asked for a second time, since the first request is silent. */
+  readonly onHedge?: ((bytes: number) => void) | undefined;
 }
 
 /** Somebody who sees all of what a source keeps go by, from the first byte to the last. */

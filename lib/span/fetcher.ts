@@ -144,6 +144,7 @@ export class Fetcher {
   ): ReadOptions {
     const { lane } = urgency;
     const onKept = (bytes: number): void => this.#record.kept(bytes, lane);
-    return { signal, lane, urgency, fresh, onBytes: onBytes && told, onKept };
+    const onHedge = (bytes: number): void => this.#record.hedged(bytes, urgency.lane);
+    return { signal, lane, urgency, fresh, onBytes: onBytes && told, onKept, onHedge };
   }
 }

@@ -91,6 +91,14 @@ export class ReadRecord {
     this.#counters.sharedSpans++;
   }
 
+  /** `bytes` bytes are asked for twice. */
+  hedged(bytes: number, lane: Lane): void {
+    for (const counters of [this.#counters, this.#lanes[lane]]) {
+      counters.hedges++;
+      counters.hedgeBytes += bytes;
+    }
+  }
+
   /** What arrived had the wrong digest, and is fetched again. */
   retried(): void {
     this.#counters.digestRetries++;

@@ -20,6 +20,10 @@ export interface LaneStats {
   readonly diskBytes: number;
   /** Reads made of the source. */
   readonly requests: number;
+  /** Requests sent a second time, since the first was silent for too long (`hedge` of the registry's options). */
+  readonly hedges: number;
+  /** Bytes that those asked for; they are not in `plannedBytes`. */
+  readonly hedgeBytes: number;
 }
 
 /** What reading a layer has cost so far. Bytes count once each time they were moved. */
@@ -39,6 +43,10 @@ export interface ReadStats {
   readonly sharedSpans: number;
   /** Spans fetched again because their digest was wrong. */
   readonly digestRetries: number;
+  /** Requests sent a second time, since the first was silent for too long (`hedge` of the registry's options). */
+  readonly hedges: number;
+  /** Bytes that those asked for; they are not in `fetchedBytes`. */
+  readonly hedgeBytes: number;
   /** The same by how urgent it was. */
   readonly lanes: Readonly<Record<Lane, LaneStats>>;
 }
@@ -58,6 +66,8 @@ export function newLaneStats(): { -readonly [Name in keyof LaneStats]: number } 
     memoryBytes: 0,
     diskBytes: 0,
     requests: 0,
+    hedges: 0,
+    hedgeBytes: 0,
   };
 }
 
@@ -71,6 +81,8 @@ export function newCounters(): ReadCounters {
     cacheHits: 0,
     sharedSpans: 0,
     digestRetries: 0,
+    hedges: 0,
+    hedgeBytes: 0,
     lanes: { demand: newLaneStats(), prefetch: newLaneStats(), background: newLaneStats() },
   };
 }
@@ -87,11 +99,12 @@ export function sumOfStats(a: ReadStats, b: ReadStats): ReadStats {
 /** The same, of a layer that was read without anything being fetched. */
 export function statsWithoutFetches(stats: ReadStats): ReadStats {
   const lanes = newCounters().lanes;
+  const unhedged = { hedges: 0, hedgeBytes: 0 };
   for (const lane of LANES) {
-    const none = { plannedBytes: 0, fetchedBytes: 0, wastedBytes: 0, diskBytes: 0, requests: 0 };
+    const none = { plannedBytes: 0, fetchedBytes: 0, wastedBytes: 0, diskBytes: 0, requests: 0, ...unhedged };
     lanes[lane] = { ...stats.lanes[lane], ...none };
   }
-  return { ...stats, requests: 0, fetchedBytes: 0, lanes };
+  return { ...stats, requests: 0, fetchedBytes: 0, ...unhedged, lanes };
 }
 
 function sumOf<T extends { readonly [Name in keyof T]: number }>(a: T, b: T): T {

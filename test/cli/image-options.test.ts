@@ -173,9 +173,18 @@ t.test('--timeout and --retries', async t => {
     ['--timeout', 'soon'],
     ['--retries', '-1'],
     ['--retries', '1.5'],
+    ['--hedge', '49'],
+    ['--hedge', '99.95'],
+    ['--hedge', 'soon'],
   ]) {
     fails(t, await command(['ls', image, ...wrong]), 'ERR_SOCI_INVALID_ARGUMENT', 2);
   }
+});
+
+t.test('--hedge', async t => {
+  const { stdout, status, stderr } = await command(['ls', image, '/', '--hedge', '99.5']);
+  t.equal(status, 0, stderr);
+  t.same(stdout, (await command(['ls', image, '/'])).stdout);
 });
 
 t.test('--ca and --hosts-dir', async t => {

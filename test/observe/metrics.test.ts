@@ -74,6 +74,8 @@ t.test('collected metrics are sums', async t => {
   publish('seekable-oci:span:cache-hit', () => ({ source, span: 1, bytes: 400 }));
   publish('seekable-oci:soci:index', () => ({ type: 'layer-done', digest: 'sha256:1' }));
   publish('seekable-oci:soci:index', () => ({ type: 'layer-done', digest: 'sha256:2' }));
+  for (const outcome of ['won', 'lost'] as const)
+    publish('seekable-oci:registry:hedge', () => ({ registry: 'r', host: 'h', bytes: 9, ms: 1, outcome }));
   publish('seekable-oci:store:read', () => ({ digest: 'sha256:1', kept: 5, fetched: 6 }));
   publish('seekable-oci:store:damage', () => ({ digest: 'sha256:1', bytes: 7 }));
   for (const outcome of ['completed', 'refused', 'evicted', 'evicted'] as const)
@@ -88,6 +90,7 @@ t.test('collected metrics are sums', async t => {
     fetches: { count: 2, failures: 1, bytes: 100, ms: 6 },
     decodes: { count: 1, bytes: 400, ms: 5 },
     cacheHits: { count: 1, bytes: 400 },
+    hedges: { count: 2, won: 1, bytes: 18 },
     store: {
       reads: 1,
       keptBytes: 5,

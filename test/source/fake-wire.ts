@@ -96,7 +96,9 @@ export class Sent {
 }
 
 export interface Asking
-  extends Partial<Pick<HttpRequest, 'urgency' | 'expected' | 'body' | 'limitTotalTime'>> {
+  extends Partial<
+    Pick<HttpRequest, 'urgency' | 'expected' | 'body' | 'limitTotalTime' | 'ifFull' | 'departure'>
+  > {
   readonly lane?: Urgency['lane'];
   readonly signal?: AbortSignal;
   readonly host?: string;

@@ -2,6 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
 import { SociError } from '../../lib/errors.js';
+import { NoRoom } from '../../lib/source/http/no-room.js';
 import { Preempted } from '../../lib/source/http/preempted.js';
 import { LANES, Urgency } from '../../lib/source/lanes.js';
 import type { Lane } from '../../lib/source/range-source.js';
@@ -100,6 +101,70 @@ t.test('a stream leaves its place when it begins, a refusal when it is there, a 
   wire.ask('next');
   await turn();
   t.same(wire.underWay, ['stream', 'upload', 'background', 'next'], 'nobody need read why it was refused');
+});
+
+t.test('what is only worth sending at once waits for nobody, and keeps nobody waiting', async t => {
+  const atOnce = { ifFull: 'fail' } as const;
+  const wire = new FakeWire(2);
+  for (const path of ['background 1', 'background 2']) wire.ask(path, { lane: 'background' });
+  await turn();
+  wire.ask('one', atOnce);
+  await turn();
+  t.same(wire.underWay, ['one'], 'what nobody waits for makes room');
+  wire.ask('two', atOnce);
+  await turn();
+  t.same(wire.underWay, ['one', 'two']);
+  await t.rejects(wire.ask('full', atOnce), NoRoom);
+  wire.ask('waiting');
+  wire.of('two').answer().end();
+  await t.rejects(wire.ask('full', atOnce), NoRoom, 'others have waited for that place');
+  await turn();
+  for (const path of ['one', 'waiting']) wire.of(path).answer().end();
+  wire.ask('prefetch', { lane: 'prefetch', ...atOnce });
+  wire.ask('ahead', { lane: 'prefetch' });
+  await turn();
+  await t.rejects(wire.ask('full', atOnce), NoRoom, 'nor is what is fetched ahead broken off');
+  t.same(wire.underWay, ['prefetch', 'ahead']);
+  wire.of('prefetch').answer().end();
+  wire.of('ahead').answer(429, { 'retry-after': '5' }).end();
+  await t.rejects(wire.ask('held', atOnce), NoRoom);
+  wire.clock.pass(5000);
+  wire.ask('last', atOnce);
+  await turn();
+  t.same(wire.underWay, ['last']);
+});
+
+t.test('a request tells that it waits, and that it leaves', async t => {
+  const wire = new FakeWire(1);
+  const told: string[] = [];
+  const departure = { waits: () => told.push('waits'), leaves: () => told.push('leaves') };
+  wire.ask('one');
+  const asked = wire.ask('two', { departure });
+  await turn();
+  t.same(told, ['waits']);
+  wire.of('one').answer().end();
+  await turn();
+  t.same(told, ['waits', 'leaves']);
+  wire.of('two').answer().end();
+  await asked;
+  await t.rejects(wire.ask('three', { departure, signal: AbortSignal.abort(RESET) }), RESET);
+  t.equal(told.filter(step => step === 'leaves').length, 1);
+});
+
+t.test('what its reader broke off is nobody’s fault: a host keeps its places', async t => {
+  const wire = new FakeWire(4);
+  for (const answered of [false, true]) {
+    const controller = new AbortController();
+    const path = `overtaken-${answered}`;
+    const asked = wire.ask(path, { signal: controller.signal });
+    await turn();
+    if (answered) wire.of(path).answer();
+    controller.abort(Symbol('overtaken'));
+    await asked.catch(() => {});
+  }
+  for (let i = 0; i < 5; i++) wire.ask(`${i}`);
+  await turn();
+  t.same(wire.underWay, ['0', '1', '2', '3']);
 });
 
 t.test('Retry-After holds for all that go to the host, and for no other', async t => {

@@ -69,6 +69,8 @@ export async function images(): Promise<void> {
     credentials: undefined,
     hosts: undefined,
     hostsDirectories: undefined,
+    hostOrder: undefined,
+    hedge: undefined,
     retry: undefined,
     timeouts: undefined,
   });
@@ -94,6 +96,8 @@ export async function registries(): Promise<void> {
       },
     },
     hostsDirectories: ['/etc/containerd/certs.d'],
+    hostOrder: 'configured',
+    hedge: { percentile: count, budget: count },
     retry: { retries: 1, minDelay: 1, maxDelay: 1, maxSilence: 1, maxRetryAfter: 1 },
     timeouts: { connect: 1, headers: 1, bodyIdle: 1, request: 1, upload: 1 },
     traffic: new ReadContext({ maxBytesPerSecond: 1 }).traffic,

@@ -12,6 +12,7 @@ import type { Clock } from './clock.js';
 import { HostTurn } from './host-turn.js';
 import { LinkMeter } from './link-meter.js';
 import type { HttpReply, HttpRequest, Send } from './message.js';
+import { NoRoom } from './no-room.js';
 import { Preempted } from './preempted.js';
 import { askedWait } from './reply-check.js';
 import type { RequestLimit } from './request-limit.js';
@@ -54,9 +55,10 @@ export class HostGate extends LaneGate<HostTurn> {
    * Sends `request` when it is its turn.
    *
    * @param scope of its transport
-   * @throws Preempted when it is less urgent than demand, and had to make room
+   * @throws Preempted when it is less urgent than demand, and had to make room; NoRoom when it is not to wait
    */
   async send(next: Send, request: HttpRequest, scope: AbortScope): Promise<HttpReply> {
+    if (request.ifFull === 'fail' && !this.#hasRoom()) throw new NoRoom(this.#host);
     const turn: HostTurn = new HostTurn(request, scope.begin(request.signal), {
       moved: () => this.#moved(turn),
       answered: reply => this.#answered(turn, request, reply),
@@ -65,9 +67,11 @@ export class HostGate extends LaneGate<HostTurn> {
     });
     const { signal, urgency } = turn;
     try {
+      request.departure?.waits();
       this.#waiting.add(turn);
       if (isWaitedFor(turn)) this.#makeRoom();
       await this.enter(turn, { signal, urgency });
+      request.departure?.leaves();
       if (!turn.staying) this.#leave(turn);
       return await next({ ...request, signal, watcher: turn });
     } catch (error) {
@@ -155,6 +159,15 @@ export class HostGate extends LaneGate<HostTurn> {
       this.#breakOff(turn);
       short--;
     }
+  }
+
+  /** Whether one more could go at once, and would keep out nobody but what is in the background. */
+  #hasRoom(): boolean {
+    if (this.#clock.now() < this.#heldUntil) return false;
+    for (const { urgency } of this.#waiting) if (urgency.lane !== 'background') return false;
+    let taken = 0;
+    for (const { urgency } of this.#underWay) if (urgency.lane !== 'background') taken++;
+    return taken < this.limit.places;
   }
 
   #breakOff(turn: HostTurn): void {

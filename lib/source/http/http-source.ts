@@ -16,6 +16,7 @@ import { checkTotal, HttpIdentity } from './http-identity.js';
 import { HttpTransport, type HttpTransportOptions } from './http-transport.js';
 import type { HttpReply, HttpRequest, HttpStats, RequestHeaders } from './message.js';
 import { Preempted } from './preempted.js';
+import type { WatchedReadOptions } from './range-watcher.js';
 import { redactUrl } from './redact.js';
 import {
   checkEncoding,
@@ -69,7 +70,8 @@ interface Part {
   readonly end: number;
 }
 
-interface Limits extends Pick<HttpRequest, 'signal' | 'limitTotalTime' | 'expected'> {
+interface Limits
+  extends Pick<HttpRequest, 'signal' | 'limitTotalTime' | 'expected' | 'departure' | 'ifFull'> {
   readonly urgency: Urgency;
 }
 
@@ -153,7 +155,8 @@ export class HttpSource extends FilledSource {
     return this.#transport.traffic.link(url);
   }
 
-  readInto(target: Uint8Array, offset: number, options: ReadOptions = {}): Promise<void> {
+  readInto(target: Uint8Array, offset: number, options: WatchedReadOptions = {}): Promise<void> {
+    const { watcher, ifFull } = options;
     return this.#scope.run(options.signal, async signal => {
       const urgency = urgencyOf(options);
       const { length } = target;
@@ -168,11 +171,15 @@ export class HttpSource extends FilledSource {
           const { reply, end } = await this.#partial(start, Math.min(start + most, offset + length), {
             signal,
             urgency,
+            departure: watcher,
+            // What has bytes is waited for.
+            ifFull: filled > 0 ? 'wait' : ifFull,
             resumed: filled > 0,
             limitTotalTime: true,
           });
           await reply.readInto(target.subarray(filled, filled + (end - start)), bytes => {
             filled += bytes;
+            watcher?.arrived(bytes);
             options.onBytes?.(target.subarray(0, filled));
           });
           const position = offset + filled;
@@ -180,6 +187,7 @@ export class HttpSource extends FilledSource {
             throw shortError(reply, length, filled);
           }
         } catch (error) {
+          watcher?.failed(error);
           await this.#pause(retries, error, filled);
         }
       }

@@ -62,6 +62,14 @@ export interface ReplyWatcher {
   ended(status: number | undefined, bytes: number, failure?: { readonly error: unknown }): void;
 }
 
+/** Told of the way out of a request, and of those that redirects and rejected headers make of it. */
+export interface Departure {
+  /** It waits for its turn at its host. */
+  waits(): void;
+  /** It leaves. */
+  leaves(): void;
+}
+
 export interface HttpRequest {
   readonly method: HttpMethod;
   readonly target: HttpTarget;
@@ -80,6 +88,9 @@ export interface HttpRequest {
   readonly expected?: number | undefined;
   /** ms that whoever sends it would wait when told to (Retry-After). Default: that of the default policy. */
   readonly maxRetryAfter?: number | undefined;
+  /** What becomes of it when its host has no room for it now: 'fail' with `NoRoom`. Default 'wait'. */
+  readonly ifFull?: 'wait' | 'fail' | undefined;
+  readonly departure?: Departure | undefined;
   readonly signal: AbortSignal;
   readonly stats?: HttpStats | undefined;
   readonly watcher?: ReplyWatcher | undefined;
