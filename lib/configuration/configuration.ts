@@ -113,7 +113,7 @@ async function parsedToml(
   text: string,
   reading: ConfigurationReading,
 ): Promise<Readonly<Record<string, unknown>>> {
-  // Loaded here: it takes a tenth of the time of loading this library, and few programs have such a file.
+  // Loaded here: it would add 7 % to the time of loading this library, and few programs have such a file.
   const { parse, TomlError } = await import('smol-toml');
   try {
     // Integers as bigint: they are told from floats, and do not lose digits before anybody looks.

@@ -178,6 +178,10 @@ export function registryUrl(text: KeyText): Key<string> {
       required: true,
       read: (value, place) => {
         const url = read(value, place);
+        if (url.includes('@')) {
+          const expected = 'a URL without credentials';
+          throw place.reading.fault(`${place.key}: expected ${expected}`, { key: place.key, expected });
+        }
         const whole = /^[a-z][a-z0-9+.-]*:\/\//i.test(url) ? url : `https://${url}`;
         if (!/^https?:/i.test(whole) || !URL.canParse(whole)) {
           throw place.reading.refusal(place.key, 'a URL such as "https://mirror.example"', url);

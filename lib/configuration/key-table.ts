@@ -246,7 +246,8 @@ export const KEYS = {
     host: new NamedTables('HOST', {
       mirrors: new TableList({
         host: registryUrl({
-          meaning: 'URL of a mirror of HOST; they are asked in their order, then HOST itself',
+          meaning:
+            'URL of a mirror of HOST, without credentials; they are asked in their order, then HOST itself',
         }),
         insecure: flag({ initial: false, meaning: 'speak plain HTTP to it' }),
         request_timeout_sec: integer({

@@ -295,6 +295,11 @@ t.test('mirrors', async t => {
       `${key}[0].host: expected a URL such as "https://mirror.example", found ${JSON.stringify(bad)}`,
     );
   }
+  t.equal(
+    await mirror('host = "https://user:secret@mirror"'),
+    `${key}[0].host: expected a URL without credentials`,
+    'which is not shown',
+  );
   t.equal(await mirror(''), `${key}[0].host: expected a string, found nothing`);
   t.equal(
     await refusal('[resolver.host."docker.io"]\nmirrors = 1'),
