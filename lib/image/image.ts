@@ -97,7 +97,7 @@ export class Image {
     });
   }
 
-  /** Whether the layers have been opened and merged, which the first look at the files does. */
+  /** Whether the layers have been opened and merged, which the first look at the files does, if nothing has done it before. */
   get loaded(): boolean {
     return this.#trees.merged !== undefined;
   }
@@ -376,6 +376,11 @@ export class Image {
   async load(options: AbortableOptions = {}): Promise<void> {
     checkOptions('load', options, ABORTABLE);
     await this.#trees.with(options, async () => {});
+  }
+
+  /** @internal Begins what the first question about files will wait for, as far as that takes no request. */
+  prepare(): void {
+    this.#trees.prepare();
   }
 
   /** Whatever is under way rejects with ERR_SOCI_CLOSED. Settles when nothing of it is left. Twice is no error. */

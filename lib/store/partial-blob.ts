@@ -109,6 +109,11 @@ export class PartialBlob {
     return { missing, damaged: damaged.reduce((sum, run) => sum + runBytes(run, this.size), 0) };
   }
 
+  /** Of the sparse file; undefined where there are none. */
+  get descriptor(): number | undefined {
+    return this.#data.descriptor;
+  }
+
   /** Which blocks are recorded to be there, without a look at them. */
   async recorded(run: BlockRun): Promise<readonly BlockRun[]> {
     const runs: BlockRun[] = [];
@@ -121,6 +126,13 @@ export class PartialBlob {
       runs.push(...runsWhere({ first, end }, block => records.checksum(block) !== undefined));
     }
     return joinRuns(runs, 0);
+  }
+
+  /** Whether something is written of all of these blocks, for who will find out whether it is right. */
+  async isWritten({ first, end }: BlockRun): Promise<boolean> {
+    const records = await this.#records(first, end);
+    for (let block = first; block < end; block++) if (!records.isWritten(block)) return false;
+    return true;
   }
 
   /**
@@ -148,10 +160,10 @@ export class PartialBlob {
     const count = blockCount(this.size);
     while (this.#leading < count) {
       const end = Math.min(this.#leading + SCAN_BLOCKS, count);
-      const [run] = await this.recorded({ first: this.#leading, end });
-      if (run?.first !== this.#leading) return false;
-      this.#leading = run.end;
-      if (run.end < end) return false;
+      const records = await this.#records(this.#leading, end);
+      // Whatever comes behind one that is not there changes nothing.
+      while (this.#leading < end && records.checksum(this.#leading) !== undefined) this.#leading += 1;
+      if (this.#leading < end) return false;
     }
     return true;
   }
