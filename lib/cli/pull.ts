@@ -29,7 +29,6 @@ async function run(invocation: Invocation): Promise<void> {
     });
     if (session.json) await session.output.writeJson(result);
     else await session.output.write(resultText(result));
-    await session.store?.collect({ signal: session.signal });
   });
 }
 
@@ -113,6 +112,9 @@ function rateText(bytesPerSecond: number | undefined): string {
   return bytesPerSecond === undefined ? '' : `, ${byteText(bytesPerSecond)}/s`;
 }
 
+/** Blobs are taken as they are: nothing is read by an index, or put together. */
+const { index: _index, semantics: _semantics, ...SOURCE_OPTIONS } = IMAGE_OPTIONS;
+
 export const pull: Command = {
   summary: 'Fetches all of an image, once, to any number of layouts and archives on this machine.',
   operands: ['IMAGE', 'DEST…'],
@@ -140,7 +142,7 @@ export const pull: Command = {
       value: 'SIZE',
       help: 'ask for layers in pieces of SIZE (e.g. 8mb); default 0: in one',
     },
-    ...IMAGE_OPTIONS,
+    ...SOURCE_OPTIONS,
     platform: {
       type: 'string',
       multiple: true,
