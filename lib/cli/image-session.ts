@@ -168,6 +168,12 @@ export class ImageSession {
     return index;
   }
 
+  /** Of `--index`; false for 'none'. */
+  get chosenIndex(): string | false | undefined {
+    const index = indexOption(this.invocation);
+    return index === 'none' ? false : index;
+  }
+
   /** Of `--platform`; undefined when all are meant. @throws UsageError, SociError ERR_SOCI_PLATFORM */
   get platforms() {
     const names = optionList(this.invocation, 'platform');
@@ -184,12 +190,11 @@ export class ImageSession {
     { onlyLayer }: Pick<OpenImageOptions, 'onlyLayer'> = {},
   ): Promise<void> {
     const platform = this.onePlatform;
-    const index = indexOption(this.invocation);
     const options = {
       transport: this.transport,
       platform,
       onlyLayer,
-      index: index === 'none' ? false : index,
+      index: this.chosenIndex,
       ztocs: 'at-once',
       semantics: this.semantics,
       cacheDirectory: this.cacheDirectory,

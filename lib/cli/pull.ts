@@ -28,6 +28,7 @@ async function run(invocation: Invocation): Promise<void> {
       store: session.store,
       offline: offline === true,
       limits,
+      index: session.chosenIndex,
       unpack: { ...unpack, semantics: session.semantics },
       transport: session.transport,
       signal: session.signal,
@@ -37,7 +38,6 @@ async function run(invocation: Invocation): Promise<void> {
     if (discard) await discardLayers(session, result);
     if (session.json) await session.output.writeJson(asJson(result));
     else await session.output.write(resultText(result));
-    await session.store?.collect({ signal: session.signal });
   });
 }
 
@@ -141,7 +141,8 @@ function rateText(bytesPerSecond: number | undefined): string {
 }
 
 export const pull: Command = {
-  summary: 'Fetches all of an image, once, to any number of layouts and archives on this machine.',
+  summary:
+    'Fetches all of an image, once, to any number of file trees, layouts and archives on this machine.',
   operands: ['IMAGE', 'DEST…'],
   options: {
     referrers: {
@@ -167,8 +168,9 @@ export const pull: Command = {
   },
   notes: [
     'DEST is rootfs:DIR (one file system), overlay:DIR (a directory for each layer, and layers.json), oci:DIR[:TAG],',
-    'oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME[:TAG]]. Layouts and OCI archives that are there get the image added. What is interrupted goes on where it was: what is not complete waits in --store,',
-    'or beside the first DEST. Nothing half is under its own name at any time.',
+    'oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME[:TAG]]. Layouts and OCI archives that are there get the image',
+    'added; directories must be empty or not there. What is interrupted goes on where it was: what is not complete',
+    'waits in --store, or beside the first DEST. Nothing half is under its own name at any time.',
   ],
   run,
 };

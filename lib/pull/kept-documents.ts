@@ -3,13 +3,7 @@
  * are not asked for, and those that were read are not fetched a second time as
  * blobs.
  */
-import {
-  type ContentShelf,
-  getKeptBlob,
-  getKeptManifest,
-  overRepository,
-} from '../registry/content-shelf.js';
-import { isDigest } from '../registry/digest.js';
+import { behindShelf, type ContentShelf } from '../registry/content-shelf.js';
 import type { Repository } from '../registry/repository.js';
 import type { PresentContent } from './pull-target.js';
 
@@ -28,15 +22,7 @@ export class KeptDocuments implements ContentShelf {
 
   /** `repository`, asked only for what is not known. It is closed by whoever opened it. */
   over(repository: Repository): Repository {
-    return overRepository(repository, {
-      getBlob: (descriptor, options) => getKeptBlob(this, repository, descriptor, options),
-      getManifest: async (reference, options) => {
-        const isKnown = typeof reference === 'object' || (reference !== undefined && isDigest(reference));
-        return isKnown
-          ? await getKeptManifest(this, repository, reference, options)
-          : await repository.getManifest(reference, options);
-      },
-    });
+    return behindShelf(this, repository);
   }
 
   async read(

@@ -27,6 +27,13 @@ export interface LayerWay {
 /** What is refused is passed over, and what cannot be kept is built again. */
 const QUIET: ProviderEvents = { onProgress: () => {}, onRefused: () => {}, onCacheFailed: () => {} };
 
+export interface LayerZtocsOptions {
+  /** Of ztocs that were built; undefined: none is kept. */
+  readonly cache: ZtocCache | undefined;
+  /** Of the image; undefined: one is looked for, false: none is used. */
+  readonly index: string | false | undefined;
+}
+
 export class LayerZtocs {
   readonly #repository: Repository;
   readonly #cache: ZtocCache | undefined;
@@ -36,13 +43,20 @@ export class LayerZtocs {
 
   /**
    * @param image whose index is looked for; undefined: none is
-   * @param cache of ztocs that were built; undefined: none is kept
    */
-  constructor(repository: Repository, image: PlatformManifest | undefined, cache: ZtocCache | undefined) {
+  constructor(
+    repository: Repository,
+    image: PlatformManifest | undefined,
+    { cache, index }: LayerZtocsOptions,
+  ) {
     this.#repository = repository;
     this.#cache = cache;
     this.#provider = new ZtocProvider({ cache, limits: undefined });
-    this.#search = new SharedOnce(async signal => image && (await findIndex(repository, image, { signal })));
+    this.#search = new SharedOnce(async signal =>
+      image === undefined || index === false
+        ? undefined
+        : await findIndex(repository, image, { index, signal }),
+    );
   }
 
   /** Whether a ztoc that is made on the way is of use to anybody. */

@@ -44,6 +44,11 @@ export interface PullOptions extends AbortableOptions, RegistryOptions {
   /** Take what the store has and send no request; what is missing is ERR_SOCI_OFFLINE. Default false. */
   readonly offline?: boolean | undefined;
   readonly limits?: PullLimitOptions | undefined;
+  /**
+   * Digest of the SOCI index by whose ztocs layers are decoded for `rootfs:` and `overlay:`; false: by none. Default: one
+   * is looked for.
+   */
+  readonly index?: string | false | undefined;
   /** How `rootfs:` and `overlay:` write files. */
   readonly unpack?: TreeOptions | undefined;
   /** Have all of it on the disk before it has its name, so that a power cut costs nothing. Default false. */
@@ -66,6 +71,7 @@ const PULL_NAMES: OptionNames<PullOptions> = {
   store: true,
   offline: true,
   limits: true,
+  index: true,
   unpack: true,
   sync: true,
   context: true,
@@ -113,7 +119,7 @@ export async function pullImage(
       const { isRemote } = origin;
       const { store: keeping } = origin;
       const cache = keeping && new StoreZtocCache(keeping);
-      const ztocs = new LayerZtocs(repository, content.images[0], cache);
+      const ztocs = new LayerZtocs(repository, content.images[0], { cache, index: options.index });
       const { onProgress } = options;
       const parts = { repository, isRemote, store: origin.store, staging, documents, destinations, ztocs };
       blobs = await new PullRun(content, { ...parts, limits, context, onProgress }).run(signal);

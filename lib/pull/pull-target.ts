@@ -90,7 +90,11 @@ export interface PullDestination {
    * @throws SociError ERR_SOCI_OUTPUT for an image that cannot be there
    */
   begin(content: PullContent, lacking: readonly Descriptor[], beginning: PullBeginning): Promise<void>;
-  /** Takes one of the blobs that are lacking. The pull fails with it. */
+  /**
+   * Takes one of the blobs that are lacking, and settles when it has it; the pull fails with it. They are begun in the
+   * order of `PullContent.blobs`, the layers of an image from the lowest on, a few at a time: who has to wait for one
+   * before his own waits for one that has begun.
+   */
   write(blob: PulledBlob, signal: AbortSignal): Promise<void>;
   /** One of them will not come: a layer that is to be had elsewhere, by its URLs, and is not there. */
   leaveOut(descriptor: Descriptor): void;

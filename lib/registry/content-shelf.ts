@@ -5,6 +5,7 @@
  */
 import type { AbortableOptions } from '../source/range-source.js';
 import type { Descriptor } from './descriptor.js';
+import { isDigest } from './digest.js';
 import { MAX_MANIFEST_BYTES, parseManifest } from './manifest.js';
 import {
   DEFAULT_MAX_BLOB_BYTES,
@@ -60,6 +61,19 @@ export async function getKeptManifest(
   const content = await repository.getManifest(known, options);
   await shelf.keep(digest, content.bytes, signal);
   return content;
+}
+
+/** `repository`, asked only for what is not on the shelf. It is closed by whoever opened it. */
+export function behindShelf(shelf: ContentShelf, repository: Repository): Repository {
+  return overRepository(repository, {
+    getBlob: (descriptor, options) => getKeptBlob(shelf, repository, descriptor, options),
+    getManifest: async (reference, options) => {
+      const isKnown = typeof reference === 'object' || (reference !== undefined && isDigest(reference));
+      return isKnown
+        ? await getKeptManifest(shelf, repository, reference, options)
+        : await repository.getManifest(reference, options);
+    },
+  });
 }
 
 /** `repository` with some of its methods replaced. It is closed by whoever opened it. */

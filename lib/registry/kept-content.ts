@@ -9,8 +9,8 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomically } from '../files/atomic-file.js';
 import { fetchedBlobsIn, markUsed } from '../files/cache-folder.js';
-import { type ContentShelf, getKeptBlob, getKeptManifest, overRepository } from './content-shelf.js';
-import { isDigest, sha256Digest } from './digest.js';
+import { behindShelf, type ContentShelf } from './content-shelf.js';
+import { sha256Digest } from './digest.js';
 import type { Repository } from './repository.js';
 
 export class KeptContent implements ContentShelf {
@@ -29,15 +29,7 @@ export class KeptContent implements ContentShelf {
 
   /** `repository`, asked only for what is not kept. It is closed by whoever opened it. */
   over(repository: Repository): Repository {
-    return overRepository(repository, {
-      getBlob: (descriptor, options) => getKeptBlob(this, repository, descriptor, options),
-      getManifest: async (reference, options) => {
-        const isKnown = typeof reference === 'object' || (reference !== undefined && isDigest(reference));
-        return isKnown
-          ? await getKeptManifest(this, repository, reference, options)
-          : await repository.getManifest(reference, options);
-      },
-    });
+    return behindShelf(this, repository);
   }
 
   /** Undefined unless there is a regular file of at most `limit` bytes with this digest. */

@@ -87,7 +87,14 @@ t.test('a store, without requests too; platforms; a tag for none', async t => {
   t.equal(all.status, 0, all.stderr);
   t.equal(listedIn(`${folder}/all`).length, 1);
   registry.requests.length = 0;
-  const offline = await command(['pull', image, `oci-archive:${folder}/x.tar`, '--offline', ...store]);
+  const offline = await command([
+    'pull',
+    image,
+    `oci-archive:${folder}/x.tar`,
+    '--offline',
+    '--sync',
+    ...store,
+  ]);
   t.equal(offline.status, 0, offline.stderr);
   t.equal(registry.requests.length, 0);
   const nothing = await command([

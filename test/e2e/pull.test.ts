@@ -1,6 +1,6 @@
 /**
  * An image of a real registry, pulled to a layout and to archives, which other tools read: the same digests, the same
- * files, and what refers to the image. Compressed as gzip and as zstd.
+ * files, and what refers to the image. Compressed as gzip and as zstd, and with Docker's manifest.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -28,14 +28,14 @@ t.test('pulled for other tools', { skip: needs('docker-registry', 'skopeo', 'umo
   const digestOf = async (place: string): Promise<string> =>
     JSON.parse((await registry.skopeo('inspect', [], place)).toString()).Digest;
 
-  for (const compression of ['gzip', 'zstd']) {
+  const ways = {
+    gzip: ['--dest-compress-format', 'gzip'],
+    zstd: ['--dest-compress-format', 'zstd'],
+    v2s2: ['--format', 'v2s2'],
+  };
+  for (const [compression, options] of Object.entries(ways)) {
     const image = `${registry.host}/${compression}:v1`;
-    await registry.skopeo(
-      'copy',
-      ['--dest-compress-format', compression, '--dest-compress'],
-      `oci:${layout}:v1`,
-      `docker://${image}`,
-    );
+    await registry.skopeo('copy', ['--dest-compress', ...options], `oci:${layout}:v1`, `docker://${image}`);
     const digest = await digestOf(`docker://${image}`);
     const place = (name: string): string => join(folder, `${compression}-${name}`);
     const [oci, archive, docker] = [
@@ -46,9 +46,11 @@ t.test('pulled for other tools', { skip: needs('docker-registry', 'skopeo', 'umo
     const ranges = ['--concurrent-download-chunk-size', '64kb', '--quiet'];
     const result = JSON.parse(await succeed('pull', image, oci, archive, docker, '--json', ...ranges));
     t.equal(result.digest, digest);
-    t.equal(await digestOf(oci), digest, 'skopeo inspects the layout');
-    t.equal(await digestOf(archive), digest, 'and the archive');
-    for (const source of [oci, archive]) {
+    // skopeo sees no other manifests than OCI's in a layout; the docker archive is for those.
+    const isOci = compression !== 'v2s2';
+    if (isOci) t.equal(await digestOf(oci), digest, 'skopeo inspects the layout');
+    if (isOci) t.equal(await digestOf(archive), digest, 'and the archive');
+    for (const source of isOci ? [oci, archive] : []) {
       const copy = `docker://${registry.host}/copy-${compression}:v1`;
       await registry.skopeo('copy', ['--preserve-digests'], source, copy);
       t.equal(await digestOf(copy), digest, 'and copies them as they are');
@@ -61,6 +63,7 @@ t.test('pulled for other tools', { skip: needs('docker-registry', 'skopeo', 'umo
       ['of-docker', `${docker}:${image}`],
       ['of-oci', oci],
     ] as const) {
+      if (!isOci && source === oci) continue;
       await registry.skopeo('copy', [], source, `oci:${place(name)}:v1`);
       t.same(treeDifferences(await unpackedTree(place(`${name}-tree`), place(name), 'v1'), tree), [], name);
     }
