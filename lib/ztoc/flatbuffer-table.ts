@@ -32,19 +32,26 @@ export class FlatBuffer {
 
   /** Position of the root table. */
   root(): number {
-    this.#need(0, 4, 'the root offset');
+    if (!this.#has(0, 4)) throw this.#short(0, 4, 'the root offset');
     return this.table(0, 'the root table');
   }
 
-  /** Follows the offset at `position` to a table and checks that table's vtable. */
-  table(position: number, what: string): number {
-    const table = this.#follow(position, what);
+  /**
+   * Follows the offset at `position` to a table and checks that table's vtable.
+   *
+   * @param what it is, for messages; which of several `index` says, so that no text is made of it before it is needed
+   */
+  table(position: number, what: string, index?: number): number {
+    const table = this.#follow(position, what, index);
     const vtable = table - this.#view.getInt32(table, true);
-    this.#need(vtable, 4, `the vtable of ${what}`);
+    if (!this.#has(vtable, 4)) throw this.#short(vtable, 4, `the vtable of ${named(what, index)}`);
     const size = this.#view.getUint16(vtable, true);
-    if (size < 4 || size % 2 !== 0) throw this.#bad(`the vtable of ${what} has ${size} bytes`, vtable);
-    this.#need(vtable, size, `the vtable of ${what}`);
-    this.#need(table, this.#view.getUint16(vtable + 2, true), what);
+    if (size < 4 || size % 2 !== 0) {
+      throw this.#bad(`the vtable of ${named(what, index)} has ${size} bytes`, vtable);
+    }
+    if (!this.#has(vtable, size)) throw this.#short(vtable, size, `the vtable of ${named(what, index)}`);
+    const inline = this.#view.getUint16(vtable + 2, true);
+    if (!this.#has(table, inline)) throw this.#short(table, inline, named(what, index));
     return table;
   }
 
@@ -99,8 +106,9 @@ export class FlatBuffer {
 
   /** Moves a view to the bytes of a string. */
   viewString(table: number, slot: number, view: ByteView): void {
-    const { start, length } = this.vector(table, slot, 1);
-    view.set(this.bytes, start, start + length);
+    const position = this.field(table, slot, 4);
+    const start = position === 0 ? 0 : this.#vector(position, 1) + 4;
+    view.set(this.bytes, start, position === 0 ? 0 : start + this.#view.getUint32(start - 4, true));
   }
 
   /** A vector field whose elements have `width` bytes each. */
@@ -109,27 +117,46 @@ export class FlatBuffer {
     return position === 0 ? EMPTY_VECTOR : this.vectorAt(position, width);
   }
 
-  /** The vector that the offset at `position` points to. */
-  vectorAt(position: number, width: number): Vector {
-    const at = this.#follow(position, 'a vector');
-    const length = this.#view.getUint32(at, true);
-    this.#need(at + 4, length * width, 'a vector');
-    return { start: at + 4, length };
+  /** Elements of a vector field, which is checked as `vector` checks it; nothing is made for it. */
+  vectorLength(table: number, slot: number, width: number): number {
+    const position = this.field(table, slot, 4);
+    return position === 0 ? 0 : this.#view.getUint32(this.#vector(position, width), true);
   }
 
-  #follow(position: number, what: string): number {
+  /** The vector that the offset at `position` points to. */
+  vectorAt(position: number, width: number): Vector {
+    const at = this.#vector(position, width);
+    return { start: at + 4, length: this.#view.getUint32(at, true) };
+  }
+
+  /** Where the length of a vector is, which its elements follow. */
+  #vector(position: number, width: number): number {
+    const at = this.#follow(position, 'a vector');
+    const bytes = this.#view.getUint32(at, true) * width;
+    if (!this.#has(at + 4, bytes)) throw this.#short(at + 4, bytes, 'a vector');
+    return at;
+  }
+
+  #follow(position: number, what: string, index?: number): number {
     const target = position + this.#view.getUint32(position, true);
-    this.#need(target, 4, what);
+    if (!this.#has(target, 4)) throw this.#short(target, 4, named(what, index));
     return target;
   }
 
-  #need(position: number, length: number, what: string): void {
-    if (position >= 0 && position + length <= this.bytes.length) return;
-    throw this.#bad(`${what} needs ${length} bytes`, position);
+  #has(position: number, length: number): boolean {
+    return position >= 0 && position + length <= this.bytes.length;
+  }
+
+  #short(position: number, length: number, what: string): SociError {
+    return this.#bad(`${what} needs ${length} bytes`, position);
   }
 
   #bad(reason: string, position: number): SociError {
     const message = `not a ${this.#what}: ${reason} at byte ${position} of ${this.bytes.length}`;
     return new SociError('ERR_SOCI_ZTOC_FORMAT', message, { data: { offset: position } });
   }
+}
+
+function named(what: string, index: number | undefined): string {
+  return index === undefined ? what : `${what} ${index}`;
 }

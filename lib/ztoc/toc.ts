@@ -5,7 +5,7 @@
  */
 import { SociError } from '../errors.js';
 import { decodeByteString, quoteByteString } from '../tar/byte-string.js';
-import type { ByteView } from '../tar/byte-view.js';
+import { ByteView } from '../tar/byte-view.js';
 import {
   type EntryFields,
   type EntryType,
@@ -49,6 +49,8 @@ export class Toc {
   readonly #buffer: FlatBuffer;
   readonly #tables: Uint32Array;
   readonly #types: Uint8Array;
+  /** The string under check. */
+  readonly #stored = new ByteView();
 
   /**
    * Entries come out ordered by offset, whatever their order in the file.
@@ -65,7 +67,7 @@ export class Toc {
     this.#tables = new Uint32Array(this.length);
     this.#types = new Uint8Array(this.length);
     for (let i = 0; i < this.length; i += 1) {
-      this.#tables[i] = buffer.table(metadata.start + 4 * i, `entry ${i}`);
+      this.#tables[i] = buffer.table(metadata.start + 4 * i, 'entry', i);
     }
     this.#sort();
     let unfolded = 0;
@@ -76,7 +78,7 @@ export class Toc {
       this.#checkPlace(i, header, place, end, limits);
       unfolded += this.#checkFields(i, place.offset - header);
       header = nextHeaderOffset(place);
-      names += buffer.vector(this.#tables[i] as number, Slot.entry.name, 1).length;
+      names += buffer.vectorLength(this.#tables[i] as number, Slot.entry.name, 1);
       const { length } = buffer.bytes;
       if (unfolded > length * MAX_UNFOLDING || names > length * MAX_NAME_UNFOLDING) {
         throw invalid(`its strings overlap so much that ${i + 1} entries hold ${unfolded} bytes`, {
@@ -145,46 +147,60 @@ export class Toc {
   #checkPlace(
     index: number,
     headerOffset: number,
-    { offset, size }: Pick<EntryFields, 'offset' | 'size'>,
+    place: Pick<EntryFields, 'offset' | 'size'>,
     end: number,
     limits: ZtocLimits,
   ): void {
+    const { offset, size } = place;
     const table = this.#tables[index] as number;
     const type = this.#storedType(table);
     this.#types[index] = type;
-    const refuse = (reason: string): SociError => {
-      const name = this.name(index);
-      const data = { index, entry: decodeByteString(name), offset, size, headerOffset };
-      return invalid(`entry ${index} (${quoteByteString(name)}) ${reason}`, data);
-    };
     if (type < 0) {
       const storedType = this.#buffer.byteString(table, Slot.entry.type);
-      throw refuse(`is of unknown type ${JSON.stringify(storedType.slice(0, 64))}`);
+      const reason = `is of unknown type ${JSON.stringify(storedType.slice(0, 64))}`;
+      throw this.#misplaced(index, headerOffset, place, reason);
     }
-    if (size < 0) throw refuse(`has a size of ${size}`);
+    if (size < 0) throw this.#misplaced(index, headerOffset, place, `has a size of ${size}`);
     if (offset < headerOffset + BLOCK_SIZE || offset % BLOCK_SIZE !== 0) {
-      const reason = `its data begin at ${offset} and its header not before ${headerOffset}`;
-      throw refuse(`overlaps the one before it: ${reason}`);
+      const reason = `overlaps the one before it: its data begin at ${offset} and its header not before ${headerOffset}`;
+      throw this.#misplaced(index, headerOffset, place, reason);
     }
-    checkLimit(limits, 'maxHeaderBytes', offset - headerOffset, `bytes of headers before entry ${index}`);
+    if (offset - headerOffset > limits.maxHeaderBytes) {
+      checkLimit(limits, 'maxHeaderBytes', offset - headerOffset, `bytes of headers before entry ${index}`);
+    }
     // Types without data may carry a size, which says nothing about the stream.
     const dataEnd = offset + (ENTRY_TYPES[type] === 'reg' ? size : 0);
-    if (dataEnd > end) throw refuse(`ends at ${dataEnd}, beyond the tar stream's ${end} bytes`);
+    if (dataEnd > end) {
+      const reason = `ends at ${dataEnd}, beyond the tar stream's ${end} bytes`;
+      throw this.#misplaced(index, headerOffset, place, reason);
+    }
+  }
+
+  #misplaced(
+    index: number,
+    headerOffset: number,
+    { offset, size }: Pick<EntryFields, 'offset' | 'size'>,
+    reason: string,
+  ): SociError {
+    const name = this.name(index);
+    const data = { index, entry: decodeByteString(name), offset, size, headerOffset };
+    return invalid(`entry ${index} (${quoteByteString(name)}) ${reason}`, data);
   }
 
   /** Place of an entry's type in ENTRY_TYPES, -1 when it is none; no string is made for it. */
   #storedType(table: number): number {
-    const { bytes } = this.#buffer;
-    const { start, length } = this.#buffer.vector(table, Slot.entry.type, 1);
-    return ENTRY_TYPES.findIndex(type => {
-      if (type.length !== length) return false;
-      for (let i = 0; i < length; i += 1) if (bytes[start + i] !== type.charCodeAt(i)) return false;
-      return true;
-    });
+    const stored = this.#stored;
+    this.#buffer.viewString(table, Slot.entry.type, stored);
+    for (let type = 0; type < ENTRY_TYPES.length; type += 1) {
+      if (isText(stored, ENTRY_TYPES[type] as EntryType)) return type;
+    }
+    return -1;
   }
 
   /**
-   * Reads everything that fields() reads later, so that nothing can fail then; returns the bytes of its strings.
+   * Reads everything that fields() reads later, so that nothing can fail then; returns the bytes of its strings. There
+   * may be a million entries, and few readers want to know of more than some of them: nothing is made but what is
+   * returned.
    *
    * @param headerBytes All of them were read out of the entry's headers, which take up so many bytes of the tar stream.
    */
@@ -192,30 +208,39 @@ export class Toc {
     const buffer = this.#buffer;
     const table = this.#tables[index] as number;
     const { mode, uid, gid, devmajor, devminor, xattrs, modTime, type } = Slot.entry;
-    for (const slot of [mode, devmajor, devminor]) buffer.int64(table, slot);
+    buffer.int64(table, mode);
+    buffer.int64(table, devmajor);
+    buffer.int64(table, devminor);
     buffer.uint32(table, uid);
     buffer.uint32(table, gid);
-    const checkFit = (what: string, found: number): void => {
-      if (found <= headerBytes) return;
-      const reason = `the ${what} of entry ${index} need ${found} bytes of headers, there are ${headerBytes}`;
-      throw invalid(reason, { index });
-    };
     let bytes = 0;
-    for (const slot of STRING_SLOTS) bytes += buffer.vector(table, slot, 1).length;
-    const timeLength = buffer.vector(table, modTime, 1).length;
+    for (let i = 0; i < STRING_SLOTS.length; i += 1) {
+      bytes += buffer.vectorLength(table, STRING_SLOTS[i] as number, 1);
+    }
+    const timeLength = buffer.vectorLength(table, modTime, 1);
     if (timeLength > 64)
       throw invalid(`the time of entry ${index} is a text of ${timeLength} bytes`, { index });
-    checkFit('names', bytes - timeLength - buffer.vector(table, type, 1).length);
-    const records = buffer.vector(table, xattrs, 4);
-    checkFit('PAX records', records.length * MIN_PAX_TEXT);
-    let pax = 0;
-    for (let k = 0; k < records.length; k += 1) {
-      const record = buffer.table(records.start + 4 * k, 'a PAX record');
-      pax += buffer.vector(record, Slot.xattr.key, 1).length;
-      pax += buffer.vector(record, Slot.xattr.value, 1).length;
+    const names = bytes - timeLength - buffer.vectorLength(table, type, 1);
+    if (names > headerBytes) throw unfit(index, 'names', names, headerBytes);
+    if (buffer.vectorLength(table, xattrs, 4) === 0) return bytes;
+    return bytes + this.#checkPax(index, headerBytes);
+  }
+
+  /** The bytes of an entry's PAX records. */
+  #checkPax(index: number, headerBytes: number): number {
+    const buffer = this.#buffer;
+    const { start, length } = buffer.vector(this.#tables[index] as number, Slot.entry.xattrs, 4);
+    const least = length * MIN_PAX_TEXT;
+    if (least > headerBytes) throw unfit(index, 'PAX records', least, headerBytes);
+    let bytes = 0;
+    for (let k = 0; k < length; k += 1) {
+      const record = buffer.table(start + 4 * k, 'a PAX record');
+      bytes += buffer.vectorLength(record, Slot.xattr.key, 1);
+      bytes += buffer.vectorLength(record, Slot.xattr.value, 1);
     }
-    checkFit('PAX records', pax + records.length * PAX_FRAMING);
-    return bytes + pax + records.length * MIN_PAX_RECORD;
+    const text = bytes + length * PAX_FRAMING;
+    if (text > headerBytes) throw unfit(index, 'PAX records', text, headerBytes);
+    return bytes + length * MIN_PAX_RECORD;
   }
 }
 
@@ -308,4 +333,15 @@ class StoredFields implements EntryFields {
 
 function invalid(reason: string, data: Record<string, unknown>): SociError {
   return new SociError('ERR_SOCI_ZTOC_INVALID', `the ztoc contradicts itself: ${reason}`, { data });
+}
+
+function unfit(index: number, what: string, found: number, headerBytes: number): SociError {
+  const reason = `the ${what} of entry ${index} need ${found} bytes of headers, there are ${headerBytes}`;
+  return invalid(reason, { index });
+}
+
+function isText({ bytes, start, end }: ByteView, text: string): boolean {
+  if (end - start !== text.length) return false;
+  for (let i = 0; i < text.length; i += 1) if (bytes[start + i] !== text.charCodeAt(i)) return false;
+  return true;
 }
