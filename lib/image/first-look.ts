@@ -19,6 +19,8 @@ export interface FirstLook {
   readonly maxNames: number;
   /** Gives that one. */
   readonly merge: (signal: AbortSignal) => Promise<FileTree>;
+  /** Whether others have asked for that one. */
+  readonly isMerging: () => boolean;
 }
 
 /**
@@ -28,7 +30,7 @@ export interface FirstLook {
  */
 export async function firstLook(
   layers: readonly ImageLayer[],
-  { path, followLast, maxNames, merge }: FirstLook,
+  { path, followLast, maxNames, merge, isMerging }: FirstLook,
   signal: AbortSignal,
 ): Promise<FileTree> {
   const question = new PathQuestion(path, { followLast, layerCount: layers.length, maxNames });
@@ -36,9 +38,12 @@ export async function firstLook(
   try {
     const downwards = [...layers].reverse();
     const opening = openAll([...new Set(downwards)], operation.signal);
+    // Then it is made as soon as this one answer: looking on would only keep it waiting.
+    const isVain = (): boolean => isMerging() && layers.every(({ opened }) => opened !== undefined);
     for (const layer of downwards) {
       const { entries } = await (opening.get(layer) as Promise<OpenedLayer>);
-      const answer = await inSlices(question.add(entries), operation.signal);
+      if (isVain()) break;
+      const answer = await inSlices(question.add(entries), isVain, operation.signal);
       if (answer === 'merge') break;
       if (answer !== 'more') return answer;
     }
@@ -67,11 +72,13 @@ function openAll(
 
 async function inSlices(
   steps: Generator<void, PathAnswer, undefined>,
+  isVain: () => boolean,
   signal: AbortSignal,
 ): Promise<PathAnswer> {
   for (let step = steps.next(); ; step = steps.next()) {
     if (step.done === true) return step.value;
     await setImmediate();
     signal.throwIfAborted();
+    if (isVain()) return 'merge';
   }
 }

@@ -159,6 +159,13 @@ export class Store {
     return await readWhole(this.#room, digest, limit);
   }
 
+  /** @internal Whether there is a blob that is said to be whole. */
+  async has(digest: string): Promise<boolean> {
+    if (!isComputable(digest)) return false;
+    const { whole } = placeOf(this.root, { digest, size: 0 });
+    return (await this.#room.disk.stat(whole).catch(() => undefined)) !== undefined;
+  }
+
   /** @internal Keeps a small blob, whose digest has been computed. */
   async put(digest: string, bytes: Uint8Array): Promise<void> {
     this.#begin('put', {});

@@ -24,7 +24,7 @@
  */
 
 import { checkInteger } from '../arguments.js';
-import { fileError, invalidArgument } from '../errors.js';
+import { fileError, invalidArgument, SociError } from '../errors.js';
 import type { LayerEntries } from '../layer/layer-entries.js';
 import type { ReadOptions } from '../source/range-source.js';
 import { toByteString } from '../tar/byte-string.js';
@@ -207,7 +207,18 @@ export class FileTree {
       const detail = code === 'EINVAL' ? `not a regular file but a ${KIND_TEXT[kind]}` : undefined;
       throw fileError(code, 'read', `inode ${ino}`, detail);
     }
-    return { layer: this.layer(ino), entry: this.table.entry(ino) };
+    const layer = this.layer(ino);
+    const entry = this.table.entry(ino);
+    const size = this.table.size(ino);
+    const isFile = entry < layer.ztoc.entryCount && layer.ztoc.typeOf(entry) === 'reg';
+    if (isFile && layer.size(entry) === size) return { layer, entry };
+    // A tree may come from a disk. The table of contents is held against the tar, and so is what the tree makes of it.
+    const expected = isFile ? `a file of ${layer.size(entry)} bytes` : 'no file';
+    throw new SociError(
+      'ERR_SOCI_TREE_FORMAT',
+      `inode ${ino}: expected ${expected}, as the table of contents says, found one of ${size} bytes`,
+      { data: { ino, entry, size } },
+    );
   }
 
   /** @internal The layer that an inode's entry is of. */

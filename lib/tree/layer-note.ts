@@ -73,3 +73,20 @@ export class LayerNotes {
     this.#notes.push({ kind, layer, path: decodeByteString(path()), ...READINGS[kind] });
   }
 }
+
+/** What a note is made of again: the readings follow from its kind. */
+export type NotePlace = Pick<LayerNote, 'kind' | 'layer' | 'path'>;
+
+/** Notes of an image of `layerCount` layers that were written down; undefined when these are none. */
+export function notesAt(places: unknown, layerCount: number): readonly LayerNote[] | undefined {
+  if (!Array.isArray(places) || places.length > MAX_NOTES) return undefined;
+  const notes: LayerNote[] = [];
+  for (const place of places as readonly (Partial<NotePlace> | null)[]) {
+    const { kind, layer, path } = place ?? {};
+    if (kind === undefined || !Object.hasOwn(READINGS, kind) || typeof path !== 'string') return undefined;
+    if (!Number.isSafeInteger(layer) || layer === undefined || layer < 0 || layer >= layerCount)
+      return undefined;
+    notes.push({ kind, layer, path, ...READINGS[kind] });
+  }
+  return notes;
+}

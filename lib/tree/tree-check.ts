@@ -25,6 +25,8 @@ import {
 const XATTR_HEAD = 8;
 /** Of one name, target or xattr: no header of a tar holds more. */
 const MAX_STRING = 2 ** 26;
+const SLASH = 0x2f;
+const DOT = 0x2e;
 
 /**
  * @param layerCount Layers that the tree may speak of.
@@ -104,7 +106,7 @@ class TreeCheck {
     if (!root || this.#name(0, NAME.parent) !== ROOT_INODE || this.#name(0, NAME.length) !== 0) {
       throw bad('it has no root');
     }
-    this.#strings(this.#name(0, NAME.start), 0, 'the root');
+    this.#strings(this.#name(0, NAME.start), 0, 'name', 0);
   }
 
   #checkInode(inode: number): void {
@@ -122,9 +124,9 @@ class TreeCheck {
     }
     if (this.#inode(inode, INODE.mtimeNanoseconds) >= 1e9) throw bad(`inode ${inode} has no time`);
     if (kind === KIND.symlink) {
-      this.#strings(this.#inode(inode, INODE.first), this.#inode(inode, INODE.count), `link ${inode}`);
+      this.#strings(this.#inode(inode, INODE.first), this.#inode(inode, INODE.count), 'link', inode);
     }
-    this.#xattrs(inode);
+    if (this.#inode(inode, INODE.xattrCount) > 0) this.#xattrs(inode);
   }
 
   /** Its children follow those of the directory before, and are sorted. */
@@ -133,17 +135,18 @@ class TreeCheck {
     if (this.#inode(inode, INODE.first) !== first || end > this.#names) {
       throw bad(`the children of directory ${inode} are not at ${first}`);
     }
-    let before = '';
+    let before = 0;
+    let lengthBefore = 0;
     let directories = 0;
     for (let name = first; name < end; name += 1) {
       if (this.#name(name, NAME.parent) !== inode) throw bad(`name ${name} is in another directory`);
       const start = this.#name(name, NAME.start);
       const length = this.#name(name, NAME.length);
-      this.#strings(start, length, `name ${name}`);
-      const text = this.#text(start, length);
-      if (text <= before) throw bad(`name ${name} is not sorted`);
-      if (text === '.' || text === '..' || /[/\0]/.test(text)) throw bad(`name ${name} is none`);
-      before = text;
+      this.#strings(start, length, 'name', name);
+      if (!this.#isBehind(start, length, before, lengthBefore)) throw bad(`name ${name} is not sorted`);
+      if (!this.#isName(start, length)) throw bad(`name ${name} is none`);
+      before = start;
+      lengthBefore = length;
       const child = this.#name(name, NAME.inode);
       if (child > this.#inodes) throw bad(`name ${name} is of inode ${child}`);
       if (this.#kind(child) === KIND.dir) directories += 1;
@@ -154,30 +157,55 @@ class TreeCheck {
 
   #xattrs(inode: number): void {
     let at = this.#inode(inode, INODE.xattrs);
-    let before = '';
+    let before = 0;
+    let lengthBefore = 0;
     for (let left = this.#inode(inode, INODE.xattrCount); left > 0; left -= 1) {
-      this.#strings(at, XATTR_HEAD, `xattrs of ${inode}`);
+      this.#strings(at, XATTR_HEAD, 'xattrs of', inode);
       const nameLength = this.#view.getUint32(this.#stringsAt + at, true);
       const valueLength = this.#view.getUint32(this.#stringsAt + at + 4, true);
       at += XATTR_HEAD;
-      this.#strings(at, nameLength + valueLength, `xattrs of ${inode}`);
-      const name = this.#text(at, nameLength);
-      if (name <= before) throw bad(`the xattrs of inode ${inode} are not sorted`);
-      before = name;
+      this.#strings(at, nameLength + valueLength, 'xattrs of', inode);
+      if (!this.#isBehind(at, nameLength, before, lengthBefore)) {
+        throw bad(`the xattrs of inode ${inode} are not sorted`);
+      }
+      before = at;
+      lengthBefore = nameLength;
       at += nameLength + valueLength;
     }
   }
 
-  #strings(start: number, length: number, what: string): void {
+  /** @param what they are, and `which` of these: no text is made of it unless it is needed */
+  #strings(start: number, length: number, what: string, which: number): void {
     this.#stringsUsed += length;
     const inside = start + length <= this.#stringsLength && this.#stringsUsed <= this.#stringsLength;
     if (inside && length <= MAX_STRING) return;
-    throw bad(`${what}: ${length} bytes at ${start} of ${this.#stringsLength} bytes of strings`);
+    throw bad(`${what} ${which}: ${length} bytes at ${start} of ${this.#stringsLength} bytes of strings`);
   }
 
-  #text(start: number, length: number): string {
-    const { buffer, byteOffset } = this.#bytes;
-    return Buffer.from(buffer, byteOffset + this.#stringsAt + start, length).toString('latin1');
+  /** Whether a string comes behind another one, bytewise; nothing comes behind nothing. */
+  #isBehind(start: number, length: number, other: number, otherLength: number): boolean {
+    const bytes = this.#bytes;
+    const from = this.#stringsAt + start;
+    const before = this.#stringsAt + other;
+    const shorter = Math.min(length, otherLength);
+    for (let i = 0; i < shorter; i += 1) {
+      const difference = (bytes[from + i] as number) - (bytes[before + i] as number);
+      if (difference !== 0) return difference > 0;
+    }
+    return length > otherLength;
+  }
+
+  /** Whether a string can be a name in a directory. */
+  #isName(start: number, length: number): boolean {
+    const bytes = this.#bytes;
+    const from = this.#stringsAt + start;
+    let dots = 0;
+    for (let i = from; i < from + length; i += 1) {
+      const byte = bytes[i];
+      if (byte === SLASH || byte === 0) return false;
+      if (byte === DOT) dots += 1;
+    }
+    return dots < length || length > 2;
   }
 
   #kind(inode: number): number {
