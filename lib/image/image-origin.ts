@@ -6,13 +6,15 @@
 import { chosenOptions } from '../arguments.js';
 import { invalidArgument } from '../errors.js';
 import { AskedAhead } from '../registry/asked-ahead.js';
+import { isDigest } from '../registry/digest.js';
+import { heldBack } from '../registry/held-back.js';
 import { type ImageLocation, openImageLocation } from '../registry/image-location.js';
 import { KeptContent } from '../registry/kept-content.js';
 import { RegistryRepository } from '../registry/registry-repository.js';
-import type { Repository } from '../registry/repository.js';
+import type { ManifestContent, Repository } from '../registry/repository.js';
 import { REGISTRY_NAMES, RegistryTransport } from '../registry/transport.js';
 import type { Store } from '../store/store.js';
-import { storedRepository } from '../store/stored-repository.js';
+import { lastNamed, storedRepository } from '../store/stored-repository.js';
 import type { OpenImageOptions } from './image-options.js';
 
 /** A repository that is open already, and a tag or digest in it; in a layout undefined is its only image. */
@@ -21,19 +23,49 @@ export interface ImageInRepository {
   readonly reference?: string | undefined;
 }
 
-export class ImageOrigin {
+/** What an image is opened from. */
+export interface OpenOrigin {
   /** To be asked for all that is in it. */
   readonly repository: Repository;
   /** Tag or digest; in a layout undefined is the only image. */
   readonly reference: string | undefined;
+  /** What the reference names, when the repository has been asked for that. */
+  readonly root?: ManifestContent | undefined;
   /** Questions to the repository that are sent before their turn. */
   readonly ahead: AskedAhead;
   /** What is on this machine already is not kept a second time. */
   readonly isRemote: boolean;
   /** Where everything is kept that a registry sends. */
   readonly store: Store | undefined;
+  /** Whether the cache folder has more than before. */
+  readonly hasKept: boolean;
+  /** Frees what belongs to the image alone. Twice is no error. */
+  release(): Promise<void>;
+}
+
+/** That a tag names what it named last time. */
+export interface Presumption {
+  /** Of what that was. */
+  readonly digest: string;
+  /** That, in the same repository, of which nothing is asked until this is confirmed. */
+  readonly origin: OpenOrigin;
+  /** It is so. The origin is released with the one that was presumed now. */
+  confirm(): void;
+  /** It is not: what was asked of the repository fails with the reason. */
+  drop(reason: unknown): void;
+}
+
+export class ImageOrigin implements OpenOrigin {
+  readonly repository: Repository;
+  readonly reference: string | undefined;
+  readonly ahead: AskedAhead;
+  readonly isRemote: boolean;
+  readonly store: Store | undefined;
+  readonly #opened: Repository;
+  readonly #offline: boolean;
   readonly #kept: KeptContent | undefined;
   readonly #release: () => Promise<void>;
+  #releasing: Promise<void> | undefined;
 
   /** Makes no request. @throws SociError ERR_SOCI_REFERENCE, ERR_SOCI_INVALID_ARGUMENT */
   constructor(location: string | ImageLocation | ImageInRepository, options: OpenImageOptions) {
@@ -43,6 +75,8 @@ export class ImageOrigin {
     }
     const opened = openRepository(location, options);
     this.#release = opened.release;
+    this.#opened = opened.repository;
+    this.#offline = offline;
     this.reference = opened.reference;
     this.isRemote = opened.repository instanceof RegistryRepository;
     this.store = this.isRemote ? store : undefined;
@@ -57,7 +91,6 @@ export class ImageOrigin {
     this.repository = this.ahead.repository;
   }
 
-  /** Whether the cache folder has more than before. */
   get hasKept(): boolean {
     return this.#kept?.wrote === true;
   }
@@ -67,10 +100,58 @@ export class ImageOrigin {
     this.ahead.manifest(this.reference);
   }
 
-  /** Frees what belongs to the image alone. */
-  async release(): Promise<void> {
-    await this.ahead.end();
-    await this.#release();
+  /** What the tag named when it was asked for last, if the store knows; a digest or a place on this machine is no tag. */
+  async presume(): Promise<Presumption | undefined> {
+    const { store, reference } = this;
+    if (store === undefined || this.#offline || (reference !== undefined && isDigest(reference)))
+      return undefined;
+    const named = await lastNamed(store, this.repository.name, reference);
+    return named && this.#presumption(store, named.digest);
+  }
+
+  /** The same origin, whose repository has said what the reference names. */
+  naming(root: ManifestContent): OpenOrigin {
+    const { repository, reference, ahead, isRemote, store, hasKept } = this;
+    return { repository, reference, root, ahead, isRemote, store, hasKept, release: () => this.release() };
+  }
+
+  release(): Promise<void> {
+    this.#releasing ??= this.ahead.end().then(() => this.#release());
+    return this.#releasing;
+  }
+
+  #presumption(store: Store, digest: string): Presumption {
+    let confirm = (): void => {};
+    let drop = (_reason: unknown): void => {};
+    let isConfirmed = false;
+    const wanted = new Promise<void>((resolve, reject) => {
+      confirm = resolve;
+      drop = reject;
+    });
+    // Most often nobody waits for it.
+    wanted.catch(() => {});
+    const ahead = new AskedAhead(storedRepository(heldBack(this.#opened, wanted), store, 'online'));
+    const origin: OpenOrigin = {
+      repository: ahead.repository,
+      reference: digest,
+      ahead,
+      isRemote: this.isRemote,
+      store,
+      hasKept: false,
+      release: async () => {
+        await ahead.end();
+        if (isConfirmed) await this.release();
+      },
+    };
+    return {
+      digest,
+      origin,
+      confirm: () => {
+        isConfirmed = true;
+        confirm();
+      },
+      drop,
+    };
   }
 }
 

@@ -378,6 +378,11 @@ export class Image {
     await this.#trees.with(options, async () => {});
   }
 
+  /** @internal Begins what the first question about files will wait for, as far as that takes no request. */
+  prepare(): void {
+    this.#trees.prepare();
+  }
+
   /** Whatever is under way rejects with ERR_SOCI_CLOSED. Settles when nothing of it is left. Twice is no error. */
   close(): Promise<void> {
     this.#closing ??= this.#close();

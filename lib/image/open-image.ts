@@ -32,8 +32,9 @@ import { Image } from './image.js';
 import { diffIdsOf, type ImageConfig, loadImageConfig } from './image-config.js';
 import { ImageLayer, type LayerDescription, missingZtoc } from './image-layer.js';
 import { type ImageLimits, imageLimits, OPEN_IMAGE_NAMES, type OpenImageOptions } from './image-options.js';
-import { type ImageInRepository, ImageOrigin } from './image-origin.js';
+import { type ImageInRepository, ImageOrigin, type OpenOrigin } from './image-origin.js';
 import type { ZtocsAhead } from './image-parts.js';
+import { openPresumed } from './presumed-image.js';
 
 /** Of all the indexes that an image may refer to, a message tells about so many. */
 const MAX_REASONS = 5;
@@ -71,6 +72,14 @@ export async function openImage(
  * @param options that were checked, and the origin opened with
  */
 export async function openImageFrom(origin: ImageOrigin, options: OpenImageOptions): Promise<Image> {
+  return await openPresumed(
+    origin,
+    (given, signal) => openWhatIsNamed(given, { ...options, signal }),
+    options,
+  );
+}
+
+async function openWhatIsNamed(origin: OpenOrigin, options: OpenImageOptions): Promise<Image> {
   const { missingZtoc: policy = 'build', semantics = 'overlay', context = defaultContext } = options;
   const { cacheDirectory, maxCacheBytes = DEFAULT_MAX_CACHE_BYTES } = options;
   const { repository, store } = origin;
@@ -153,12 +162,12 @@ async function prepareCache(folder: string): Promise<void> {
 
 /** The wanted platform's, by default the host's, else the only one that there is. */
 async function resolveManifest(
-  { repository, reference, ahead, isRemote }: ImageOrigin,
+  { repository, reference, root: given, ahead, isRemote }: OpenOrigin,
   options: OpenImageOptions,
 ): Promise<PlatformManifest> {
   const { platform, index, indexOrder = ['v2', 'v1'], signal } = options;
   if (typeof index === 'string' && isRemote) ahead.manifest(index);
-  const root = await repository.getManifest(reference, { signal });
+  const root = given ?? (await repository.getManifest(reference, { signal }));
   // The image's digest is known before its manifest, and so is whatever leads to its index.
   const onChosen: SelectionOptions['onChosen'] = image => {
     if (index !== undefined || !isRemote || root.manifest.kind !== 'index') return;
@@ -201,7 +210,7 @@ function checkZtocSizes(
 
 /** Config and index at the same time; ztocs as soon as the index names them, if they are wanted at once. */
 async function fetchDocuments(
-  { repository, ahead }: ImageOrigin,
+  { repository, ahead }: OpenOrigin,
   content: PlatformManifest,
   { index, indexOrder, onlyLayer, ztocs, limits, signal }: OpenImageOptions,
 ): Promise<{ config: ImageConfig | undefined; index: IndexSearch | undefined }> {
@@ -233,7 +242,7 @@ async function fetchDocuments(
 
 /** For the first question about files, unless it has been done. What is on this machine need not be asked for ahead. */
 function ztocsAhead(
-  { ahead, isRemote }: ImageOrigin,
+  { ahead, isRemote }: OpenOrigin,
   layers: readonly LayerDescription[],
   { ztocs, limits, onlyLayer }: OpenImageOptions,
 ): ZtocsAhead {

@@ -37,6 +37,16 @@ export function tagQuestion(repository: string, tag: string | undefined): Questi
   return ['tag', repository, tag ?? ''];
 }
 
+/** What a tag named when it was asked for last. @param repository `registry/path` */
+export async function lastNamed(
+  store: Store,
+  repository: string,
+  tag: string | undefined,
+): Promise<Descriptor | undefined> {
+  const answer = await store.recall(tagQuestion(repository, tag));
+  return answer && parsed(() => parseDescriptor(answer.value, 'tag'));
+}
+
 /** What refers to a manifest. */
 export function referrersQuestion(repository: string, digest: string, artifactType: string): Question {
   return ['referrers', repository, digest, artifactType];
@@ -131,8 +141,7 @@ class StoredRepository {
   }
 
   async #recallTag(reference: string | undefined): Promise<Descriptor | undefined> {
-    const answer = await this.#store.recall(tagQuestion(this.#origin.name, reference));
-    return answer && parsed(() => parseDescriptor(answer.value, 'tag'));
+    return await lastNamed(this.#store, this.#origin.name, reference);
   }
 
   async #rememberTag(reference: string | undefined, { mediaType, digest, size }: Descriptor): Promise<void> {
