@@ -17,6 +17,8 @@ export async function openPresumed(
   open: OpenFrom,
   { signal }: AbortableOptions,
 ): Promise<Image> {
+  // First of all: the answer is what takes longest.
+  if (origin.store !== undefined) origin.askForRoot();
   const presumption = await origin.presume();
   if (presumption === undefined) return await open(origin, signal);
   const operation = new AbortScope().begin(signal);

@@ -20,8 +20,8 @@ export interface FilePart {
   /** In bytes of the file. */
   readonly offset: number;
   readonly length: number;
-  /** What fstat(2) must say after it was read, before the bytes are used. */
-  readonly identity: FileIdentity;
+  /** What fstat(2) must say after it was read, before the bytes are used; undefined: only their digest tells. */
+  readonly identity: FileIdentity | undefined;
 }
 
 /**

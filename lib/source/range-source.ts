@@ -5,7 +5,7 @@
 import type { OptionNames } from '../arguments.js';
 import { allocateExactly, checkByteRange } from './byte-range.js';
 import type { Urgency } from './lanes.js';
-import type { FileLender, LEND_FILE } from './lent-file.js';
+import type { FileLender, FilePart, LEND_FILE } from './lent-file.js';
 import type { LinkEstimate } from './link-estimate.js';
 
 export interface AbortableOptions {
@@ -37,6 +37,12 @@ export interface ReadOptions extends AbortableOptions {
   readonly onKept?: ((bytes: number) => void) | undefined;
 }
 
+/**
+ * @internal Where a part of what is lent is: in a file to be read by its descriptor before anything else is done;
+ * undefined when the source is closed, or does not hand it out any more.
+ */
+export type KeptPart = (offset: number, length: number) => FilePart | undefined;
+
 /** What a source that keeps what it fetches says of that. */
 export interface SourceKeeping {
   /** Whether it does now: a disk may be full, or have failed. */
@@ -56,6 +62,12 @@ export interface SourceKeeping {
    * function that is returned is called.
    */
   hold(): () => void;
+
+  /**
+   * @internal Lends what is kept of these bytes, if all of them are by now. Nobody looks at them, so that they have to be
+   * held against a digest, and read as ever when they have not got that.
+   */
+  lend?(offset: number, length: number): Promise<KeptPart | undefined>;
 
   /** These bytes turned out to be wrong: they are not there any more. */
   forget(offset: number, length: number): Promise<void>;

@@ -80,6 +80,15 @@ export class Fetcher {
     };
   }
 
+  /** Counts [start, end), which the source keeps, as the requests that it would be read in; as `countRead`. */
+  countKept(start: number, end: number, lane: Lane): (outcome: 'fetched' | 'failed') => void {
+    const counted = this.#pieces(start, end).map(piece => this.countRead(piece.start, piece.end, lane));
+    this.#record.kept(end - start, lane);
+    return outcome => {
+      for (const over of counted) over(outcome);
+    };
+  }
+
   /** The bytes [start, end) of the layer, which are some. */
   async fetch(start: number, end: number, options: FetchOptions): Promise<Uint8Array> {
     options.signal.throwIfAborted();

@@ -6,8 +6,10 @@
  */
 import { SociError } from '../errors.js';
 import { ArrivedBytes } from '../source/arrived-bytes.js';
+import { closedError } from '../source/byte-range.js';
 import type { Work } from '../source/lanes.js';
 import type { FileLender } from '../source/lent-file.js';
+import type { KeptPart, SourceKeeping } from '../source/range-source.js';
 import type { Fetcher } from './fetcher.js';
 import type { LayerSpans } from './layer-spans.js';
 import { runRange } from './plan.js';
@@ -40,10 +42,14 @@ export function storedRun(
   const { start, end } = runRange(layer.table, spans[0].index, last.index + 1);
   const oneJobEach = spans.every(isOneJob);
   const place = { layer, fetcher, start, end };
+  const use = layer.context.planning.overlaps ? 'one by one' : 'together';
   if (oneJobEach && fetcher.lend !== undefined) return new LentRun(place, fetcher.lend);
+  if (oneJobEach && fetcher.keeping?.lend !== undefined) {
+    return new KeptRun(place, fetcher.keeping, new FetchedRun(place, memory, use));
+  }
   // A longer span is read again after its digest was checked, when a source that writes late could change it.
   if (!oneJobEach) return new FetchedRun(place, undefined, 'together');
-  return new FetchedRun(place, memory, layer.context.planning.overlaps ? 'one by one' : 'together');
+  return new FetchedRun(place, memory, use);
 }
 
 interface Place {
@@ -171,6 +177,74 @@ class LentRun implements StoredRun {
   end(): void {
     this.#over?.(this.#outcome);
   }
+}
+
+/**
+ * Of a source that keeps what it fetches: read by the jobs if all of it is there, without a look at it before. What they
+ * do not find right is read as ever, so that only what is damaged comes from elsewhere.
+ */
+class KeptRun implements StoredRun {
+  readonly #place: Place;
+  readonly #keeping: SourceKeeping;
+  readonly #fetched: FetchedRun;
+  #kept: KeptPart | undefined;
+  #over: ((outcome: 'fetched' | 'failed') => void) | undefined;
+
+  constructor(place: Place, keeping: SourceKeeping, fetched: FetchedRun) {
+    this.#place = place;
+    this.#keeping = keeping;
+    this.#fetched = fetched;
+  }
+
+  get length(): number {
+    return this.#fetched.length;
+  }
+
+  async begin(work: Work): Promise<void> {
+    const { fetcher, start, end } = this.#place;
+    this.#kept = await this.#keeping.lend?.(start, end - start);
+    work.signal.throwIfAborted();
+    if (this.#kept === undefined) await this.#fetched.begin(work);
+    else this.#over = fetcher.countKept(start, end, work.urgency.lane);
+  }
+
+  arrival(span: Span): Promise<void> | undefined {
+    return this.#fetched.arrival(span);
+  }
+
+  async decode(span: Span, options: SpanDecodingOptions): Promise<Uint8Array> {
+    if (this.#kept === undefined) return await this.#fetched.decode(span, options);
+    const { layer, fetcher } = this.#place;
+    try {
+      return await decodeSpanInFile(layer, span, this.#lend, options);
+    } catch (error) {
+      if (options.signal.aborted || !(isOfReading(error) || isOfDigest(error))) throw error;
+      const { signal, urgency } = options;
+      const from = layer.table.fetchStart(span.index);
+      const bytes = await fetcher.fetch(from, span.compressedEnd, { signal, urgency });
+      return await decodeWholeSpan(layer, span, bytes, options);
+    }
+  }
+
+  stored(span: Span): Uint8Array | undefined {
+    return this.#kept === undefined ? this.#fetched.stored(span) : undefined;
+  }
+
+  end(): void {
+    this.#over?.('fetched');
+    this.#fetched.end();
+  }
+
+  readonly #lend: FileLender = async (offset, length, read) => {
+    const part = this.#kept?.(offset, length);
+    // It was closed, or is refused: reading says so.
+    if (part === undefined) throw closedError(this.#place.layer.name);
+    return await read(part);
+  };
+}
+
+function isOfDigest(error: unknown): boolean {
+  return error instanceof SociError && error.code === 'ERR_SOCI_SPAN_DIGEST';
 }
 
 /** Whether the bytes did not arrive, as against: are not what they should be. */

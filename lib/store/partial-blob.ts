@@ -107,6 +107,11 @@ export class PartialBlob {
     return { missing, damaged: damaged.reduce((sum, run) => sum + runBytes(run, this.size), 0) };
   }
 
+  /** Of the sparse file; undefined where there are none. */
+  get descriptor(): number | undefined {
+    return this.#data.descriptor;
+  }
+
   /** Which blocks are recorded to be there, without a look at them. */
   async recorded(run: BlockRun): Promise<readonly BlockRun[]> {
     const runs: BlockRun[] = [];

@@ -86,6 +86,12 @@ export class StoredBlob {
     }
   }
 
+  /** The file that has what is there, where it belongs; undefined where that has no descriptor. */
+  lend(): number | undefined {
+    void this.#use?.touch();
+    return (this.#whole ?? this.#partial)?.descriptor;
+  }
+
   /** Bytes that are there, by what is written about them. */
   async presentBytes(): Promise<number> {
     const runs = await this.present({ first: 0, end: blockCount(this.place.size) });

@@ -13,8 +13,9 @@ import { SociError } from '../errors.js';
 import { publish } from '../observe/channels.js';
 import { allocateExactly, checkByteRange, closedError } from '../source/byte-range.js';
 import { Urgency, urgencyOf } from '../source/lanes.js';
+import type { FilePart } from '../source/lent-file.js';
 import type { LinkEstimate } from '../source/link-estimate.js';
-import type { RangeSource, ReadOptions, SourceKeeping } from '../source/range-source.js';
+import type { KeptPart, RangeSource, ReadOptions, SourceKeeping } from '../source/range-source.js';
 import { BOUNDARY_BYTES } from '../source/request-pieces.js';
 import { BLOCK_BYTES, type BlockRun, blockCount, joinRuns, runBytes } from './block-journal.js';
 import { KeptBehind } from './kept-behind.js';
@@ -54,6 +55,7 @@ export class StoredSource implements RangeSource {
     willKeep: () => this.#blob.isWhole || this.#blob.keeps,
     presentBytes: (offset, length) => this.#presentBytes(offset, length),
     readPast: (offset, length, options) => this.#readPast(offset, length, options),
+    lend: (offset, length) => this.#lend(offset, length),
     hold: () => this.#blob.hold(),
     forget: (offset, length) => this.#blob.forget(blocksOf(offset, length)),
     settled: () => this.#settled(),
@@ -169,6 +171,23 @@ export class StoredSource implements RangeSource {
     await this.#behind.written();
     const present = await this.#blob.present(blocksOf(offset, length));
     return present.reduce((sum, each) => sum + within(each), 0);
+  }
+
+  async #lend(offset: number, length: number): Promise<KeptPart | undefined> {
+    checkByteRange(this.name, this.size, offset, length);
+    const run = blocksOf(offset, length);
+    const [present] = await this.#blob.present(run);
+    if (present === undefined || present.first > run.first || present.end < run.end) return undefined;
+    return (from, bytes) => this.#lentPart(from, bytes);
+  }
+
+  #lentPart(offset: number, length: number): FilePart | undefined {
+    if (this.#closing !== undefined || this.#blob.refusal !== undefined) return undefined;
+    const fd = this.#blob.lend();
+    if (fd === undefined) return undefined;
+    const { digest } = this.#blob.place;
+    publish('seekable-oci:store:read', () => ({ digest, kept: length, fetched: 0 }));
+    return { fd, offset, length, identity: undefined };
   }
 
   async #readPast(offset: number, length: number, options: ReadOptions = {}): Promise<Uint8Array> {

@@ -50,6 +50,11 @@ export class WholeFile {
     return { missing: [run], damaged: into.length };
   }
 
+  /** Undefined where there are none. */
+  get descriptor(): number | undefined {
+    return this.#file.descriptor;
+  }
+
   /** Whether its bytes were found to have its digest. */
   get proved(): boolean {
     return this.#proved;

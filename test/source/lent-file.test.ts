@@ -56,7 +56,7 @@ t.test('a file lends itself, and so do parts of it and what is verified of it', 
   const { identity } = await lenderOf(source)(0, 0, async part => part);
   t.match(identity, { size: 5000n, mtimeNs: /^\d{18,}$/, ino: /^\d+$/ });
   const touchable = await FileSource.openTouchable(source.name);
-  t.equal((await lenderOf(touchable)(0, 0, async part => part)).identity.mtimeNs, undefined);
+  t.equal((await lenderOf(touchable)(0, 0, async part => part)).identity?.mtimeNs, undefined);
   await touchable.close();
 });
 
