@@ -97,7 +97,7 @@ export class Image {
     });
   }
 
-  /** Whether the layers have been opened and merged, which the first look at the files does. */
+  /** Whether the layers have been opened and merged, which the first look at the files does, if nothing has done it before. */
   get loaded(): boolean {
     return this.#trees.merged !== undefined;
   }

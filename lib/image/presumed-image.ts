@@ -22,8 +22,10 @@ export async function openPresumed(
   const presumption = await origin.presume();
   if (presumption === undefined) return await open(origin, signal);
   const operation = new AbortScope().begin(signal);
+  let isAnswered = false;
   const opening = open(presumption.origin, operation.signal).then(image => {
-    image.prepare();
+    // While there is nothing else to do.
+    if (!isAnswered) image.prepare();
     return image;
   });
   // It may fail before anybody knows whether it matters.
@@ -39,6 +41,7 @@ export async function openPresumed(
   try {
     const { repository, reference } = origin;
     const root = await repository.getManifest(reference, { signal });
+    isAnswered = true;
     if (root.descriptor.digest === presumption.digest) {
       presumption.confirm();
       return await opening;

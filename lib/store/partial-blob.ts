@@ -123,6 +123,13 @@ export class PartialBlob {
     return joinRuns(runs, 0);
   }
 
+  /** Whether something is written of all of these blocks, for who will find out whether it is right. */
+  async isWritten({ first, end }: BlockRun): Promise<boolean> {
+    const records = await this.#records(first, end);
+    for (let block = first; block < end; block++) if (!records.isWritten(block)) return false;
+    return true;
+  }
+
   /**
    * Keeps whole blocks, the last one of the blob excepted, from block `first` on.
    *

@@ -86,9 +86,15 @@ export class StoredBlob {
     }
   }
 
-  /** The file that has what is there, where it belongs; undefined where that has no descriptor. */
-  lend(): number | undefined {
+  /** Whether all of these blocks may be there, and the file that has them can be read by its descriptor. */
+  async canLend(run: BlockRun): Promise<boolean> {
+    if (this.descriptor === undefined) return false;
     void this.#use?.touch();
+    return this.#whole !== undefined || (await this.#partial?.isWritten(run).catch(() => false)) === true;
+  }
+
+  /** Of the file that has what is there, where it belongs; undefined where there are none. */
+  get descriptor(): number | undefined {
     return (this.#whole ?? this.#partial)?.descriptor;
   }
 

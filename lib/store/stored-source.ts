@@ -175,15 +175,13 @@ export class StoredSource implements RangeSource {
 
   async #lend(offset: number, length: number): Promise<KeptPart | undefined> {
     checkByteRange(this.name, this.size, offset, length);
-    const run = blocksOf(offset, length);
-    const [present] = await this.#blob.present(run);
-    if (present === undefined || present.first > run.first || present.end < run.end) return undefined;
+    if (!(await this.#blob.canLend(blocksOf(offset, length)))) return undefined;
     return (from, bytes) => this.#lentPart(from, bytes);
   }
 
   #lentPart(offset: number, length: number): FilePart | undefined {
     if (this.#closing !== undefined || this.#blob.refusal !== undefined) return undefined;
-    const fd = this.#blob.lend();
+    const fd = this.#blob.descriptor;
     if (fd === undefined) return undefined;
     const { digest } = this.#blob.place;
     publish('seekable-oci:store:read', () => ({ digest, kept: length, fetched: 0 }));

@@ -181,7 +181,7 @@ export class FileTree {
    * where the file ends. The first read of a file holds its tar header against the ztoc.
    *
    * @throws SociError EISDIR; EINVAL for what is no regular file; ENOENT for 'missing';
-   *   ERR_SOCI_TAR_HEADER_MISMATCH; ERR_SOCI_CLOSED; what reading spans throws (see SpanReader); the signal's reason
+   *   ERR_SOCI_TAR_HEADER_MISMATCH; ERR_SOCI_TREE_FORMAT; ERR_SOCI_CLOSED; what reading spans throws (see SpanReader); the signal's reason
    */
   async readInto(
     ino: number,
