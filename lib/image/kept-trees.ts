@@ -14,7 +14,7 @@ import type { Question } from '../store/answers.js';
 import type { Store } from '../store/store.js';
 import type { BuildTreeOptions } from '../tree/build-tree.js';
 import { type LayerNote, type NotePlace, notesAt } from '../tree/layer-note.js';
-import { checkTree } from '../tree/tree-check.js';
+import { checkTreeInSlices } from '../tree/tree-check.js';
 import { type TreeTable, VERSION } from '../tree/tree-table.js';
 import { BUILD_TOOL_IDENTIFIER } from '../ztoc/build-tool.js';
 
@@ -22,6 +22,8 @@ import { BUILD_TOOL_IDENTIFIER } from '../ztoc/build-tool.js';
 const MIN_NAMES = 512;
 /** As many names as a tree has at most, unless something else is said, take up less. */
 const MAX_TREE_BYTES = 2 ** 30;
+/** Names that are checked between two turns of the event loop: a few milliseconds. */
+const SLICE = 16_384;
 /** Hashed in about a millisecond. */
 const CHUNK_BYTES = 2 ** 20;
 
@@ -68,7 +70,7 @@ export class KeptTrees {
     const bytes = await this.#store.get(digest, size);
     if (bytes === undefined) return undefined;
     try {
-      return { ztocs, table: checkTree(bytes, ztocs.length), notes };
+      return { ztocs, table: await checked(bytes, ztocs.length), notes };
     } catch (error) {
       if (!(error instanceof SociError)) throw error;
       publish('seekable-oci:store:damage', () => ({ digest, bytes: bytes.length }));
@@ -97,7 +99,16 @@ export class KeptTrees {
   }
 }
 
-/** In pieces, so that the thread can do other things in between. */
+/** In slices, so that the thread can do other things in between. @throws SociError ERR_SOCI_TREE_FORMAT */
+async function checked(bytes: Uint8Array, layerCount: number): Promise<TreeTable> {
+  const steps = checkTreeInSlices(bytes, layerCount, SLICE);
+  for (let step = steps.next(); ; step = steps.next()) {
+    if (step.done === true) return step.value;
+    await setImmediate();
+  }
+}
+
+/** In pieces, for the same reason. */
 async function digestOf(bytes: Uint8Array): Promise<string> {
   const hash = createHash('sha256');
   for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {

@@ -33,7 +33,17 @@ const DOT = 0x2e;
  * @throws SociError ERR_SOCI_TREE_FORMAT
  */
 export function checkTree(bytes: Uint8Array, layerCount: number): TreeTable {
-  return new TreeCheck(bytes, layerCount).run();
+  const steps = checkTreeInSlices(bytes, layerCount, Number.POSITIVE_INFINITY);
+  for (let step = steps.next(); ; step = steps.next()) if (step.done === true) return step.value;
+}
+
+/** `checkTree` that yields after every `names` names, for callers that share their thread. */
+export function checkTreeInSlices(
+  bytes: Uint8Array,
+  layerCount: number,
+  names: number,
+): Generator<void, TreeTable, undefined> {
+  return new TreeCheck(bytes, layerCount).run(names);
 }
 
 class TreeCheck {
@@ -54,12 +64,13 @@ class TreeCheck {
     this.#layers = layerCount;
   }
 
-  run(): TreeTable {
+  *run(slice: number): Generator<void, TreeTable, undefined> {
     this.#header();
     const links = new Uint32Array(this.#inodes + 1);
     let seen = 0;
     let children = 1;
     for (let name = 0; name < this.#names; name += 1) {
+      if (name % slice === slice - 1) yield;
       // A directory comes before what is in it, so that none is its own ancestor.
       if (name >= children) throw bad(`name ${name} is in no directory before it`);
       const inode = this.#name(name, NAME.inode);
