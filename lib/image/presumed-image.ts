@@ -20,7 +20,7 @@ export async function openPresumed(
   // First of all: the answer is what takes longest.
   if (origin.store !== undefined) origin.askForRoot();
   const presumption = await origin.presume();
-  if (presumption === undefined) return await open(origin, signal);
+  if (presumption === undefined || signal?.aborted) return await open(origin, signal);
   const operation = new AbortScope().begin(signal);
   let isAnswered = false;
   const opening = open(presumption.origin, operation.signal).then(image => {

@@ -204,6 +204,10 @@ t.test('called off in the middle', async t => {
   await t.rejects(opening, reason);
   release();
   await t.rejects(place.open({ signal: controller.signal }), reason);
+  const early = new AbortController();
+  const called = place.open({ signal: early.signal });
+  early.abort(reason);
+  await t.rejects(called, reason);
   await using image = await place.open();
   t.equal(await image.readFile('dir/file-7', 'utf8'), '7');
 });
