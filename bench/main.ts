@@ -1,8 +1,8 @@
 /**
  * `npm run bench [-- --only NAME] [--json FILE]`: runs the benchmarks one after the
  * other and prints each as ratios between things measured in the same run.
- * `--only against --baseline DIR [--pairs N] [--require FACTOR]` compares with another build, and so does
- * `--only first-byte --baseline DIR`.
+ * `--only against --baseline DIR [--pairs N] [--require FACTOR]` compares with another build, and so do
+ * `--only first-byte --baseline DIR` and `--only load-order --baseline DIR`.
  */
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
@@ -14,12 +14,15 @@ import { engines } from './benchmarks/engines.js';
 import { firstByte } from './benchmarks/first-byte.js';
 import { giantBlock } from './benchmarks/giant-block.js';
 import { lanes } from './benchmarks/lanes.js';
+import { loadOrder } from './benchmarks/load-order.js';
 import { memory } from './benchmarks/memory.js';
 import { planning } from './benchmarks/planning.js';
+import { pull } from './benchmarks/pull.js';
 import { remoteImage } from './benchmarks/remote-image.js';
 import { scaling } from './benchmarks/scaling.js';
 import { secondStart } from './benchmarks/second-start.js';
 import { spanDecode } from './benchmarks/span-decode.js';
+import { tarOrder } from './benchmarks/tar-order.js';
 import { toc } from './benchmarks/toc.js';
 import { versus } from './benchmarks/versus.js';
 import { printReport, type Report } from './report.js';
@@ -38,7 +41,10 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Report>>> = {
   'remote-image': remoteImage,
   'first-byte': () => firstByte(values.baseline),
   lanes,
+  'load-order': () => loadOrder(values.baseline),
   'second-start': secondStart,
+  'tar-order': tarOrder,
+  pull,
   versus,
 };
 

@@ -14,11 +14,13 @@ const TRIALS: Readonly<Record<string, () => Promise<Trial>>> = {
   demandLatency: async () => (await import('./trials/lanes.js')).demandLatency,
   giantBlock: async () => (await import('./trials/giant-block.js')).giantBlock,
   indexGenerated: async () => (await import('./trials/build.js')).indexGenerated,
+  loadOrder: async () => (await import('./trials/load-order.js')).loadOrder,
   nodeZlib: async () => (await import('./trials/node-zlib.js')).nodeZlib,
   planning: async () => (await import('./trials/planning.js')).planning,
   remoteImage: async () => (await import('./trials/remote-image.js')).remoteImage,
   secondStart: async () => (await import('./trials/second-start.js')).secondStart,
   streamTar: async () => (await import('./trials/tar-stream.js')).streamTar,
+  tarOrder: async () => (await import('./trials/tar-order.js')).tarOrder,
   tableOfContents: async () => (await import('./trials/toc.js')).tableOfContents,
 };
 

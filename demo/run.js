@@ -8,8 +8,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { byteText } from '../dist/cli/byte-text.js';
-import { ProgressBar } from '../dist/cli/progress-bar.js';
+import { byteText } from '../.lib-build/cli/byte-text.js';
+import { ProgressBar } from '../.lib-build/cli/progress-bar.js';
 import {
   createIndex,
   hostPlatform,

@@ -1,6 +1,6 @@
 /** The store that a command line names: an option of the commands on images, what the `store` commands are about. */
 import type { Store } from '../index.js';
-import { type Invocation, type OptionTable, optionText, UsageError } from './command.js';
+import { type Invocation, type OptionTable, optionBytes, optionText, UsageError } from './command.js';
 
 /** Options of the commands on the store itself. */
 export const STORE_OPTIONS: OptionTable = {
@@ -13,7 +13,8 @@ export async function storeOf(invocation: Invocation): Promise<Store | undefined
   const folder = optionText(invocation, 'store');
   if (folder !== undefined) {
     const { Store } = await import('../store/store.js');
-    return await Store.open(folder);
+    // What one command is allowed is shared with all that are told so of the same store.
+    return await Store.open(folder, { maxBytesPerSecond: optionBytes(invocation, 'max-rate', 1) });
   }
   if (invocation.options['offline'] !== true) return undefined;
   throw new UsageError('--offline: expected --store DIR too, since nothing else is read');

@@ -14,6 +14,7 @@ import { type ReadPlan, SpanReader, type WindowVerification } from '../span/read
 import type { TocEntry } from '../tar/entry.js';
 import type { Ztoc } from '../ztoc/ztoc.js';
 import type { FileRange } from './file-range.js';
+import { FilesInOrder } from './files-in-order.js';
 import { HeaderCheck } from './header-check.js';
 import type { PiecewiseFile } from './read-ahead.js';
 import { SequentialReads } from './sequential-reads.js';
@@ -55,6 +56,7 @@ export class LayerEntries {
   readonly #sparse: ReadonlyMap<number, SparseMap> | undefined;
   /** Of files that were read in ranges lately. */
   readonly #ranges = new LRUCache<number, SequentialReads>({ max: MAX_RANGED_FILES });
+  readonly #order = new FilesInOrder();
 
   constructor({ ztoc, source, sparse }: LayerContent, options: LayerEntriesOptions) {
     const { verifyHeaders, verifyWindows, context } = options;
@@ -92,7 +94,14 @@ export class LayerEntries {
       { start: found.offset + offset, target },
     ];
     const parts = [...headers.parts, ...data].sort((a, b) => a.start - b.start);
-    await this.tar.readParts(parts, { signal: options.signal, lane: options.lane });
+    const read = this.tar.readParts(parts, { signal: options.signal, lane: options.lane });
+    // Noted after it was planned: what is fetched ahead comes after what somebody waits for.
+    const { start, target: last } = data.at(-1) ?? { start: found.offset, target };
+    const from = offset === 0 ? found.headerOffset : (data[0]?.start ?? found.offset);
+    if (options.lane !== 'prefetch' && options.lane !== 'background') {
+      this.#noteOrder(entry, { start: from, end: start + last.length });
+    }
+    await read;
     headers.compare();
   }
 
@@ -112,10 +121,8 @@ export class LayerEntries {
    * @param signal ends it
    */
   readAhead(entry: number, range: FileRange, reads: SequentialReads, signal?: AbortSignal): void {
-    const { maxReadAheadBytes, cacheBytes, memoryBytes } = this.#context.settings;
-    // It shares memory with all that is read.
-    const most = Math.floor(Math.min(maxReadAheadBytes, cacheBytes / 2, memoryBytes / 4));
-    if (most === 0 || !this.tar.requested) return;
+    const most = this.#mostAhead;
+    if (most === 0) return;
     const ahead = reads.note(range, this.size(entry), most);
     if (ahead !== undefined) this.tar.prefetch(this.#dataRanges(entry, ahead), signal).catch(() => {});
   }
@@ -146,6 +153,23 @@ export class LayerEntries {
   /** Reads under way reject with ERR_SOCI_CLOSED; settles when nothing of them is left. Twice is no error. */
   async close(): Promise<void> {
     await this.tar.close();
+  }
+
+  /** Notes a read of a file, and fetches ahead what follows it in the tar if files are read in its order. */
+  #noteOrder(entry: number, range: TarRange): void {
+    const most = this.#mostAhead;
+    const ahead = most === 0 ? undefined : this.#order.note(entry, range, most);
+    const end = Math.min(ahead?.end ?? 0, this.tar.size);
+    if (ahead !== undefined && ahead.start < end) {
+      this.tar.prefetch([{ start: ahead.start, end }]).catch(() => {});
+    }
+  }
+
+  /** Bytes that may be fetched ahead: they share memory with all that is read. */
+  get #mostAhead(): number {
+    const { maxReadAheadBytes, cacheBytes, memoryBytes } = this.#context.settings;
+    if (!this.tar.requested) return 0;
+    return Math.floor(Math.min(maxReadAheadBytes, cacheBytes / 2, memoryBytes / 4));
   }
 
   /** Where the data of a range of a file are. */

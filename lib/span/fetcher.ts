@@ -11,7 +11,7 @@ import { allocateExactly, type ByteSpan } from '../source/byte-range.js';
 import type { Urgency } from '../source/lanes.js';
 import { type FileLender, LEND_FILE } from '../source/lent-file.js';
 import type { LinkEstimate } from '../source/link-estimate.js';
-import type { Lane, RangeSource, ReadOptions } from '../source/range-source.js';
+import type { Lane, RangeSource, ReadOptions, SourceKeeping } from '../source/range-source.js';
 import { requestPieces } from '../source/request-pieces.js';
 import type { ReadRecord } from './read-record.js';
 import type { ReusedMemory } from './reused-memory.js';
@@ -55,9 +55,9 @@ export class Fetcher {
     return this.lend === undefined && !(this.#source instanceof BufferSource);
   }
 
-  /** Whether what was fetched once comes from this machine the next time. */
-  get keeps(): boolean {
-    return this.#source.keeping?.willKeep() === true;
+  /** How what is fetched is kept, if it is. */
+  get keeping(): SourceKeeping | undefined {
+    return this.#source.keeping;
   }
 
   /** What is known of the link that they come by. */

@@ -107,7 +107,7 @@ export class SpanReader {
     this.#huge = new HugeSpans(this.#layer, fetcher);
     this.#loader = new SpanLoader(this.#layer, fetcher);
     this.#planner = new Planner(this.#layer, this.#loader, this.#huge, fetcher);
-    this.#rest = new RestOfLayer(this.#layer, fetcher, source.keeping);
+    this.#rest = new RestOfLayer(this.#layer, fetcher);
     this.#planned = {
       layer: this.#layer,
       planner: this.#planner,
@@ -233,7 +233,7 @@ export class SpanReader {
     const wish = { signal: read.signal, lane };
     try {
       if (this.keeping !== undefined) {
-        return await keepSpans(this.#layer, { fetcher: this.#fetcher, keeping: this.keeping }, spans, wish);
+        return await keepSpans(this.#layer, this.#fetcher, spans, wish);
       }
       await this.#chain?.advanceTo(this.#table.span(spans.end - 1).uncompressedEnd, wish);
       return await warmSpans(this.#planned, spans, wish);

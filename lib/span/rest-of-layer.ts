@@ -7,7 +7,6 @@
  * damaged on its way to a store must not spoil there what was read and right.
  */
 import { runBounded } from '../async/bounded-tasks.js';
-import type { SourceKeeping } from '../source/range-source.js';
 import type { Fetcher } from './fetcher.js';
 import type { LayerSpans } from './layer-spans.js';
 import type { Interval } from './plan.js';
@@ -21,14 +20,11 @@ const REQUESTS_AT_ONCE = 2;
 export class RestOfLayer {
   readonly #layer: LayerSpans;
   readonly #fetcher: Fetcher;
-  readonly #keeping: SourceKeeping | undefined;
   #begun = false;
 
-  /** @param keeping of the layer's source */
-  constructor(layer: LayerSpans, fetcher: Fetcher, keeping: SourceKeeping | undefined) {
+  constructor(layer: LayerSpans, fetcher: Fetcher) {
     this.#layer = layer;
     this.#fetcher = fetcher;
-    this.#keeping = keeping;
   }
 
   /**
@@ -41,18 +37,15 @@ export class RestOfLayer {
     if (this.#begun || maxReadAheadBytes === 0 || !this.#fetcher.requested) return undefined;
     if (record.use.readBytes <= SHARE * table.compressedSize) return undefined;
     this.#begun = true;
-    if (this.#fetcher.keeps) return 'keep';
+    if (this.#fetcher.keeping?.willKeep() === true) return 'keep';
     // Half of what is kept of all layers: others are read too.
     return table.uncompressedSize <= Math.min(maxReadAheadBytes, cacheBytes / 2) ? 'decode' : undefined;
   }
 
   /** Has the source keep all of the layer. */
   async keep(signal: AbortSignal): Promise<void> {
-    const keeping = this.#keeping;
-    if (keeping === undefined) return;
-    const place = { fetcher: this.#fetcher, keeping };
     await runBounded(halves(this.#layer.table.spanCount), REQUESTS_AT_ONCE, signal, (spans, abort) =>
-      keepSpans(this.#layer, place, spans, { signal: abort, lane: 'prefetch' }),
+      keepSpans(this.#layer, this.#fetcher, spans, { signal: abort, lane: 'prefetch' }),
     );
   }
 }

@@ -33,8 +33,8 @@ export interface Settings {
   /** Requests that one read keeps under way. Default 4. */
   readonly readConcurrency: number;
   /**
-   * Decoded bytes that are fetched ahead of one who reads a file from front to back, in lane 'prefetch', and that a
-   * layer may have to be fetched to its end once 40 % of it have been asked for (any layer where a store keeps it). No
+   * Decoded bytes that are fetched ahead of one who reads a file from front to back, or files in the order of their
+   * tar, in lane 'prefetch', and that a layer may have to be fetched to its end once 40 % of it have been asked for (any layer where a store keeps it). No
    * more than half of `cacheBytes` and a quarter of `memoryBytes`. 0 fetches nothing that was not asked for. Default
    * 32 MiB.
    */

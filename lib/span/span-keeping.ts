@@ -33,14 +33,15 @@ const SLICE_BYTES = 1024 * 1024;
  */
 export async function keepSpans(
   layer: LayerSpans,
-  { fetcher, keeping }: { readonly fetcher: Fetcher; readonly keeping: SourceKeeping },
+  fetcher: Fetcher,
   spans: Interval,
   wish: Wish,
 ): Promise<FetchedAhead | undefined> {
   const { table, name, record } = layer;
+  const { keeping } = fetcher;
   const { start, end } = storedRange(table, spans);
-  const present = await keeping.presentBytes(start, end - start);
-  if (present === undefined) return undefined;
+  const present = await keeping?.presentBytes(start, end - start);
+  if (keeping === undefined || present === undefined) return undefined;
   const pass = new StoredPass(layer, fetcher, keeping, wish);
   const listed = Array.from({ length: spans.end - spans.first }, (_, at) => table.span(spans.first + at));
   const failures: FailedSpan[] = [];

@@ -9,6 +9,7 @@ import type { Urgency } from '../source/lanes.js';
 import type { Fetcher } from './fetcher.js';
 import type { LayerSpans } from './layer-spans.js';
 import type { Lease } from './memory-budget.js';
+import { ReadOver } from './read-over.js';
 import type { ReusedMemory } from './reused-memory.js';
 import { decodedLength, type Span } from './span-table.js';
 import { type StoredRun, storedRun } from './stored-run.js';
@@ -30,7 +31,9 @@ export class SpanRequest {
   readonly over: Promise<void>;
   readonly #begun: SharedWork<void>;
   readonly #used: Promise<void>;
+  readonly #readOver: ReadOver | undefined;
   #lease: Lease | undefined;
+  #isThere = false;
   #left: number;
   #allReleased: () => void = () => {};
 
@@ -42,12 +45,14 @@ export class SpanRequest {
     this.#used = new Promise(resolve => {
       this.#allReleased = resolve;
     });
+    this.#readOver = ReadOver.of(layer, spans, fetcher.keeping);
     const decoded = spans.reduce((sum, span) => sum + decodedLength(span), 0);
     this.#begun = new SharedWork(async signal => {
       this.#lease = await layer.context.memory.acquire(this.run.length + decoded, { signal, urgency });
       await this.run.begin({ signal, urgency });
       const last = spans.at(-1) as Span;
       layer.record.use.fetched({ first: spans[0].index, end: last.index + 1 }, urgency.lane);
+      this.#isThere = true;
     });
     this.over = this.#end();
   }
@@ -77,8 +82,13 @@ export class SpanRequest {
   }
 
   async #end(): Promise<void> {
-    await Promise.all([this.#begun.finished(), this.#used]);
+    await Promise.all([this.#looked(), this.#used]);
     this.#lease?.release();
     this.run.end();
+  }
+
+  async #looked(): Promise<void> {
+    await this.#begun.finished();
+    await this.#readOver?.end(span => (this.#isThere ? this.run.stored(span) : undefined));
   }
 }

@@ -23,6 +23,8 @@ export interface StoredRun {
   /** Resolves when those of `span` are there; undefined: not before all are. */
   arrival(span: Span): Promise<void> | undefined;
   decode(span: Span, options: SpanDecodingOptions): Promise<Uint8Array>;
+  /** Those of any span of it, once all are there; undefined where script never has them. */
+  stored(span: Span): Uint8Array | undefined;
   /** Nothing of it is under way any more. */
   end(): void;
 }
@@ -98,10 +100,13 @@ class FetchedRun implements StoredRun {
   }
 
   decode(span: Span, options: SpanDecodingOptions): Promise<Uint8Array> {
+    return decodeWholeSpan(this.#place.layer, span, this.stored(span), options);
+  }
+
+  stored(span: Span): Uint8Array {
     const { layer, start } = this.#place;
     const bytes = this.#bytes as Uint8Array;
-    const input = bytes.subarray(layer.table.fetchStart(span.index) - start, span.compressedEnd - start);
-    return decodeWholeSpan(layer, span, input, options);
+    return bytes.subarray(layer.table.fetchStart(span.index) - start, span.compressedEnd - start);
   }
 
   end(): void {
@@ -142,6 +147,10 @@ class LentRun implements StoredRun {
   }
 
   arrival(): undefined {
+    return undefined;
+  }
+
+  stored(): undefined {
     return undefined;
   }
 

@@ -17,6 +17,7 @@ import { type Disk, type Durability, SYSTEM_DISK } from './disk.js';
 import { type Collected, collect, removeBlob } from './eviction.js';
 import { namedBlobs } from './named-blobs.js';
 import { recallRefusal } from './proofs.js';
+import { SharedRate } from './shared-rate.js';
 import { blobAt, type KeptBlob, listBlobs } from './store-listing.js';
 import { StoreRoom } from './store-room.js';
 import { StoredBlob } from './stored-blob.js';
@@ -31,11 +32,21 @@ export interface StoreOptions {
   readonly maxBytes?: number | undefined;
   /** Have what is kept on the disk before it counts, so that a power cut costs nothing. Default false. */
   readonly sync?: boolean | undefined;
+  /**
+   * Bytes a second that are fetched into the store though nobody waits for them (all lanes but `'demand'`), by all
+   * processes that have it open with such a bound together. Default: no bound.
+   */
+  readonly maxBytesPerSecond?: number | undefined;
   /** @internal */
   readonly disk?: Disk | undefined;
 }
 
-const STORE_NAMES: OptionNames<StoreOptions> = { maxBytes: true, sync: true, disk: true };
+const STORE_NAMES: OptionNames<StoreOptions> = {
+  maxBytes: true,
+  sync: true,
+  maxBytesPerSecond: true,
+  disk: true,
+};
 
 export interface CollectOptions extends AbortableOptions {
   readonly maxBytes?: number | undefined;
@@ -80,6 +91,7 @@ export class Store {
   readonly root: string;
   readonly maxBytes: number;
   readonly #room: StoreRoom;
+  readonly #rate: SharedRate | undefined;
   readonly #collecting = new Set<Promise<unknown>>();
   /** Bytes that were written since what is there was counted. */
   #grown = 0;
@@ -89,10 +101,12 @@ export class Store {
   private constructor(
     root: string,
     maxBytes: number,
+    rate: SharedRate | undefined,
     makeRoom: (onGrowth: (bytes: number) => Promise<void>) => StoreRoom,
   ) {
     this.root = root;
     this.maxBytes = maxBytes;
+    this.#rate = rate;
     this.#room = makeRoom(bytes => this.#grew(bytes));
   }
 
@@ -103,15 +117,19 @@ export class Store {
    */
   static async open(folder: string, options: StoreOptions = {}): Promise<Store> {
     checkOptions('Store.open', options, STORE_NAMES);
-    const { sync = false, disk = SYSTEM_DISK } = options;
+    const { sync = false, disk = SYSTEM_DISK, maxBytesPerSecond } = options;
     if (options.maxBytes !== undefined) checkInteger('maxBytes', options.maxBytes, 0);
+    if (maxBytesPerSecond !== undefined) checkInteger('maxBytesPerSecond', maxBytesPerSecond, 1);
     const root = resolve(folder);
     const durability = sync ? 'sync' : 'no sync';
     const access = await prepared(disk, root, durability);
     const capacity =
       options.maxBytes === undefined ? await disk.capacity(root).catch(() => Number.POSITIVE_INFINITY) : 0;
     const maxBytes = options.maxBytes ?? Math.min(MAX_DEFAULT_BYTES, Math.floor(capacity * PART_OF_DISK));
-    return new Store(root, maxBytes, onGrowth => new StoreRoom({ root, disk, durability, access, onGrowth }));
+    const rate = maxBytesPerSecond === undefined ? undefined : new SharedRate(disk, root, maxBytesPerSecond);
+    const makeRoom = (onGrowth: (bytes: number) => Promise<void>): StoreRoom =>
+      new StoreRoom({ root, disk, durability, access, onGrowth });
+    return new Store(root, maxBytes, rate, makeRoom);
   }
 
   /** Whether nothing can be kept. */
@@ -133,7 +151,7 @@ export class Store {
     const place = placeOf(this.root, { digest, size });
     const there = await blobAt(this.#room.disk, place).catch(() => undefined);
     if (there?.state !== 'whole' && size > this.maxBytes) return source;
-    return new StoredSource(await StoredBlob.open(this.#room, place), source);
+    return new StoredSource(await StoredBlob.open(this.#room, place), source, this.#rate);
   }
 
   /** @internal A small blob, or undefined unless it is there whole with this digest and at most `limit` bytes. */
@@ -253,6 +271,7 @@ export class Store {
   /** Settles when the store is within its bound. Close what was opened of it first. Twice is no error. */
   async close(): Promise<void> {
     this.#closed = true;
+    await this.#rate?.close();
     await Promise.all(this.#collecting);
     // What is less is counted by the next one who writes.
     if (this.#grown > this.maxBytes * PART_LEFT) await this.#collectQuietly();

@@ -20,6 +20,7 @@ import { BLOCK_BYTES, type BlockRun, blockCount, joinRuns, runBytes } from './bl
 import { KeptBehind } from './kept-behind.js';
 import { OfflineSource } from './offline-source.js';
 import { PieceFill } from './piece-fill.js';
+import type { SharedRate } from './shared-rate.js';
 import type { StoredBlob } from './stored-blob.js';
 
 /** What is fetched at once. */
@@ -60,16 +61,21 @@ export class StoredSource implements RangeSource {
   readonly #blob: StoredBlob;
   readonly #source: RangeSource;
   readonly #behind: KeptBehind;
+  readonly #rate: SharedRate | undefined;
   /** Blocks that are there and may be fetched with those around them. */
   readonly #gap: number;
   readonly #reads = new AbortScope();
   readonly #fetching = new Set<Fetching>();
   #closing: Promise<void> | undefined;
 
-  /** @param source closed with this */
-  constructor(blob: StoredBlob, source: RangeSource) {
+  /**
+   * @param source closed with this
+   * @param rate of what is fetched that nobody waits for
+   */
+  constructor(blob: StoredBlob, source: RangeSource, rate?: SharedRate) {
     this.#blob = blob;
     this.#source = source;
+    this.#rate = rate;
     this.#behind = new KeptBehind(blob);
     // Offline nothing is said to be missing that is there.
     this.#gap = source instanceof OfflineSource ? 0 : GAP_BLOCKS;
@@ -166,9 +172,10 @@ export class StoredSource implements RangeSource {
   }
 
   async #readPast(offset: number, length: number, options: ReadOptions = {}): Promise<Uint8Array> {
-    return await this.#reads.run(options.signal, signal =>
-      abortable(this.#source.read(offset, length, { ...options, signal }), signal),
-    );
+    return await this.#reads.run(options.signal, async signal => {
+      await this.#rate?.take(length, urgencyOf(options), signal);
+      return await abortable(this.#source.read(offset, length, { ...options, signal }), signal);
+    });
   }
 
   async #settled(): Promise<void> {
@@ -181,6 +188,7 @@ export class StoredSource implements RangeSource {
     const tail = this.#behind.stream(this.size);
     for await (const chunk of this.#source.stream(options)) {
       options.signal.throwIfAborted();
+      await this.#rate?.take(chunk.length, options.urgency, options.signal);
       await tail.add(chunk);
       yield chunk;
       options.signal.throwIfAborted();
@@ -211,6 +219,7 @@ export class StoredSource implements RangeSource {
     this.#throwIfRefused();
     const { digest } = this.#blob.place;
     if (options.fresh === true) {
+      await this.#rate?.take(runBytes(run, this.size), options.urgency, options.signal);
       const bytes = await this.#fetch(run, options);
       await this.#blob.replace(run.first, bytes);
       return bytes;
@@ -219,7 +228,7 @@ export class StoredSource implements RangeSource {
     const { bytes } = piece;
     const { missing } = await this.#blob.read(run, bytes);
     options.signal.throwIfAborted();
-    const fetched = missing.reduce((sum, each) => sum + runBytes(each, this.size), 0);
+    const fetched = bytesOf(missing, this.size);
     publish('seekable-oci:store:read', () => ({ digest, kept: bytes.length - fetched, fetched }));
     options.onKept?.(bytes.length - fetched);
     if (missing.length > 0) await this.#fill(piece, missing, options);
@@ -227,8 +236,18 @@ export class StoredSource implements RangeSource {
     return bytes;
   }
 
-  /** Fetches what is missing, or waits for those who do. */
+  /** Fetches what is missing, or waits for those who do, once it may be fetched: a claim is not held meanwhile. */
   async #fill(piece: PieceFill, missing: readonly BlockRun[], options: PieceOptions): Promise<void> {
+    const bytes = bytesOf(joinRuns(missing, this.#gap), this.size);
+    await this.#rate?.take(bytes, options.urgency, options.signal);
+    const fetched = await this.#fillNow(piece, missing, options);
+    // Another process has fetched the rest.
+    await this.#rate?.giveBack(bytes - fetched);
+  }
+
+  /** @returns bytes that were fetched here */
+  async #fillNow(piece: PieceFill, missing: readonly BlockRun[], options: PieceOptions): Promise<number> {
+    let fetched = 0;
     const until = performance.now() + CLAIM_MS;
     let wait = FIRST_DELAY_MS;
     let left: readonly BlockRun[] = joinRuns(missing, this.#gap);
@@ -236,23 +255,30 @@ export class StoredSource implements RangeSource {
     while (left.length > 0) {
       if (!this.#blob.keeps || performance.now() > until) {
         // It may have become whole just now.
-        await this.#fetchAll(await this.#stillMissing(left, piece), piece, options);
-        return;
+        return (
+          fetched + (await this.#fetchAll(await this.#stillMissing(left, piece), piece, options)).fetched
+        );
       }
       const found = left.map(run => this.#blob.claim(run));
       const claimed = found.flatMap(each => each.claimed);
       left = found.flatMap(each => each.others);
       this.#hurry(left, options.urgency);
-      if (claimed.length > 0) await this.#fetchClaimed(claimed, piece, options);
+      if (claimed.length > 0) fetched += await this.#fetchClaimed(claimed, piece, options);
       else {
         await delay(wait, undefined, { signal: options.signal }).catch(() => options.signal.throwIfAborted());
         wait = Math.min(2 * wait, LAST_DELAY_MS);
       }
       left = await this.#stillMissing(left, piece);
     }
+    return fetched;
   }
 
-  async #fetchClaimed(claimed: readonly BlockRun[], piece: PieceFill, options: PieceOptions): Promise<void> {
+  /** @returns bytes that were fetched */
+  async #fetchClaimed(
+    claimed: readonly BlockRun[],
+    piece: PieceFill,
+    options: PieceOptions,
+  ): Promise<number> {
     let keeping: Promise<unknown> = Promise.resolve();
     const urgency = new Urgency(options.urgency.lane);
     const unwatch = options.urgency.watch(() => urgency.raise(options.urgency.lane));
@@ -261,7 +287,9 @@ export class StoredSource implements RangeSource {
     try {
       // Another may have fetched it before it was claimed.
       const wanted = await this.#stillMissing(claimed, piece);
-      ({ keeping } = await this.#fetchAll(wanted, piece, { ...options, urgency }));
+      const all = await this.#fetchAll(wanted, piece, { ...options, urgency });
+      ({ keeping } = all);
+      return all.fetched;
     } finally {
       unwatch();
       this.#fetching.delete(fetching);
@@ -277,12 +305,12 @@ export class StoredSource implements RangeSource {
     }
   }
 
-  /** @returns what settles when all is kept, which nobody has to wait for */
+  /** @returns how many bytes that were, and what settles when all is kept, which nobody has to wait for */
   async #fetchAll(
     runs: readonly BlockRun[],
     piece: PieceFill,
     options: PieceOptions,
-  ): Promise<{ readonly keeping: Promise<unknown> }> {
+  ): Promise<{ readonly fetched: number; readonly keeping: Promise<unknown> }> {
     const writing: Promise<void>[] = [];
     await runBounded(runs, PIECES_AT_ONCE, options.signal, async (run, signal) => {
       const { onBytes } = options;
@@ -291,7 +319,7 @@ export class StoredSource implements RangeSource {
       piece.put(run, fetched);
       writing.push(this.#behind.keep(run.first, fetched));
     });
-    return { keeping: Promise.all(writing) };
+    return { fetched: bytesOf(runs, this.size), keeping: Promise.all(writing) };
   }
 
   async #fetch(run: BlockRun, options: PieceOptions): Promise<Uint8Array> {
@@ -324,6 +352,10 @@ export class StoredSource implements RangeSource {
     const refusal = this.#blob.refusal;
     if (refusal !== undefined) throw refusal;
   }
+}
+
+function bytesOf(runs: readonly BlockRun[], size: number): number {
+  return runs.reduce((sum, run) => sum + runBytes(run, size), 0);
 }
 
 /** The blocks that a range is in. */

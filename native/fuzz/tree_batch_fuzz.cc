@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -46,13 +47,17 @@ size_t Parse(const uint8_t* data, size_t size) {
   return count;
 }
 
-char outer_path[] = "/tmp/soci-fuzz-XXXXXX";
+char outer_path[32];
 
 void RemoveOuter() { rmdir(outer_path); }
 
 // A directory for all inputs.
 int Outer() {
   static const int outer = [] {
+    // Disks take much longer, and say nothing more.
+    const bool memory = access("/dev/shm", W_OK) == 0;
+    std::snprintf(outer_path, sizeof outer_path, "%s/soci-fuzz-XXXXXX",
+                  memory ? "/dev/shm" : "/tmp");
     fuzz::Require(mkdtemp(outer_path) != nullptr);
     fuzz::Require(std::atexit(RemoveOuter) == 0);
     return open(outer_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

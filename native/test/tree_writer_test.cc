@@ -2,6 +2,7 @@
 // afterwards, and what is refused.
 #include "../core/tree/tree_writer.h"
 
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -533,6 +534,32 @@ void DoesNothingOfAMalformedBatch() {
   CHECK(tree.Run(Bytes()).failure.ok());
 }
 
+// Where we may mount something.
+void SaysThatTheDiskIsFull() {
+  const TemporaryDirectory root;
+  if (mount("tmpfs", root.At(".").c_str(), "tmpfs", 0,
+            "size=64k,nr_inodes=8") != 0) {
+    std::printf("tree_writer_test: cannot mount a small disk, skipped\n");
+    return;
+  }
+  {
+    Tree tree(root);
+    CHECK(Failed(tree.Run({tree.File("small", "x"),
+                           tree.File("large", std::string(100000, 'x'))}),
+                 1, "write", ENOSPC));
+    CHECK(tree.Run({{Kind::kRemove, "large"}}).failure.ok());
+    std::vector<Record> links;
+    for (int i = 0; i < 10; i++) {
+      links.push_back({Kind::kSymbolicLink, std::to_string(i), "x"});
+    }
+    const BatchResult result = tree.Run(links);
+    CHECK(Failed(result, result.operation, "symlink", ENOSPC));
+    CHECK(tree.Run({{Kind::kClearDirectory, ""}}).failure.ok());
+    CHECK(tree.Run({tree.File("again", "x")}).failure.ok());
+  }
+  CHECK(umount(root.At(".").c_str()) == 0);
+}
+
 void StopsWhenAborted() {
   const TemporaryDirectory root;
   Tree tree(root);
@@ -578,6 +605,7 @@ int main() {
   BoundsOpenFiles();
   SaysWhatIsNotHeld();
   DoesNothingOfAMalformedBatch();
+  SaysThatTheDiskIsFull();
   StopsWhenAborted();
   OpensDirectoriesOnly();
   return Report("tree_writer_test");

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap';
 import { openLayer } from '../../lib/image/layer.js';
 import { ReadContext } from '../../lib/span/read-context.js';
 import { SpanReader } from '../../lib/span/reader.js';
+import type { Span } from '../../lib/span/span-table.js';
 import { Store } from '../../lib/store/store.js';
 import { DrippingSource } from '../span/dripping-source.js';
 import { forgeWindow, noise, type Sample, sample, tarOf, textLike } from '../span/sample-layers.js';
@@ -252,4 +253,88 @@ t.test('what was damaged on its way to a store, and nobody has asked for, costs 
     await stored.close();
     t.equal(context.memory.held, 0);
   }
+});
+
+t.test('what is read over on the way to a store is looked at, too', async t => {
+  const { ztoc, layer, tar } = await sample(await tarOf([{ name: 'noise', body: noise(400_000) }]), {
+    spanSize: 20_000,
+  });
+  const heard = watchStores(t);
+  await using store = await Store.open(t.testdir(), { maxBytes: 2 ** 30 });
+  const digest = `sha256:${createHash('sha256').update(layer).digest('hex')}`;
+  const origin = new Origin({ bytes: layer });
+  const [before, between, behind] = [4, 5, 6].map(index => ztoc.span(index)) as [Span, Span, Span];
+  const at = (between.compressedStart + between.compressedEnd) >> 1;
+  let damaged = 0;
+  origin.intercept = (bytes, offset) => {
+    if (at < offset || at >= offset + bytes.length || damaged++ > 0) return bytes;
+    bytes[at - offset] = (bytes[at - offset] as number) ^ 1;
+    return bytes;
+  };
+  const stored = await store.open({ digest, size: layer.length }, origin);
+  await using context = new ReadContext({ maxReadAheadBytes: 0 });
+  const reader = new SpanReader(stored, ztoc, { context });
+  await Promise.all([before, behind].map(span => reader.read(span.uncompressedStart, span.uncompressedEnd)));
+  t.equal(damaged, 1, 'it came with what is on both sides of it');
+  t.equal(origin.reads.length, 1);
+  t.equal(reader.stats.digestRetries, 0);
+  for (let span = 0; span < ztoc.spanCount; span++) {
+    const { index, uncompressedStart, uncompressedEnd } = ztoc.span(span);
+    const wanted = index === between.index ? [] : [reader.read(uncompressedStart, uncompressedEnd)];
+    await Promise.all(wanted);
+  }
+  await stored.keeping?.settled();
+  t.notOk(heard.includes('completed'), 'what was wrong is not there');
+  t.ok(Buffer.from(await reader.read(0, ztoc.uncompressedSize)).equals(tar));
+  await stored.keeping?.settled();
+  t.ok(heard.includes('completed'));
+  t.notOk(heard.includes('refused'));
+  await reader.close();
+  await stored.close();
+});
+
+const small = await sample(
+  await tarOf(Array.from({ length: 60 }, (_, i) => ({ name: `file-${i}`, body: noise(50_000, i) }))),
+  { spanSize: 200_000 },
+);
+
+async function readFiles(t: Test, subject: Subject, order: readonly number[]): Promise<number> {
+  let waited = 0;
+  for (const i of order) {
+    const before = subject.source.reads.length;
+    t.ok(noise(50_000, i).equals(await subject.layer.readFile(`file-${i}`)));
+    await settled(subject);
+    if (subject.source.reads.slice(before).some(({ lane }) => lane === 'demand')) waited++;
+  }
+  return waited;
+}
+
+t.test('files one after the other as the tar has them', async t => {
+  const subject = await open(t, { of: small });
+  const waited = await readFiles(t, subject, [...Array(60).keys()]);
+  t.ok(waited <= 5, `${waited} of 60 reads had to wait for a request of their own`);
+  t.ok(subject.source.reads.some(({ lane }) => lane === 'prefetch'));
+  t.equal(subject.layer.stats.lanes.prefetch.wastedBytes, 0, 'all of it was asked for in the end');
+});
+
+t.test('files in another order, or too few of them, fetch nothing ahead', async t => {
+  const orders = {
+    backwards: [...Array(20).keys()].map(i => 59 - i),
+    'here and there': Array.from({ length: 5 }, (_, i) => (i * 37) % 60),
+    'a few neighbours': [20, 21, 22, 23, 24, 25],
+  };
+  for (const [name, order] of Object.entries(orders)) {
+    const subject = await open(t, { of: small });
+    await readFiles(t, subject, order);
+    t.ok(
+      subject.source.reads.every(({ lane }) => lane === 'demand'),
+      name,
+    );
+  }
+});
+
+t.test('the setting switches reading ahead in the order of the tar off', async t => {
+  const subject = await open(t, { of: small, settings: { maxReadAheadBytes: 0 } });
+  await readFiles(t, subject, [...Array(30).keys()]);
+  t.ok(subject.source.reads.every(({ lane }) => lane === 'demand'));
 });

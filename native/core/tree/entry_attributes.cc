@@ -38,8 +38,10 @@ TreeFailure EntryAttributes::Set(const TreeOperation& operation,
     const TreeFailure failure = SetOwner(operation, entry, &found, left_out);
     if (!failure.ok()) return failure;
     // A program that runs as its owner must not run as somebody else.
-    if (type != S_IFDIR && found.st_uid != operation.uid) mode &= ~S_ISUID;
-    if (type != S_IFDIR && found.st_gid != operation.gid) mode &= ~S_ISGID;
+    if (type != S_IFDIR && found.st_uid != operation.uid)
+      mode &= ~uint32_t{S_ISUID};
+    if (type != S_IFDIR && found.st_gid != operation.gid)
+      mode &= ~uint32_t{S_ISGID};
     if ((mode & kSetIdBits) != 0) mode_changed = true;
   }
   const TreeFailure failure = SetXattrs(operation, entry, type, left_out);
