@@ -55,7 +55,7 @@ t.test('unpacked as GNU tar unpacks it', { skip }, async t => {
   run('mkfifo', [join(odd, 'fifo')]);
   run('python3', ['-c', `import os; os.setxattr(${JSON.stringify(join(odd, 'suid'))}, 'user.a', b'1')`]);
   chmodSync(join(odd, 'closed'), 0);
-  const sources = ['-C', folder, 'odd', '-C', '/', 'etc', 'usr/share/perl5', 'usr/lib/python3'];
+  const sources = ['-C', folder, 'odd', '-C', '/', 'etc'];
   for (const format of [['--format=pax', '-S'], ['--format=gnu', '-S'], ['--format=pax']]) {
     const forms = format.includes('--format=gnu') ? [] : XATTRS;
     const tar = run('tar', ['-c', ...format, ...forms, '--ignore-failed-read', '--sort=name', ...sources]);
@@ -63,18 +63,18 @@ t.test('unpacked as GNU tar unpacks it', { skip }, async t => {
     mkdirSync(expected, { mode: 0o755 });
     run('tar', ['-x', '-p', '--same-owner', '--numeric-owner', ...forms, '-C', expected], tar);
     const gzip = gzipSync(tar, { level: 1 });
-    const { ztoc } = await buildZtoc(tar);
-    const inputs = [
-      { content: gzip },
-      { content: new BufferSource(tar, 'tar'), ztoc },
-      { content: tar },
-    ].slice(format.includes('-S') ? 2 : 0);
+    // What has sparse files has no ztoc.
+    const { ztoc } = format.includes('-S') ? {} : await buildZtoc(gzip);
+    const inputs =
+      ztoc === undefined
+        ? [{ content: gzip }]
+        : [{ content: new BufferSource(gzip, 'layer'), ztoc }, { content: tar }];
     for (const input of inputs) {
       const directory = join(folder, 'ours');
       const { skipped } = await unpackImage({ target: 'merged', directory, layers: [input] });
       t.strictSame(skipped, { owners: 0, xattrs: 0, devices: 0 });
       const [wanted, found] = [compared(expected).slice(1), compared(directory).slice(1)];
-      t.ok(found.length > 1000);
+      t.ok(found.length > 500);
       t.strictSame(
         found.filter((entry, i) => JSON.stringify(entry) !== JSON.stringify(wanted[i])).slice(0, 5),
         wanted.filter((entry, i) => JSON.stringify(entry) !== JSON.stringify(found[i])).slice(0, 5),
