@@ -3,9 +3,8 @@
  * arrive in any order, written in that of the archive, and one pull at a time that
  * replaces the file.
  */
-import { join } from 'node:path';
 import { abortable } from '../async/abortable.js';
-import { FileTurn, makeLockFile } from '../files/locked-file.js';
+import type { FileTurn } from '../files/locked-file.js';
 import type { Descriptor } from '../registry/descriptor.js';
 import type { LayoutFiles } from '../registry/layout-files.js';
 import { blobPath } from '../registry/layout-files.js';
@@ -33,13 +32,6 @@ export interface ArchivePlace {
   readonly plan: ArchivePlan;
   /** A layer that is not to be had. @throws where the archive cannot be without it */
   leaveOut(descriptor: Descriptor): void;
-}
-
-/** Takes the turn at the archive, which the destination gives back. */
-export async function takeArchive({ temporary, signal }: PullDestinationOptions): Promise<FileTurn> {
-  const path = join(temporary, 'archive.lock');
-  await makeLockFile(path, '');
-  return await FileTurn.take(path, signal);
 }
 
 /** What a plan makes its parts of. */

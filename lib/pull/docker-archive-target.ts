@@ -11,12 +11,13 @@ import { DockerArchiveFiles } from '../registry/docker-archive-files.js';
 import { DOCKER_ARCHIVE_MANIFEST } from '../registry/docker-manifest.js';
 import type { LayoutFiles } from '../registry/layout-files.js';
 import { layerCompression } from '../registry/media-types.js';
-import { ArchiveDestination, takeArchive } from './archive-destination.js';
+import { ArchiveDestination } from './archive-destination.js';
 import { checkArchive, stagingBeside } from './archive-place.js';
 import type { PulledImage } from './pull-content.js';
 import type { PullDestination, PullDestinationOptions, PullTarget } from './pull-target.js';
 import { StagedFiles } from './staged-files.js';
 import { noPlace } from './target-error.js';
+import { takeTarget } from './target-turn.js';
 
 const SUFFIX = { gzip: '.tar.gz', zstd: '.tar.zst', uncompressed: '.tar' } as const;
 
@@ -42,7 +43,7 @@ export class DockerArchiveTarget implements PullTarget {
   }
 
   async open(options: PullDestinationOptions): Promise<PullDestination> {
-    const turn = await takeArchive(options);
+    const turn = await takeTarget(options);
     const archive = new ArchiveFiles(this.path, this.name);
     const place = {
       name: this.name,

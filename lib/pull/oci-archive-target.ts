@@ -5,10 +5,11 @@
 import { resolve } from 'node:path';
 import { ArchiveFiles, layoutPaths } from '../registry/archive-files.js';
 import { blobPath } from '../registry/layout-files.js';
-import { ArchiveDestination, takeArchive } from './archive-destination.js';
+import { ArchiveDestination } from './archive-destination.js';
 import { checkArchive, stagingBeside } from './archive-place.js';
 import type { PullDestination, PullDestinationOptions, PullTarget } from './pull-target.js';
 import { StagedFiles, writeDocuments } from './staged-files.js';
+import { takeTarget } from './target-turn.js';
 
 export class OciArchiveTarget implements PullTarget {
   readonly name: string;
@@ -29,7 +30,7 @@ export class OciArchiveTarget implements PullTarget {
   }
 
   async open(options: PullDestinationOptions): Promise<PullDestination> {
-    const turn = await takeArchive(options);
+    const turn = await takeTarget(options);
     const files = new ArchiveFiles(this.path, this.name);
     const tag = this.#tag;
     const place = {

@@ -7,6 +7,7 @@ import { lstat, readdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { abortable } from '../async/abortable.js';
 import { worded } from '../files/atomic-file.js';
+import type { FileTurn } from '../files/locked-file.js';
 import type { Decompressor } from '../plain/decompressor-check.js';
 import { externalDecompressor } from '../plain/external-decompressor.js';
 import type { Descriptor } from '../registry/descriptor.js';
@@ -30,6 +31,7 @@ import type {
   PullTarget,
 } from './pull-target.js';
 import { noPlace, somethingElse } from './target-error.js';
+import { takeTarget } from './target-turn.js';
 import { readTreeRecord, type TreeRecord, writeTreeRecord } from './tree-record.js';
 
 /** How files are written, whatever the directory. */
@@ -67,7 +69,8 @@ export class TreeTarget implements PullTarget {
   }
 
   async open(options: PullDestinationOptions): Promise<PullDestination> {
-    return new TreeDestination(this, options, await readTreeRecord(this.path));
+    const turn = await takeTarget(options);
+    return new TreeDestination(this, options, { turn, record: await readTreeRecord(this.path) });
   }
 }
 
@@ -75,6 +78,7 @@ class TreeDestination implements PullDestination {
   readonly present: PresentContent | undefined;
   readonly #target: TreeTarget;
   readonly #options: PullDestinationOptions;
+  readonly #turn: FileTurn;
   readonly #record: TreeRecord | undefined;
   readonly #ending = new AbortController();
   readonly #ways: LayerWay[] = [];
@@ -84,9 +88,14 @@ class TreeDestination implements PullDestination {
   #work: TreeWork | undefined;
   tree: PulledTree | undefined;
 
-  constructor(target: TreeTarget, options: PullDestinationOptions, record: TreeRecord | undefined) {
+  constructor(
+    target: TreeTarget,
+    options: PullDestinationOptions,
+    { turn, record }: { readonly turn: FileTurn; readonly record: TreeRecord | undefined },
+  ) {
     this.#target = target;
     this.#options = options;
+    this.#turn = turn;
     this.#record = record;
     this.present = record && {
       has: async ({ digest }) => record.blobs.includes(digest),
@@ -141,6 +150,7 @@ class TreeDestination implements PullDestination {
     await this.#work?.unpacking.catch(() => {});
     for (const over of this.#over) over?.();
     await Promise.all(this.#sources.splice(0).map(source => source.close()));
+    await this.#turn.end();
   }
 
   async #unpack(parts: Omit<TreeWork, 'unpacking'>): Promise<UnpackImageResult> {
@@ -177,7 +187,7 @@ class TreeDestination implements PullDestination {
     const layer = image.manifest.layers[position] as Descriptor;
     const { digest } = layer;
     const blob = await awaited.take(digest, signal);
-    await this.#turn(position, signal);
+    await this.#place(position, signal);
     const diffId = image.diffIds[position];
     const compression = layerCompression(layer.mediaType);
     const tool =
@@ -199,7 +209,7 @@ class TreeDestination implements PullDestination {
   }
 
   /** Settles when the layer may be unpacked beside those of all other images. */
-  async #turn(position: number, signal: AbortSignal): Promise<void> {
+  async #place(position: number, signal: AbortSignal): Promise<void> {
     const { context, limits } = this.#options;
     const unpacked = new Promise<void>(resolve => {
       this.#over[position] = resolve;

@@ -45,7 +45,6 @@ const CALLS: Readonly<Record<string, () => unknown>> = {
   pushLoadOrder: () => api.pushLoadOrder(NOTHING, NOTHING, NOTHING, UNKNOWN),
   resolveImages: () => api.resolveImages(NOTHING, undefined, UNKNOWN),
   selectManifest: () => api.selectManifest(NOTHING, NOTHING, undefined, UNKNOWN),
-  unpackImage: () => api.unpackImage(UNKNOWN),
   verify: () => api.verify(NOTHING, NOTHING, UNKNOWN),
 };
 
@@ -69,6 +68,12 @@ t.test('the list is the whole public API', async t => {
     name => ![...PASS_ON, ...OF_OPENED, ...PER_READ].some(rule => rule.test(name)),
   );
   t.strictSame(Object.keys(CALLS).sort(), calls);
+});
+
+t.test('calls of which some option must be given', async t => {
+  for (const call of [() => api.pullImage('oci:nowhere', UNKNOWN), () => api.unpackImage(UNKNOWN)]) {
+    await t.rejects(call(), { code: 'ERR_SOCI_INVALID_ARGUMENT', message: /unknwon/ });
+  }
 });
 
 t.test('so are the names of limits', async t => {
