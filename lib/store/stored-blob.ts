@@ -22,6 +22,9 @@ import { WholeFile } from './whole-file.js';
 /** How long those who write, which takes them milliseconds, may hold up a proof. */
 const WRITERS_MS = 10_000;
 
+/** Between two looks at a place where nothing was: many reads want to know at the same time. */
+const LOOK_INTERVAL_MS = 5;
+
 export class StoredBlob {
   readonly place: BlobPlace;
   readonly #room: StoreRoom;
@@ -30,6 +33,8 @@ export class StoredBlob {
   readonly #changes = new Turns();
   #whole: WholeFile | undefined;
   #partial: PartialBlob | undefined;
+  /** When it was looked for last. */
+  #lookedAt = Number.NEGATIVE_INFINITY;
   /** What is there has the digest, and another size. */
   #misdescribed = false;
   /** Those who look into what was fetched, and may still find it wrong. */
@@ -74,7 +79,7 @@ export class StoredBlob {
    * @param which damage is told once, not again by who looks whether somebody has mended it
    */
   async read(run: BlockRun, into: Uint8Array, which: 'first' | 'again' = 'first'): Promise<PresentBlocks> {
-    if (this.#isUnopened) await this.#change('write', () => this.#lookAgain());
+    if (this.#mayHaveBegun) await this.#change('write', () => this.#lookAgain());
     const from = this.#whole ?? this.#partial;
     void this.#use?.touch();
     const nothing = { missing: [run], damaged: 0 };
@@ -243,13 +248,14 @@ export class StoredBlob {
       .catch((error: unknown) => this.#room.failed(operation, this.place.digest, error));
   }
 
-  get #isUnopened(): boolean {
-    return this.#whole === undefined && this.#partial === undefined && !this.#misdescribed;
+  /** Whether others may have begun it since nothing was there. */
+  get #mayHaveBegun(): boolean {
+    const isUnopened = this.#whole === undefined && this.#partial === undefined && !this.#misdescribed;
+    return isUnopened && performance.now() - this.#lookedAt > LOOK_INTERVAL_MS;
   }
 
-  /** Others may have begun it since. */
   async #lookAgain(): Promise<void> {
-    if (this.#isUnopened) await this.#reopen('what is there');
+    if (this.#mayHaveBegun) await this.#reopen('what is there');
   }
 
   /** What others have made of it since, if it is not what we have open. */
@@ -262,6 +268,7 @@ export class StoredBlob {
 
   async #reopen(how: 'what is there' | 'make it'): Promise<void> {
     const { disk, access, durability } = this.#room;
+    this.#lookedAt = performance.now();
     this.#partial = undefined;
     try {
       this.#whole = await WholeFile.open(disk, this.place);

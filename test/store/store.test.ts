@@ -1,5 +1,5 @@
 /** What a store does for one process: keeps what was fetched, and never lets its disk cost an error or a wrong byte. */
-import { setImmediate as turn } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import type { RangeSource, ReadOptions } from '../../lib/source/range-source.js';
 import { BLOCK_BYTES } from '../../lib/store/block-journal.js';
@@ -166,6 +166,8 @@ t.test('who opened it before there was anything finds what others have fetched s
   const [first, second] = [await store.open(BLOB, late), await store.open(BLOB, idle)];
   await first.read(0, 20_000);
   await first.keeping?.settled();
+  // Not at every moment is looked again.
+  await delay(10);
   await second.read(0, 20_000);
   t.equal(idle.fetched, 0, 'a part');
   const third = await store.open({ ...BLOB }, idle);
