@@ -1,7 +1,7 @@
 // The whole story with nothing but this machine: pack an image of three layers,
 // push it to a registry inside this process, index it without changing it, then
-// read single files lazily, beside what pulling the image costs; and a second time
-// out of a store.
+// read single files lazily, and a second time out of a store; then pull all of it
+// to files, beside what a download and tar take.
 import { subscribe } from 'node:diagnostics_channel';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
@@ -15,6 +15,7 @@ import {
   hostPlatform,
   openImage,
   openImageLocation,
+  pullImage,
   pushIndex,
   ReadContext,
   RegistryTransport,
@@ -50,7 +51,8 @@ async function main() {
     await index(target, layers);
     const rows = await readLazily(name, layers);
     rows.push(...(await startTwice(name, layers, path.join(folder, 'store'))));
-    rows.push(await pull(`${registry.url}/v2/demo/app`, layers));
+    rows.push(await pull(name, layers, path.join(folder, 'root')));
+    rows.push(await untar(`${registry.url}/v2/demo/app`, layers));
     printTable(rows, sizeOf(layers));
   } finally {
     await target.repository.close();
@@ -176,7 +178,29 @@ function pickFiles([lower, middle, upper]) {
   return [upper.files[0], ...picked];
 }
 
-async function pull(repositoryUrl, layers) {
+/** All of it as files, each held against what was packed. */
+async function pull(name, layers, root) {
+  const { result, ...cost } = await measured(() =>
+    withBar('pulling', sizeOf(layers), onProgress =>
+      pullImage(name, {
+        credentials: null,
+        targets: [`rootfs:${root}`],
+        onProgress: ({ totalBytes }) => onProgress(totalBytes),
+      }),
+    ),
+  );
+  const { removed } = layers[2];
+  for (const file of pickFiles(layers)) {
+    const original = file.body ?? (await readFile(file.path));
+    const pulled = await readFile(path.join(root, file.name));
+    if (!pulled.equals(original)) throw new Error(`${file.name} was pulled as something else`);
+  }
+  const gone = await readFile(path.join(root, removed.name)).catch(error => error.code);
+  if (gone !== 'ENOENT') throw new Error(`${removed.name} should have been removed`);
+  return { name: '(pull all as files, proved)', size: byteText(result.size), ...cost };
+}
+
+async function untar(repositoryUrl, layers) {
   const { ms, result } = await measured(() => downloadAndUntar(repositoryUrl, layers));
   // Manifest and config come on top, as for everybody.
   return {
