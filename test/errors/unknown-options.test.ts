@@ -43,7 +43,6 @@ const CALLS: Readonly<Record<string, () => unknown>> = {
   pushLoadOrder: () => api.pushLoadOrder(NOTHING, NOTHING, NOTHING, UNKNOWN),
   resolveImages: () => api.resolveImages(NOTHING, undefined, UNKNOWN),
   selectManifest: () => api.selectManifest(NOTHING, NOTHING, undefined, UNKNOWN),
-  unpackImage: () => api.unpackImage(UNKNOWN),
   verify: () => api.verify(NOTHING, NOTHING, UNKNOWN),
 };
 
