@@ -81,6 +81,14 @@ t.test('the same files, whatever a layer is compressed with', async t => {
   }
 });
 
+t.test('the ztoc of a layer is made on the way', async t => {
+  const { ztoc } = await buildZtoc(GZIP, { spanSize: 100_000, buildToolIdentifier: 'x' });
+  const ztocs = { spanSize: 100_000, buildToolIdentifier: 'x' };
+  const made = await unpacked(t, { content: GZIP }, { ztocs });
+  t.strictSame(made.result.layers[0]?.ztoc?.digest, ztoc.digest);
+  t.match((await unpacked(t, { content: GZIP }, { ztocs: false })).result.layers, [{ ztoc: undefined }]);
+});
+
 t.test('little memory suffices', async t => {
   const { files } = await unpacked(t, { content: TAR }, { heldBytes: 1 });
   t.equal(files.find(({ path }) => path === 'large')?.size, 4_200_000);

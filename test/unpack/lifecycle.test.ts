@@ -20,7 +20,9 @@ t.test('where it is to be there may be nothing, or an empty directory', async t 
   writeFileSync(join(folder, 'file'), '');
   symlinkSync('empty', join(folder, 'link'));
   const unpack = (name: string) =>
-    failureOf(unpackWith({ target: 'merged', directory: join(folder, name), layers: [LAYER] }, OPEN));
+    failureOf(
+      unpackWith({ target: 'merged', directory: join(folder, name), layers: [LAYER], sync: true }, OPEN),
+    );
   for (const name of ['new', 'a/b/new', 'empty']) {
     t.equal(await unpack(name), undefined, name);
     t.ok(existsSync(join(folder, name, 'd/f')), name);
@@ -173,4 +175,25 @@ t.test('caps', async t => {
   t.match(await limited(['a'], { maxEntries: 0 }), options);
   t.match(await limited(['a'], { maxEntrys: 1 } as UnpackImageOptions['limits']), options);
   t.strictSame(readdirSync(folder), []);
+});
+
+t.test('what it is told that it does not know is refused', async t => {
+  const options: UnpackImageOptions = {
+    target: 'merged',
+    directory: join(scratchFolder(t), 'root'),
+    layers: [],
+  };
+  const wrong: readonly object[] = [
+    { unknwon: true },
+    { target: 'both' },
+    { directory: '' },
+    { layers: [{ content: LAYER.content, diffID: '' }] },
+    { ztocs: { spansize: 1 } },
+    { semantics: 'none' },
+    { concurrency: 0 },
+  ];
+  for (const each of wrong) {
+    const failure = await failureOf(unpackWith({ ...options, ...each }, OPEN));
+    t.match(failure, { code: 'ERR_SOCI_INVALID_ARGUMENT' }, JSON.stringify(each).slice(0, 60));
+  }
 });
