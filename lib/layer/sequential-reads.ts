@@ -25,7 +25,9 @@ export class SequentialReads {
    * @returns what to fetch ahead now; undefined: nothing
    */
   note({ start, end }: FileRange, size: number, most: number): FileRange | undefined {
-    const goesOn = start === this.#end && end > start;
+    // Nothing at all is no read: what was fetched ahead of those before it still is.
+    if (end <= start) return undefined;
+    const goesOn = start === this.#end;
     this.#end = end;
     if (!goesOn) {
       this.#window = 0;

@@ -37,6 +37,7 @@ t.test('a read elsewhere begins anew', async t => {
   t.equal(note(5000, 6000), undefined);
   t.same(note(6000, 7000), { start: 7000, end: 7000 + MIB });
   t.equal(note(7000, 7000), undefined, 'nothing at all goes on nowhere');
+  t.equal(note(7000, 8000), undefined, 'and makes nobody forget what is ahead');
 });
 
 t.test('nothing is asked for twice, nor outside of the file, nor more than the bound', async () => {

@@ -65,6 +65,8 @@ t.test('limits that nobody gave', async t => {
     maxConcurrentDownloads: -1,
     maxConcurrentDownloadsPerImage: 3,
     concurrentDownloadChunkSize: 0,
+    maxConcurrentUnpacks: -1,
+    maxConcurrentUnpacksPerImage: 1,
   });
   t.match(pullLimits({ maxConcurrentDownloads: 2 }), { maxConcurrentDownloadsPerImage: 2 });
   t.match(pullLimits({ maxConcurrentDownloads: -5, maxConcurrentDownloadsPerImage: 100 }), {});
