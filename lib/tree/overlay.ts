@@ -220,9 +220,10 @@ export class Overlay {
       this.#hide(present, layer);
       return;
     }
-    const linkable = target !== NONE && tree.kind(tree.inode(target)) !== KIND.dir;
-    const inode = linkable ? tree.inode(target) : NONE;
     if (present !== NONE) this.#remove(present);
+    // The target may have been below what the link replaces.
+    const found = target === NONE ? NONE : tree.inode(target);
+    const inode = found !== NONE && tree.kind(found) !== KIND.dir ? found : NONE;
     if (inode !== NONE) {
       tree.link(parent, this.#name, target, layer);
       if (own) this.#addHeader(inode, index);
