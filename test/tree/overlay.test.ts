@@ -197,6 +197,12 @@ t.test('a hidden name takes its link away, and the file stays under its other na
 t.test('a hard link to nothing, to a directory or to itself is a name without a file', async t => {
   const tree = await overlayOf(['d/', 'a = missing', 'b = d', 'c = c']);
   for (const name of ['a', 'b', 'c']) t.equal(tree.kind(tree.inode(tree.child(ROOT, name))), KIND.missing);
+  const replaced = await overlayOf(['c/', 'c/a'], ['c = c/a']);
+  t.equal(
+    replaced.kind(replaced.inode(replaced.child(ROOT, 'c'))),
+    KIND.missing,
+    'what it is to goes with the directory',
+  );
   const same = await overlayOf(['a'], ['a = a']);
   t.equal(same.kind(same.inode(same.child(ROOT, 'a'))), KIND.reg);
 });
