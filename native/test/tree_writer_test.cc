@@ -488,7 +488,7 @@ void DoesWhatItMay(Resolver resolver) {
 void Syncs(Resolver resolver) {
   const TemporaryDirectory root;
   Tree tree(root, With(resolver));
-  CHECK(tree.Run({tree.File("file", "x"), {Kind::kSync}}).failure.ok());
+  CHECK(tree.Run({tree.File("file", "x"), {Kind::kSync, ""}}).failure.ok());
 }
 
 void TakesNoIdForUnset(Resolver resolver) {
