@@ -1,6 +1,7 @@
 // Walks a tar stream, fed in any chunking, and keeps only what describes
-// entries: the 512-byte header blocks, the blocks of GNU's old sparse maps behind
-// them, and the bodies of x, g, L and K extensions. File contents are stepped over, so they never enter JavaScript.
+// entries: the 512-byte header blocks, the blocks of GNU's old sparse maps
+// behind them, and the bodies of x, g, L and K extensions. File contents are
+// stepped over, so they never enter JavaScript.
 //
 // It reads headers exactly as far as walking needs: checksum, size (octal,
 // base-256, PAX), type, and whether a name ends in '/'. The rules are those of
