@@ -242,7 +242,7 @@ class TreeDestination implements PullDestination {
   /** All blobs have their digests, those too that were read by spans. */
   async #proved({ image, awaited }: Omit<TreeWork, 'unpacking'>): Promise<void> {
     const { signal } = this.#ending;
-    for (const { digest } of image.manifest.layers) await (await awaited.take(digest, signal)).whole(signal);
+    for (const { digest } of image.manifest.layers) await awaited.whole(digest, signal);
   }
 
   #treeOf({ manifest }: PulledImage, result: UnpackImageResult): PulledTree {

@@ -277,3 +277,27 @@ t.test('an abort in the middle', linuxOnly, async t => {
     [],
   );
 });
+
+t.test('blobs that are several layers each, more than are brought at once', linuxOnly, async t => {
+  const layers = await Promise.all(
+    ['a', 'b', 'c', 'd'].map(name => layerOf([{ name, body: Buffer.from(name) }])),
+  );
+  const repeated = [...layers, ...layers];
+  for (const maxConcurrentDownloads of [1, -1]) {
+    const { pull, folder, registry } = await setting(t, pushImage, repeated);
+    const limits = { maxConcurrentDownloads };
+    await pull([`rootfs:${folder}/root`, `overlay:${folder}/layers`], { limits });
+    t.same(readdirSync(join(folder, 'root')), ['a', 'b', 'c', 'd']);
+    t.ok(existsSync(join(folder, 'layers/7/d')));
+    const fetched = registry.requests.filter(({ path }) => path.endsWith(layers[0]?.descriptor.digest ?? ''));
+    t.equal(fetched.filter(({ method }) => method === 'GET').length, 1, 'each is fetched once');
+  }
+});
+
+t.test('layers that wait for lower ones keep no place from these', linuxOnly, async t => {
+  const { pull, folder, registry, pushed } = await setting(t);
+  registry.inject({ match: { path: pushed.layers[0]?.descriptor.digest ?? '' }, delay: 200 });
+  const limits = { maxConcurrentUnpacks: 2, maxConcurrentUnpacksPerImage: 2 };
+  await Promise.all([1, 2, 3].map(at => pull([`overlay:${folder}/tree-${at}`], { limits })));
+  for (const at of [1, 2, 3]) t.ok(existsSync(join(folder, `tree-${at}/3/srv/plain`)));
+});
