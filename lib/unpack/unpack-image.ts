@@ -36,7 +36,7 @@ export async function unpackWith(
   try {
     const unpack = target === 'merged' ? unpackMerged : unpackOverlay;
     const result = await unpack(layers, partial, settings, openExecutor, signal);
-    await settings.beforeCommit();
+    await settings.beforeCommit(partial.partial);
     signal?.throwIfAborted();
     await partial.commit({ sync: settings.sync });
     return result;

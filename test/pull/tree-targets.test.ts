@@ -6,12 +6,16 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  renameSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { checkDecompressor } from '../../lib/plain/decompressor-check.js';
 import { pullImage } from '../../lib/pull/pull-image.js';
+import type { PullTarget } from '../../lib/pull/pull-target.js';
 import { ReadContext } from '../../lib/span/read-context.js';
 import { Store } from '../../lib/store/store.js';
 import { layerOf, pushImage, pushIndexedImage, type SampleLayer } from '../image/sample-image.js';
@@ -303,4 +307,48 @@ t.test('layers that wait for lower ones keep no place from these', linuxOnly, as
   const context = new ReadContext();
   await Promise.all([1, 2].map(at => pull([`overlay:${folder}/tree-${at}`], { limits, context })));
   for (const at of [1, 2]) t.ok(existsSync(join(folder, `tree-${at}/2/etc/name`)));
+});
+
+t.test('a directory that is made anew is another one', linuxOnly, async t => {
+  const { pull, folder } = await setting(t);
+  const root = join(folder, 'root');
+  await pull([`rootfs:${root}`]);
+  const { ino } = lstatSync(root);
+  rmSync(root, { recursive: true });
+  // File systems give numbers that became free to what is made next, sooner or later.
+  for (let i = 0; i < 64 && !existsSync(root); i++) {
+    mkdirSync(join(folder, `${i}`));
+    if (lstatSync(join(folder, `${i}`)).ino === ino) renameSync(join(folder, `${i}`), root);
+  }
+  const { targets } = await pull([`rootfs:${root}`]);
+  t.equal(targets[0]?.outcome, 'written');
+  whole(t, root);
+});
+
+t.test('where one target fails, the trees that are whole are known the next time', linuxOnly, async t => {
+  const { pull, folder } = await setting(t);
+  const root = join(folder, 'root');
+  const failing: PullTarget = {
+    name: 'failing:',
+    path: '/failing',
+    staging: join(folder, '.failing'),
+    check: async () => {},
+    open: async () => ({
+      present: undefined,
+      begin: async () => {},
+      write: async ({ layer }) => {
+        if (layer !== LAYERS.length - 1) return;
+        while (!existsSync(root)) await delay(5);
+        throw new Error('no more');
+      },
+      leaveOut: () => {},
+      commit: async () => 'written',
+      close: async () => {},
+    }),
+  };
+  await t.rejects(pull([`rootfs:${root}`, failing]), { message: 'no more' });
+  whole(t, root);
+  const { targets, fetched } = await pull([`rootfs:${root}`]);
+  t.equal(targets[0]?.outcome, 'unchanged');
+  t.equal(fetched, 0);
 });
