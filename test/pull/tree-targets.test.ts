@@ -51,8 +51,10 @@ async function setting(t: Test, push: typeof pushImage = pushImage, layers = LAY
   registry.requests.length = 0;
   const folder = t.testdir({});
   const image = `${registry.host}/demo/app:v1`;
-  const pull = (targets: readonly string[], options: Partial<Parameters<typeof pullImage>[1]> = {}) =>
-    pullImage(image, { transport, ...options, targets });
+  const pull = (
+    targets: readonly (string | PullTarget)[],
+    options: Partial<Parameters<typeof pullImage>[1]> = {},
+  ) => pullImage(image, { transport, ...options, targets });
   return { registry, repository, transport, folder, image, pull, pushed };
 }
 

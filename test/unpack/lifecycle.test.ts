@@ -182,11 +182,10 @@ t.test('caps', async t => {
     data: { limit: 'maxUnpackedBytes' },
   });
   // Each header has no more than it may; a hard link adds those of its own.
-  const [own, further] = [0, 34_000].map(
-    from => new Map(Array.from({ length: 34_000 }, (_, i) => [(from + i).toString(36), Buffer.alloc(0)])),
-  );
-  const link = { name: 'b', type: 'hardlink', target: 'a', xattrs: further } as const;
-  const many = [{ content: tarOf([{ name: 'a', xattrs: own }, link]) }];
+  const xattrsFrom = (from: number) =>
+    new Map(Array.from({ length: 34_000 }, (_, i) => [(from + i).toString(36), Buffer.alloc(0)]));
+  const link = { name: 'b', type: 'hardlink', target: 'a', xattrs: xattrsFrom(34_000) } as const;
+  const many = [{ content: tarOf([{ name: 'a', xattrs: xattrsFrom(0) }, link]) }];
   const directory = join(folder, 'root');
   t.match(await failureOf(unpackWith({ target: 'merged', directory, layers: many }, OPEN)), {
     code: 'ERR_SOCI_LIMIT',
