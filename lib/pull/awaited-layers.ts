@@ -1,14 +1,18 @@
 /**
  * Layers of an image between who brings them and who unpacks them: blobs come in
  * any order and once each, layers are unpacked each in its place, and one blob may
- * be several layers. A blob is held until it has been unpacked at all of them.
+ * be several layers. A blob is held while it is unpacked and no longer: its next
+ * place may be above layers that only come when it has made room for them, so
+ * there it is opened anew.
  */
 import { abortable } from '../async/abortable.js';
+import { openedStream } from './opened-stream.js';
 import type { PulledBlob } from './pull-target.js';
 
 class AwaitedBlob {
-  /** Places that it has not been unpacked at. */
-  left = 0;
+  /** Places that it is wanted at, and not unpacked. */
+  taken = 0;
+  isOver = false;
   readonly blob: Promise<PulledBlob>;
   readonly unpacked: Promise<void>;
   arrive: (blob: PulledBlob) => void = () => {};
@@ -29,11 +33,7 @@ export class AwaitedLayers {
 
   /** @param digests of all layers, in their order */
   constructor(digests: readonly string[]) {
-    for (const digest of digests) {
-      const blob = this.#blobs.get(digest) ?? new AwaitedBlob();
-      blob.left++;
-      this.#blobs.set(digest, blob);
-    }
+    for (const digest of new Set(digests)) this.#blobs.set(digest, new AwaitedBlob());
   }
 
   /** A blob is here. @returns what settles when it is not needed any more; undefined for what is no layer */
@@ -43,15 +43,26 @@ export class AwaitedLayers {
     return awaited?.unpacked;
   }
 
-  /** The blob of a layer, once it is here. @throws the signal's reason */
+  /** The blob of a layer that is to be unpacked, once it is here. @throws the signal's reason */
   async take(digest: string, signal: AbortSignal): Promise<PulledBlob> {
-    return await abortable((this.#blobs.get(digest) as AwaitedBlob).blob, signal);
+    const awaited = this.#blobs.get(digest) as AwaitedBlob;
+    awaited.taken++;
+    const blob = await abortable(awaited.blob, signal);
+    return awaited.isOver ? { ...blob, stream: options => openedStream(blob, options) } : blob;
   }
 
-  /** A layer has been unpacked at one of its places. */
+  /** Settles when the whole blob of a layer is known to be it. @throws the signal's reason */
+  async whole(digest: string, signal: AbortSignal): Promise<void> {
+    const { blob } = this.#blobs.get(digest) as AwaitedBlob;
+    await (await abortable(blob, signal)).whole(signal);
+  }
+
+  /** A layer that was taken has been unpacked. */
   unpacked(digest: string): void {
     const awaited = this.#blobs.get(digest) as AwaitedBlob;
-    awaited.left--;
-    if (awaited.left === 0) awaited.end();
+    awaited.taken--;
+    if (awaited.taken > 0) return;
+    awaited.isOver = true;
+    awaited.end();
   }
 }

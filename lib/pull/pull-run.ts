@@ -18,11 +18,12 @@ import type { RangeSource } from '../source/range-source.js';
 import type { ReadContext } from '../span/read-context.js';
 import type { Store } from '../store/store.js';
 import { ArrivingBlob } from './arriving-blob.js';
-import { BlobDownload, type Downloaded, PULL_LANE } from './blob-download.js';
+import { BlobDownload, type Downloaded } from './blob-download.js';
 import { DownloadPlaces, DownloadTurns } from './download-turns.js';
 import { HeldBytes } from './held-bytes.js';
 import type { KeptDocuments } from './kept-documents.js';
 import type { LayerZtocs } from './layer-ztocs.js';
+import { openedStream } from './opened-stream.js';
 import type { PullContent } from './pull-content.js';
 import {
   type PulledBlobReport,
@@ -233,14 +234,7 @@ export class PullRun {
     const described = this.#described(blob);
     const pulled: PulledBlob = {
       ...described,
-      stream: async function* ({ signal: abort = signal } = {}) {
-        const source = await described.open(abort);
-        try {
-          yield* source.stream({ signal: abort, lane: PULL_LANE });
-        } finally {
-          await source.close();
-        }
-      },
+      stream: ({ signal: abort = signal } = {}) => openedStream(described, { signal: abort }),
       whole: async () => undefined,
     };
     for (const destination of blob.lacking) await destination.write(pulled, signal);

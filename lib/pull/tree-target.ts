@@ -32,7 +32,7 @@ import type {
 } from './pull-target.js';
 import { noPlace, somethingElse } from './target-error.js';
 import { takeTarget } from './target-turn.js';
-import { readTreeRecord, type TreeRecord, writeTreeRecord } from './tree-record.js';
+import { readTreeRecord, removeTreeRecord, type TreeRecord, writeTreeRecord } from './tree-record.js';
 
 /** How files are written, whatever the directory. */
 export interface TreeOptions
@@ -139,9 +139,8 @@ class TreeDestination implements PullDestination {
 
   async commit(): Promise<'written' | 'unchanged'> {
     if (this.#work === undefined) return 'unchanged';
-    const { unpacking, record, image } = this.#work;
+    const { unpacking, image } = this.#work;
     this.tree = this.#treeOf(image, await unpacking);
-    await writeTreeRecord(this.#target.path, record);
     return 'written';
   }
 
@@ -157,6 +156,7 @@ class TreeDestination implements PullDestination {
     const { signal, sync, context, limits } = this.#options;
     const { decompressors: _, ...tree } = this.#target.tree;
     const { layers } = parts.image.manifest;
+    let isRecorded = false;
     return await unpackImage({
       ...tree,
       target: this.#target.kind,
@@ -174,7 +174,14 @@ class TreeDestination implements PullDestination {
       signal: AbortSignal.any([signal, this.#ending.signal]),
       onProgress: ({ layer, bytes }) => this.#tell(parts, layer, bytes),
       onUnpacked: (position, summary) => this.#unpacked(parts, position, summary),
-      beforeCommit: () => this.#proved(parts),
+      beforeCommit: async partial => {
+        await this.#proved(parts);
+        isRecorded = true;
+        await writeTreeRecord(this.#target.path, partial, parts.record);
+      },
+    }).catch(async error => {
+      if (isRecorded) await removeTreeRecord(this.#target.path);
+      throw error;
     });
   }
 
@@ -242,7 +249,7 @@ class TreeDestination implements PullDestination {
   /** All blobs have their digests, those too that were read by spans. */
   async #proved({ image, awaited }: Omit<TreeWork, 'unpacking'>): Promise<void> {
     const { signal } = this.#ending;
-    for (const { digest } of image.manifest.layers) await (await awaited.take(digest, signal)).whole(signal);
+    for (const { digest } of image.manifest.layers) await awaited.whole(digest, signal);
   }
 
   #treeOf({ manifest }: PulledImage, result: UnpackImageResult): PulledTree {

@@ -16,7 +16,7 @@ import {
   xattrsOf,
 } from '../tree/unpacked-attributes.js';
 import type { IdMap } from './id-map.js';
-import type { OperationAttributes } from './operations.js';
+import { type OperationAttributes, XATTR_HEAD } from './operations.js';
 
 /** How owners of the image become owners of this machine. */
 export interface Owners {
@@ -27,7 +27,7 @@ export interface Owners {
 /** What Linux takes: of a name 255 bytes, of a value 64 KiB (xattr(7)). */
 const MAX_XATTR_NAME = 255;
 const MAX_XATTR_VALUE = 64 * 2 ** 10;
-/** Of all xattrs of one inode. */
+/** Of all xattrs of one inode, with the heads that they have in a record: fewer than its number of them can say. */
 const MAX_XATTR_BYTES = 512 * 2 ** 10;
 
 /**
@@ -66,7 +66,7 @@ function checkedXattrs(headers: readonly EntryFields[], path: string): Operation
   ];
   let bytes = 0;
   for (const [name, value] of xattrs) {
-    bytes += name.length + value.length;
+    bytes += XATTR_HEAD + name.length + value.length;
     if (name.length <= MAX_XATTR_NAME && value.length <= MAX_XATTR_VALUE && bytes <= MAX_XATTR_BYTES)
       continue;
     throw new SociError(

@@ -41,7 +41,8 @@ export interface Operation extends Partial<OperationAttributes> {
   readonly position?: number;
 }
 
-const XATTR_HEAD = 8;
+/** Bytes of a record before the name of an xattr. */
+export const XATTR_HEAD = 8;
 /** Records begin at multiples of that. */
 const ALIGNMENT = 8;
 

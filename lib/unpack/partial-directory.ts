@@ -6,12 +6,13 @@
  */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { chmod, type FileHandle, lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { SociError } from '../errors.js';
 import { worded } from '../files/atomic-file.js';
 import { makeFolders } from '../files/folders.js';
 import { tryLock } from '../posix.js';
+import { removeTree } from './tree-removal.js';
 
 const PARTIAL = /\.partial-[0-9a-f]{16}$/;
 const LOCK = '.lock';
@@ -93,12 +94,16 @@ export class PartialDirectory {
     await this.#unlock();
   }
 
-  /** Removes what was written, unless it was committed. */
+  /** Removes what was written, unless it was committed; what cannot be removed is left to the next one, by its lock. */
   async discard(): Promise<void> {
     if (this.#settled) return;
     this.#settled = true;
-    await removeTree(this.partial).catch(() => {});
-    await this.#unlock();
+    const removed = await removeTree(this.partial).then(
+      () => true,
+      () => false,
+    );
+    if (removed) await this.#unlock();
+    else await this.#lock.close().catch(() => {});
   }
 
   async #unlock(): Promise<void> {
@@ -163,23 +168,5 @@ async function removeLeftOvers(path: string): Promise<void> {
     } finally {
       await lock?.close();
     }
-  }
-}
-
-/** With directories that their owner may not enter. */
-async function removeTree(path: string): Promise<void> {
-  try {
-    await rm(path, { recursive: true, force: true });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
-    await allowEntering(path);
-    await rm(path, { recursive: true, force: true });
-  }
-}
-
-async function allowEntering(path: string): Promise<void> {
-  await chmod(path, 0o700);
-  for (const entry of await readdir(path, { withFileTypes: true, encoding: 'buffer' })) {
-    if (entry.isDirectory()) await allowEntering(join(path, entry.name.toString('latin1')));
   }
 }

@@ -36,7 +36,7 @@ export async function unpackWith(
   try {
     const unpack = target === 'merged' ? unpackMerged : unpackOverlay;
     const result = await unpack(layers, partial, settings, openExecutor, signal);
-    await settings.beforeCommit();
+    await settings.beforeCommit(partial.partial);
     signal?.throwIfAborted();
     await partial.commit({ sync: settings.sync });
     return result;
@@ -89,12 +89,13 @@ const unpackOverlay: Unpack = async (layers, partial, settings, openExecutor, si
     const tree = await TreeUnpacking.open(place, settings, openExecutor, each);
     try {
       const found = await tree.add(layer, position);
+      // Before it waits for lower ones, which may wait for what it gives back.
+      settings.onUnpacked(position, summaryOf(found, join(partial.path, String(position))));
       await lower.whenComplete(position, each);
       lower.add(found.entries);
       await tree.finish(path => lower.headers(path, position));
       await tree.close();
       for (const what of ['owners', 'xattrs', 'devices'] as const) skipped[what] += tree.skipped[what];
-      settings.onUnpacked(position, summaryOf(found, join(partial.path, String(position))));
       return found;
     } catch (error) {
       await tree.close(error);

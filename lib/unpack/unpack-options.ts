@@ -42,8 +42,8 @@ export interface UnpackImageOptions extends AbortableOptions {
   readonly onProgress?: ((progress: UnpackProgress) => void) | undefined;
   /** A layer has been worked through, and its source is not needed any more. */
   readonly onUnpacked?: ((layer: number, summary: UnpackedLayerSummary) => void) | undefined;
-  /** Called when all is written and proved, before it takes its place: a failure keeps it from that. */
-  readonly beforeCommit?: (() => Promise<void>) | undefined;
+  /** Called when all is written and proved, with where it is before it takes its place: a failure keeps it from that. */
+  readonly beforeCommit?: ((partial: string) => Promise<void>) | undefined;
 }
 
 export interface UnpackProgress extends LayerProgress {
@@ -90,7 +90,7 @@ export interface UnpackSettings {
   readonly context: ReadContext;
   readonly onProgress: (progress: UnpackProgress) => void;
   readonly onUnpacked: (layer: number, summary: UnpackedLayerSummary) => void;
-  readonly beforeCommit: () => Promise<void>;
+  readonly beforeCommit: (partial: string) => Promise<void>;
 }
 
 /** @throws SociError ERR_SOCI_INVALID_ARGUMENT */

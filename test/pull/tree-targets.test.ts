@@ -6,12 +6,17 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  renameSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { checkDecompressor } from '../../lib/plain/decompressor-check.js';
 import { pullImage } from '../../lib/pull/pull-image.js';
+import type { PullTarget } from '../../lib/pull/pull-target.js';
+import { ReadContext } from '../../lib/span/read-context.js';
 import { Store } from '../../lib/store/store.js';
 import { layerOf, pushImage, pushIndexedImage, type SampleLayer } from '../image/sample-image.js';
 import { linuxOnly } from '../posix/linux-only.js';
@@ -46,8 +51,10 @@ async function setting(t: Test, push: typeof pushImage = pushImage, layers = LAY
   registry.requests.length = 0;
   const folder = t.testdir({});
   const image = `${registry.host}/demo/app:v1`;
-  const pull = (targets: readonly string[], options: Partial<Parameters<typeof pullImage>[1]> = {}) =>
-    pullImage(image, { transport, ...options, targets });
+  const pull = (
+    targets: readonly (string | PullTarget)[],
+    options: Partial<Parameters<typeof pullImage>[1]> = {},
+  ) => pullImage(image, { transport, ...options, targets });
   return { registry, repository, transport, folder, image, pull, pushed };
 }
 
@@ -276,4 +283,74 @@ t.test('an abort in the middle', linuxOnly, async t => {
     visible(folder).filter(name => name.includes('partial')),
     [],
   );
+});
+
+t.test('blobs that are several layers each, more than are brought at once', linuxOnly, async t => {
+  const layers = await Promise.all(
+    ['a', 'b', 'c', 'd'].map(name => layerOf([{ name, body: Buffer.from(name) }])),
+  );
+  const repeated = [...layers, ...layers];
+  for (const maxConcurrentDownloads of [1, -1]) {
+    const { pull, folder, registry } = await setting(t, pushImage, repeated);
+    const limits = { maxConcurrentDownloads };
+    await pull([`rootfs:${folder}/root`, `overlay:${folder}/layers`], { limits });
+    t.same(readdirSync(join(folder, 'root')), ['a', 'b', 'c', 'd']);
+    t.ok(existsSync(join(folder, 'layers/7/d')));
+    const fetched = registry.requests.filter(({ path }) => path.endsWith(layers[0]?.descriptor.digest ?? ''));
+    t.equal(fetched.filter(({ method }) => method === 'GET').length, 1, 'each is fetched once');
+  }
+});
+
+t.test('layers that wait for lower ones keep no place from these', linuxOnly, async t => {
+  const [lower, upper] = LAYERS as [SampleLayer, SampleLayer];
+  const { pull, folder } = await setting(t, pushImage, [lower, upper, lower]);
+  // The first blob is there for the last layer long before the one in between comes.
+  const limits = { maxConcurrentDownloads: 1, maxConcurrentUnpacks: 2, maxConcurrentUnpacksPerImage: 2 };
+  const context = new ReadContext();
+  await Promise.all([1, 2].map(at => pull([`overlay:${folder}/tree-${at}`], { limits, context })));
+  for (const at of [1, 2]) t.ok(existsSync(join(folder, `tree-${at}/2/etc/name`)));
+});
+
+t.test('a directory that is made anew is another one', linuxOnly, async t => {
+  const { pull, folder } = await setting(t);
+  const root = join(folder, 'root');
+  await pull([`rootfs:${root}`]);
+  const { ino } = lstatSync(root);
+  rmSync(root, { recursive: true });
+  // File systems give numbers that became free to what is made next, sooner or later.
+  for (let i = 0; i < 64 && !existsSync(root); i++) {
+    mkdirSync(join(folder, `${i}`));
+    if (lstatSync(join(folder, `${i}`)).ino === ino) renameSync(join(folder, `${i}`), root);
+  }
+  const { targets } = await pull([`rootfs:${root}`]);
+  t.equal(targets[0]?.outcome, 'written');
+  whole(t, root);
+});
+
+t.test('where one target fails, the trees that are whole are known the next time', linuxOnly, async t => {
+  const { pull, folder } = await setting(t);
+  const root = join(folder, 'root');
+  const failing: PullTarget = {
+    name: 'failing:',
+    path: '/failing',
+    staging: join(folder, '.failing'),
+    check: async () => {},
+    open: async () => ({
+      present: undefined,
+      begin: async () => {},
+      write: async ({ layer }) => {
+        if (layer !== LAYERS.length - 1) return;
+        while (!existsSync(root)) await delay(5);
+        throw new Error('no more');
+      },
+      leaveOut: () => {},
+      commit: async () => 'written',
+      close: async () => {},
+    }),
+  };
+  await t.rejects(pull([`rootfs:${root}`, failing]), { message: 'no more' });
+  whole(t, root);
+  const { targets, fetched } = await pull([`rootfs:${root}`]);
+  t.equal(targets[0]?.outcome, 'unchanged');
+  t.equal(fetched, 0);
 });

@@ -55,6 +55,16 @@ t.test('what fails in the middle leaves nothing', async t => {
   }
 });
 
+t.test('what is as deep as it may be goes, too', async t => {
+  const folder = scratchFolder(t);
+  const deep = tarOf([`${`${'d'.repeat(250)}/`.repeat(16)}${'f'.repeat(70)}`, 'caf\xe9/\xff']);
+  const broken = { content: tarOf(['x', 'y'], 'bytes').subarray(0, 1100) };
+  const layers = [{ content: deep }, broken];
+  const options = { target: 'merged', directory: join(folder, 'root'), layers } as const;
+  t.match(await failureOf(unpackWith(options, OPEN)), { code: 'ERR_SOCI_LAYER_TRUNCATED' });
+  t.strictSame(readdirSync(folder), []);
+});
+
 t.test('what cannot be written is an error that says what, and why', async t => {
   const folder = scratchFolder(t);
   const layers = [LAYER, { content: tarOf([{ name: 'd/f', body: noise(10_000) }, 'd/g']) }];
@@ -171,6 +181,16 @@ t.test('caps', async t => {
   t.match(await limited(['a'], { maxUnpackedBytes: 1000 }), {
     code: 'ERR_SOCI_LIMIT',
     data: { limit: 'maxUnpackedBytes' },
+  });
+  // Each header has no more than it may; a hard link adds those of its own.
+  const xattrsFrom = (from: number) =>
+    new Map(Array.from({ length: 34_000 }, (_, i) => [(from + i).toString(36), Buffer.alloc(0)]));
+  const link = { name: 'b', type: 'hardlink', target: 'a', xattrs: xattrsFrom(34_000) } as const;
+  const many = [{ content: tarOf([{ name: 'a', xattrs: xattrsFrom(0) }, link]) }];
+  const directory = join(folder, 'root');
+  t.match(await failureOf(unpackWith({ target: 'merged', directory, layers: many }, OPEN)), {
+    code: 'ERR_SOCI_LIMIT',
+    message: /xattrs/,
   });
   const options = { code: 'ERR_SOCI_INVALID_ARGUMENT' };
   t.match(await limited(['a'], { maxEntries: 0 }), options);
