@@ -49,8 +49,13 @@ async function publishIndexOf(session: ImageSession, operand: string): Promise<v
   const { indexes, skipped } = await publishIndex(session.openKept(operand), {
     cache,
     existing: 'skip',
+    // The image is here all the same.
+    allowEmpty: true,
     signal,
   });
+  if (indexes.length + skipped.length === 0) {
+    reporter.line('no SOCI index was pushed: no layer is large enough, and of a kind, to get a ztoc');
+  }
   for (const { descriptor, outcome } of indexes) reporter.line(`SOCI index ${descriptor.digest}: ${outcome}`);
   for (const { existing } of skipped) reporter.line(`SOCI index ${existing[0]?.digest}: is there already`);
 }

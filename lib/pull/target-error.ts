@@ -5,7 +5,7 @@ import { SociError } from '../errors.js';
 export function somethingElse(target: string, expected: string, found: string): SociError {
   return new SociError(
     'ERR_SOCI_OUTPUT',
-    `${target}: expected ${expected}, found ${found}; remove it, or name another place`,
+    `${target}: expected ${expected}, found ${found}; name another place, or remove what is there`,
     { data: { target, expected, found } },
   );
 }

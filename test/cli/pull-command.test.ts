@@ -1,6 +1,8 @@
 /** `pull`: all of an image to layouts and archives; what is said of it, and with which status. */
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { layerOf, pushImage } from '../image/sample-image.js';
+import { linuxOnly } from '../posix/linux-only.js';
 import { DIGESTS, filesIn, LAYERS, listedIn, push } from '../pull/sample-pull.js';
 import { command, fails, type Outcome } from './run-command.js';
 import { pushTwoPlatforms, repositoryOf, sampleLayers, startRegistry } from './sample-images.js';
@@ -105,6 +107,20 @@ t.test('a store, without requests too; platforms; a tag for none', async t => {
     ...store,
   ]);
   fails(t, nothing, 'ERR_SOCI_OFFLINE');
+});
+
+t.test('--publish-index: layers too small for a ztoc are no failure', linuxOnly, async t => {
+  const { folder, registry, repository } = await sample(t);
+  const layer = await layerOf([{ name: 'file', body: Buffer.from('small') }]);
+  await pushImage(repository, [layer], { tag: 'small' });
+  const image = `${registry.host}/demo/app:small`;
+  const store = join(folder, 'store');
+  const args = ['pull', image, `rootfs:${folder}/root`, '--publish-index'];
+  const { status, stdout, stderr } = await command([...args, '--store', store]);
+  t.equal(status, 0, stderr);
+  t.match(stderr, /^no SOCI index was pushed: no layer is large enough/m);
+  t.ok(stdout.toString().endsWith(`  rootfs:${folder}/root\n`));
+  fails(t, await command(args), 'ERR_SOCI_INVALID_ARGUMENT', 2);
 });
 
 t.test('usage', async t => {

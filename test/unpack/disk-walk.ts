@@ -25,7 +25,9 @@ import hashlib, json, os, stat, sys
 root = sys.argv[1].encode()
 found = []
 def look(path, name):
-    st = os.lstat(path)
+    # overlayfs names a whiteout in a directory that no lower layer has, and denies that it is there.
+    try: st = os.lstat(path)
+    except FileNotFoundError: return
     entry = {'path': name.decode('latin1'), 'mode': st.st_mode, 'uid': st.st_uid, 'gid': st.st_gid, 'nlink': st.st_nlink,
              'size': st.st_size, 'blocks': st.st_blocks // 2, 'mtime': str(st.st_mtime_ns),
              'device': [os.major(st.st_rdev), os.minor(st.st_rdev)], 'link': None, 'sha256': None, 'text': None,
