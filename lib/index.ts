@@ -112,6 +112,13 @@ export type { LayerWay } from './pull/layer-ztocs.js';
 export type { PullContent, PulledImage } from './pull/pull-content.js';
 export { type PullOptions, pullImage } from './pull/pull-image.js';
 export { DEFAULT_PULL_LIMITS, type PullLimitOptions } from './pull/pull-limits.js';
+export {
+  decidePullModes,
+  type ModeConfiguration,
+  type ModeDecision,
+  type ModeSubject,
+  type PullMode,
+} from './pull/pull-mode.js';
 export type {
   PulledBlobReport,
   PulledTarget,
