@@ -36,7 +36,8 @@ export async function layoutImage(
   });
 }
 
-async function pushLayer(repository: Repository, path: string): Promise<PushedLayer> {
+/** A gzip layer in a file. */
+export async function pushLayer(repository: Repository, path: string): Promise<PushedLayer> {
   const digest = await sha256OfFile(path);
   const diffId = await sha256OfFile(path, createGunzip());
   const layer = { mediaType: LAYER_TYPE, digest, size: statSync(path).size, diffId };

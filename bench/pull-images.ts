@@ -1,23 +1,18 @@
 /**
  * Images that are pulled: the machine's own files in one layer and in ten, and
  * many small files, in the storage of a docker-registry; each with and without an
- * index. What a tar cannot be packed of twice alike is not in them.
+ * index.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { createWriteStream, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createWriteStream, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createGunzip, createGzip } from 'node:zlib';
-import {
-  convertImage,
-  FileSource,
-  openImageLocation,
-  RegistryTransport,
-  type Repository,
-} from '../lib/index.js';
+import { createGzip } from 'node:zlib';
+import { convertImage, openImageLocation, RegistryTransport } from '../lib/index.js';
 import { startDockerRegistry } from './docker-registry.js';
-import { LAYER_TYPE, type PushedLayer, pushImageManifest, sha256OfFile } from './image-manifest.js';
+import { type PushedLayer, pushImageManifest } from './image-manifest.js';
+import { pushLayer } from './layout-image.js';
 import { loopback } from './link.js';
 import { run } from './process.js';
 import { tarFile, tarTrailer } from './tar-bytes.js';
@@ -64,7 +59,7 @@ export async function pullImages(): Promise<string> {
         const plain = open(name, 'plain');
         const pushed: PushedLayer[] = [];
         for (const path of await make()) {
-          pushed.push(await push(plain.repository, path));
+          pushed.push(await pushLayer(plain.repository, path));
           rmSync(path);
         }
         await pushImageManifest(plain.repository, pushed, 'plain');
@@ -77,16 +72,6 @@ export async function pullImages(): Promise<string> {
       await registry.stop();
     }
   });
-}
-
-async function push(repository: Repository, path: string): Promise<PushedLayer> {
-  const digest = await sha256OfFile(path);
-  const diffId = await sha256OfFile(path, createGunzip());
-  const layer = { mediaType: LAYER_TYPE, digest, size: statSync(path).size, diffId };
-  const content = await FileSource.open(path);
-  await repository.pushBlob(layer, content);
-  await content.close();
-  return layer;
 }
 
 /** In a few hundred folders; half of each file's bytes do not repeat. */
