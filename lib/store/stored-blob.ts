@@ -79,7 +79,9 @@ export class StoredBlob {
    * @param which damage is told once, not again by who looks whether somebody has mended it
    */
   async read(run: BlockRun, into: Uint8Array, which: 'first' | 'again' = 'first'): Promise<PresentBlocks> {
-    if (this.#mayHaveBegun) await this.#change('write', () => this.#lookAgain());
+    // Who has just claimed blocks must know what was kept until then, or he fetches it a second time.
+    const since = performance.now() - (which === 'again' ? 0 : LOOK_INTERVAL_MS);
+    if (this.#mayHaveBegun(since)) await this.#change('write', () => this.#lookAgain(since));
     const from = this.#whole ?? this.#partial;
     void this.#use?.touch();
     const nothing = { missing: [run], damaged: 0 };
@@ -248,14 +250,14 @@ export class StoredBlob {
       .catch((error: unknown) => this.#room.failed(operation, this.place.digest, error));
   }
 
-  /** Whether others may have begun it since nothing was there. */
-  get #mayHaveBegun(): boolean {
+  /** Whether there was nothing, and nobody has looked `since`, so that others may have begun it. */
+  #mayHaveBegun(since: number): boolean {
     const isUnopened = this.#whole === undefined && this.#partial === undefined && !this.#misdescribed;
-    return isUnopened && performance.now() - this.#lookedAt > LOOK_INTERVAL_MS;
+    return isUnopened && this.#lookedAt < since;
   }
 
-  async #lookAgain(): Promise<void> {
-    if (this.#mayHaveBegun) await this.#reopen('what is there');
+  async #lookAgain(since: number): Promise<void> {
+    if (this.#mayHaveBegun(since)) await this.#reopen('what is there');
   }
 
   /** What others have made of it since, if it is not what we have open. */

@@ -62,7 +62,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGKILL'] as const) {
       ({ digest }: { digest: string }) => digest === BIG,
     );
     t.equal(big.outcome, 'resumed');
-    t.ok(big.fetched <= LAYERS[0]!.length - 4 * 2 ** 20, `${big.fetched}`);
+    // Of what lay on the disk, pieces that the journal did not have yet are fetched again.
+    t.ok(big.fetched <= LAYERS[0]!.length - 2 * 2 ** 20, `${big.fetched}`);
     whole(t, folder);
   });
 }
